@@ -1,0 +1,113 @@
+package mailer
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// State is where a delivery stands.
+type State string
+
+const (
+	Queued     State = "queued"     // waits for its first try, or for one after a fault that was not its own
+	Sending    State = "sending"    // intent written, no byte of the message past the point of no return
+	Handed     State = "handed"     // its last byte was about to leave; the reply is not on record
+	Accepted   State = "accepted"   // the relay took it
+	Deferred   State = "deferred"   // due again later
+	Uncertain  State = "uncertain"  // a copy was never answered
+	Failed     State = "failed"     // refused for good
+	Expired    State = "expired"    // its life ended before it could go
+	Skipped    State = "skipped"    // nothing new for this reader
+	Suppressed State = "suppressed" // the address is barred
+	Superseded State = "superseded" // a later issue took over
+	Cancelled  State = "cancelled"  // an operator stopped it
+	Bounced    State = "bounced"    // accepted, then returned
+)
+
+// States lists all states in the order in which tables and JSON show them.
+var States = []State{Queued, Sending, Handed, Deferred, Accepted, Bounced, Failed, Expired,
+	Uncertain, Skipped, Suppressed, Superseded, Cancelled}
+
+// Delivery is one mail on its way to one subscriber.
+type Delivery struct {
+	Issue      int64
+	Slot       int64 // with Subscriber the identity: one mail per reader per slot
+	Subscriber int64
+	Digest     int64
+	Address    string // as the settings row in use has it
+	State      State
+	Reason     string
+	Attempts   int       // tries begun that count against the delivery
+	Copies     int       // copies whose last byte left without a definite refusal
+	Date       time.Time // frozen at the first intent; renewed after a definite refusal if Copies is 0
+	KeyID      string    // signing key of the links, frozen with Date
+	Due        time.Time
+	Ends       time.Time // end of life: not begun after this
+	At         time.Time // last change
+}
+
+// Batch is a leased run of deliveries of one issue and one relay, in subscriber order.
+type Batch struct {
+	ID         int64
+	Issue      int64
+	Relay      string
+	Fence      int64 // rises with every lease; writes with an older one are refused
+	Until      time.Time // end of the lease, real time
+	Deliveries []Delivery // those due
+}
+
+// Outcome is what a try came to, as [Decide] says.
+type Outcome struct {
+	State   State
+	Reason  string
+	Reply   Reply
+	Due     time.Time // for Deferred and Queued: when next
+	Charged bool      // the try counts as an attempt
+	Hard    bool      // leave a hard mark on the address
+	Relay   string
+}
+
+// ErrLost says that a lease ended or the delivery was taken out of the sender's hands
+// (superseded, suppressed, cancelled): leave it alone and go on with the next.
+var ErrLost = errors.New("delivery is no longer ours")
+
+// ErrWait says that a delivery may not go yet (min_gap, quiet hours): the queue has put it back.
+var ErrWait = errors.New("delivery must wait")
+
+// Queue is what a sender needs from the database. store.DB meets it.
+// All methods may be called from many goroutines.
+type Queue interface {
+	// Lease takes the next due batch for relay, or returns nil if there is none due at now.
+	// now is the program's clock; the lease itself runs on real time.
+	Lease(ctx context.Context, relay, worker string, now time.Time) (*Batch, error)
+	// Renew prolongs a lease; ErrLost if it is gone.
+	Renew(ctx context.Context, b *Batch) error
+	// Release gives a batch back.
+	Release(ctx context.Context, b *Batch, now time.Time) error
+	// Intend writes down that d is about to be tried: state sending, attempt, Date and key.
+	// It looks once more at suppression, end of life, min_gap and quiet hours, and fills in d.
+	// ErrLost or ErrWait: do not send.
+	Intend(ctx context.Context, b *Batch, d *Delivery, keyID string, now time.Time) error
+	// Handed is called and must return before the message's last byte leaves.
+	Handed(ctx context.Context, b *Batch, d *Delivery, now time.Time) error
+	// Record writes the outcome. ErrLost: another has taken the delivery over.
+	Record(ctx context.Context, b *Batch, d *Delivery, o Outcome, now time.Time) error
+	// NextDue is when the next open delivery of relay is due; ok is false if none is open.
+	NextDue(ctx context.Context, relay string) (at time.Time, ok bool, err error)
+}
+
+// Message is a delivery ready for the wire.
+type Message struct {
+	ReturnPath string // envelope sender
+	Recipient  string // envelope recipient
+	Body       []byte // RFC 5322 with CRLF line ends, not dot-stuffed, ends with CRLF
+	EightBit   bool
+	UTF8       bool // needs SMTPUTF8
+}
+
+// Composer puts together the message of a delivery. It must give the same bytes for the
+// same (Slot, Subscriber, Digest, Date, KeyID, Address). buf may be used for Body.
+type Composer interface {
+	Compose(ctx context.Context, d *Delivery, buf []byte) (Message, error)
+}

@@ -1,0 +1,112 @@
+package schedule
+
+import "time"
+
+// Config is schedule.yaml as read by [Load]: checked, with every default filled in.
+// It is not changed after loading and may be read by any number of goroutines.
+type Config struct {
+	File        string // path it was read from, for messages
+	Publication Publication
+	Sections    []Section
+	Feeds       []Feed
+	Articles    []Articles
+	Fetch       Fetch
+	Editions    []Edition
+	Relays      []Relay
+}
+
+// Publication says in whose name the mails go out.
+type Publication struct {
+	Name          string
+	Tagline       string
+	FromName      string // display name of from; Name if from is a bare address
+	From          string // bare address
+	ReplyTo       string // bare address; From if not given
+	PostalAddress string
+	PublicURL     string // https://host[/path] without a slash at the end; http only for loopback
+	Language      string // BCP 47, default "en"
+	Cities        []City
+}
+
+// City is one of the publication's edition cities, shown in the masthead with its local time.
+type City struct {
+	Name string
+	Zone string // IANA name
+}
+
+// Section is a part of the publication that readers follow.
+type Section struct {
+	ID      string
+	Name    string
+	Weight  int    // default 1; higher ranks first
+	MovedTo string // id of the section that takes over its followers
+	Retired bool
+}
+
+// Feed is a web feed to be fetched.
+type Feed struct {
+	URL     string
+	Section string        // section of items that name none we know; "" = only by the items' own categories
+	Every   time.Duration // default 15m
+}
+
+// Articles is a folder of saved article pages.
+type Articles struct {
+	Dir     string // relative to the configuration file
+	Section string // "" = by the page's own section line
+}
+
+// Fetch holds exceptions from the rule that only public addresses are fetched.
+type Fetch struct {
+	Allow []string // host:port
+}
+
+// Edition recurs: it says when a digest is due and how it is chosen.
+type Edition struct {
+	Name          string
+	Title         string
+	Cron          string
+	Zone          string // IANA name, or "reader"
+	Hours         []int  // hours that readers may choose; only with zone "reader"
+	Languages     []string
+	Sections      []string // sections it draws from; nil = all
+	Stories       int      // default 12, cap 20
+	PerSection    int      // default 0 = no limit of its own
+	MaxAge        time.Duration // 0 = by the reader's own slots (design: second slot before + 26 h)
+	First         time.Duration // default 24h
+	CatchUp       time.Duration
+	Prepare       time.Duration
+	DeliverWithin time.Duration
+	Spread        time.Duration // default 20m
+	MinGap        time.Duration // default 3h
+	Quiet         []Quiet
+	Skip          []string // local dates 2006-01-02 without an issue
+	Roundup       bool
+	Approve       string // none (default), send or hold
+	Subject       string // text/template on top of the reader's own lead; "" = default form
+	Template      string // folder that replaces shipped templates, relative to the configuration file
+
+	rule rule // compiled cron, filled by Load
+}
+
+// Quiet is a span of local wall time, minutes after midnight, in which nothing is sent; From may be after To (over midnight).
+type Quiet struct{ From, To int }
+
+// Relay is an SMTP server that takes our mail.
+type Relay struct {
+	Name        string
+	Host        string
+	Port        int    // default 465 for implicit, 587 for starttls, 25 for none
+	TLS         string // implicit (default), starttls, none (loopback only)
+	Auth        string // auto (default unless tls is none), none
+	Connections int    // default 4
+	Rate        float64 // messages a second, default 10; 0 = no limit is not offered
+	Weight      int     // default 1
+	InDoubt     int     // default 1, at most 50
+	Dialogue    string  // auto (default), pipelining, plain
+	Profile     string  // plain (default), ses
+	Domains     []string // kinds of recipients it takes; nil = all
+
+	User     string // from BROADSHEET_SMTP_<RELAY>_USER
+	Password string // from BROADSHEET_SMTP_<RELAY>_PASSWORD or _PASSWORD_FILE
+}

@@ -1,0 +1,48 @@
+package stories
+
+import (
+	"context"
+	"time"
+)
+
+// Shelf is what intake needs from the database. store.DB meets it.
+type Shelf interface {
+	// Feed returns what is known of a feed; a zero FeedState with the URL if nothing is.
+	Feed(ctx context.Context, url string) (FeedState, error)
+	// SaveFeed writes it down.
+	SaveFeed(ctx context.Context, f FeedState) error
+	// AddStories puts stories of one source on record in one transaction and gives every
+	// new (story, section) the next arrival number. A story whose Published lies after now
+	// is held until then. Identity is decided by [Keys].
+	AddStories(ctx context.Context, batch []Story, now time.Time) (Added, error)
+}
+
+// FeedState is a feed's memory between fetches.
+type FeedState struct {
+	URL          string
+	ETag         string
+	LastModified string
+	Fetched      time.Time // last try
+	OK           time.Time // last success
+	Due          time.Time // next try
+	Failures     int       // in a row
+	Error        string    // last failure in words, "" after a success
+	Items        int       // in the last good fetch
+}
+
+// Added counts what became of a batch.
+type Added struct {
+	New       int `json:"new"`       // stories
+	Revised   int `json:"revised"`   // known stories with new wording
+	Known     int `json:"known"`     // unchanged
+	Placed    int `json:"placed"`    // known stories that entered a further section
+	Held      int `json:"held"`      // future-dated, not yet showable
+}
+
+// Key is one way to recognise a story. Two items that share a key are one story.
+type Key struct {
+	Kind  string // guid, global, url, title, text
+	Value string // 32 hex characters of a hash over scope and value
+	// Window is how far apart two sightings may be for the key to count; 0 = for ever.
+	Window time.Duration
+}
