@@ -1,0 +1,97 @@
+package digest
+
+import "time"
+
+// Issue states.
+const (
+	Opening = "opening" // its deliveries are being written
+	Open    = "open"    // all deliveries are on record; they go out from Due on
+)
+
+// Issue is a slot in one time zone and hour, with a cut-off.
+type Issue struct {
+	ID        int64
+	Edition   string
+	EditionID int64  // row id of the edition's name; goes into link tokens
+	Slot      string // key as schedule.Slot has it
+	SlotID    int64  // row id of (edition, slot): one mail per reader and slot
+	Zone      string // IANA
+	Hour      int    // local hour
+	Local     string // local date and wall time 2006-01-02 15:04
+	Due       time.Time
+	Next      time.Time // when the next slot is due
+	Ends      time.Time // end of life of its deliveries
+	Opened    time.Time
+	Cutoff    int64 // highest arrival number it may show
+	State     string
+	Cursor    int64 // last subscriber whose delivery is written, while opening
+	Audience  int
+	Digests   int
+}
+
+// Candidate is one (story, section) with an arrival number: what may be chosen from.
+type Candidate struct {
+	Story     int64
+	Revision  int64
+	Section   string
+	Arrival   int64
+	Arrived   time.Time // when it got its arrival number
+	First     time.Time // when the story first arrived in any section
+	Published time.Time // zero if the source did not say
+	Pin       int       // editor's pin, higher first
+	Language  string    // "" = the publication's
+	Headline  string
+	Lead      string
+}
+
+// Audience says whose issue it is.
+type Audience struct {
+	EditionID int64
+	Zones     []string // settings' zones that belong to this issue ("" among them for the default); nil = all
+	Hours     []int    // settings' hours that belong to this issue (-1 among them for the default); nil = all
+	Weekday   int      // 1 Monday to 7: readers with days are in only if it is one of them
+}
+
+// Previous is the reader's last delivery in this edition.
+type Previous struct {
+	Slot        int64
+	State       string // a mailer.State
+	Copies      int
+	WindowStart int64
+	WindowEnd   int64
+}
+
+// Reader is one member of the audience as the rows stand when the chunk is written.
+type Reader struct {
+	Subscriber int64
+	SettingsID int64
+	Sections   []Follow
+	Days       []int
+	Zone       string
+	Language   string
+	TextOnly   bool
+	Barred     string    // reason of the suppression, "" = none
+	Previous   *Previous // nil = never had one in this edition
+	Returned   bool      // was paused or away since Previous
+	Carry      int64     // 0, or a window start to go back to because a handed delivery later ended unreached
+}
+
+// Follow is one section in the reader's order.
+type Follow struct {
+	Section string
+	Less    bool
+	Muted   bool
+}
+
+// Planned is a delivery to be written.
+type Planned struct {
+	Subscriber  int64
+	SettingsID  int64
+	Digest      *Digest // nil if skipped or suppressed
+	State       string  // queued, skipped or suppressed
+	Reason      string
+	WindowStart int64 // the window is (WindowStart, WindowEnd]
+	WindowEnd   int64
+	Unreached   bool // the last issue did not reach this reader: its batch goes earlier
+	Relay       string
+}
