@@ -34,8 +34,8 @@ type Chunk interface {
 	Readers() []Reader
 	// Seen lists by subscriber the stories each reader of the chunk has had in issues opened at or after since, in any
 	// edition: those of deliveries that are on their way or ended accepted, bounced or uncertain. Deliveries that
-	// this chunk is about to supersede do not count.
-	Seen(ctx context.Context, since time.Time) (map[int64][]int64, error)
+	// this chunk is about to supersede do not count. ownOnly looks at this edition alone (roundup).
+	Seen(ctx context.Context, since time.Time, ownOnly bool) (map[int64][]int64, error)
 }
 
 // Archive is what composing needs from the database. store.DB meets it.
