@@ -38,8 +38,8 @@ type Delivery struct {
 	Address    string // as the settings row in use has it
 	State      State
 	Reason     string
-	Attempts   int       // tries begun that count against the delivery
-	Copies     int       // copies whose last byte left without a definite refusal
+	Attempts   int       // tries begun that count against the delivery, the one under way among them
+	Copies     int       // copies whose last byte left without a definite refusal, one under way among them
 	Date       time.Time // frozen at the first intent; renewed after a definite refusal if Copies is 0
 	KeyID      string    // signing key of the links, frozen with Date
 	Due        time.Time
@@ -63,9 +63,10 @@ type Outcome struct {
 	Reason  string
 	Reply   Reply
 	Due     time.Time // for Deferred and Queued: when next
-	Charged bool      // the try counts as an attempt
+	Charged bool      // the try counts as an attempt; if not, Attempts goes back to what it was
+	Copies  int       // what the delivery's Copies is from now on (a definite refusal takes its copy back)
 	Hard    bool      // leave a hard mark on the address
-	Relay   string
+	Relay   string    // name of the relay that gave the reply
 }
 
 // ErrLost says that a lease ended or the delivery was taken out of the sender's hands
@@ -85,13 +86,15 @@ type Queue interface {
 	Renew(ctx context.Context, b *Batch) error
 	// Release gives a batch back.
 	Release(ctx context.Context, b *Batch, now time.Time) error
-	// Intend writes down that d is about to be tried: state sending, attempt, Date and key.
+	// Intend writes down that d is about to be tried: state sending, Attempts plus one, Date and key.
 	// It looks once more at suppression, end of life, min_gap and quiet hours, and fills in d.
 	// ErrLost or ErrWait: do not send.
 	Intend(ctx context.Context, b *Batch, d *Delivery, keyID string, now time.Time) error
-	// Handed is called and must return before the message's last byte leaves.
+	// Handed is called and must return before the message's last byte leaves: state handed,
+	// Copies plus one. ErrLost: the last byte stays here.
 	Handed(ctx context.Context, b *Batch, d *Delivery, now time.Time) error
-	// Record writes the outcome. ErrLost: another has taken the delivery over.
+	// Record writes the outcome, State, Due and Copies as they stand in it.
+	// ErrLost: another has taken the delivery over.
 	Record(ctx context.Context, b *Batch, d *Delivery, o Outcome, now time.Time) error
 	// NextDue is when the next open delivery of relay is due; ok is false if none is open.
 	NextDue(ctx context.Context, relay string) (at time.Time, ok bool, err error)
