@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# mails.sh TOOLS HTML... -- EML...: vnu, html-validate and axe on the HTML, SpamAssassin's local rules on the mails.
+set -euo pipefail
+tools=$1; shift
+html=(); while [ "$1" != -- ]; do html+=("$1"); shift; done; shift
+java -jar "$tools/node_modules/vnu-jar/build/dist/vnu.jar" --errors-only --filterpattern '.*mso-.*' "${html[@]}"
+echo "vnu: ${#html[@]} files, 0 errors"
+(cd "$tools" && node_modules/.bin/html-validate --config htmlvalidate.json "${html[@]}")
+echo "html-validate: ${#html[@]} files, 0 errors"
+(cd "$tools" && node axe.mjs "${html[@]}")
+home=$(mktemp -d); trap 'rm -rf "$home"' EXIT
+for eml in "$@"; do
+  # A relay adds Received; without one the rules about dates stay silent.
+  { printf 'Received: from mx.example (mx.example [192.0.2.1]) by mail.example; %s\r\n' "$(grep -m1 -i '^Date:' "$eml" | cut -d' ' -f2- | tr -d '\r')"; cat "$eml"; } |
+    HOME=$home spamassassin -L -t --cf='use_bayes 0' >"$home/out" 2>/dev/null
+  score=$(grep -m1 -oE 'score=-?[0-9.]+' "$home/out" | cut -d= -f2)
+  echo "spamassassin: $(basename "$eml") $score"
+  awk -v s="$score" 'BEGIN { exit !(s <= 0) }' || { grep -A20 'Content analysis' "$home/out"; exit 1; }
+done

@@ -1,0 +1,8 @@
+// Package commands is the command line: flags, wiring and what is printed; one file per command.
+//
+// [Run] builds the tree with cobra, opens what a command asks for (configuration, keys,
+// database) and turns the command's error into an exit code: 0 done, 1 failed, 2 usage or
+// configuration, 3 nothing to do, 4 another sender is at work, 5 held for a person.
+// With --json standard output is JSON only, one object a line; everything else goes to
+// standard error.
+package commands

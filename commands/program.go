@@ -1,0 +1,163 @@
+package commands
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"broadsheet/schedule"
+	"broadsheet/store"
+	"broadsheet/subscribers"
+)
+
+// program is one run: what came from outside, and what commands share once opened.
+type program struct {
+	getenv         func(string) string
+	stdin          io.Reader
+	stdout, stderr io.Writer
+
+	configFile, dsn string
+	verbose         bool
+	at              string // --at as given
+
+	cfg  *schedule.Config
+	ring *subscribers.Keys
+	db   *store.DB
+	now  func() time.Time
+}
+
+// clockFlag adds --at to a command.
+func (p *program) clockFlag(c *cobra.Command) {
+	c.Flags().StringVar(&p.at, "at", "", "let the clock start at this `RFC3339` instant and run on")
+}
+
+// clock returns the program's clock: the machine's, or one that started at --at.
+func (p *program) clock() (func() time.Time, error) {
+	if p.now != nil {
+		return p.now, nil
+	}
+	p.now = time.Now
+	if p.at != "" {
+		at, err := time.Parse(time.RFC3339, p.at)
+		if err != nil {
+			return nil, usagef("--at %q is no RFC 3339 instant; write e.g. 2026-04-02T07:00:00Z", p.at)
+		}
+		start := time.Now()
+		p.now = func() time.Time { return at.Add(time.Since(start)).UTC() }
+	}
+	return p.now, nil
+}
+
+// config reads schedule.yaml.
+func (p *program) config() (*schedule.Config, error) {
+	if p.cfg != nil {
+		return p.cfg, nil
+	}
+	cfg, err := schedule.Load(p.configFile, p.getenv)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, usagef("%w: name the configuration with --config FILE", err)
+	}
+	if err != nil {
+		return nil, usage(err)
+	}
+	p.cfg = cfg
+	return cfg, nil
+}
+
+// keyring reads BROADSHEET_KEY or BROADSHEET_KEY_FILE.
+func (p *program) keyring() (*subscribers.Keys, error) {
+	if p.ring != nil {
+		return p.ring, nil
+	}
+	ring, err := subscribers.LoadKeys(p.getenv)
+	if err != nil {
+		return nil, usage(err)
+	}
+	p.ring = ring
+	return ring, nil
+}
+
+// database opens the database. With keys it also checks that they are this database's own.
+func (p *program) database(ctx context.Context, withKeys bool) (*store.DB, error) {
+	if p.db != nil {
+		return p.db, nil
+	}
+	dsn := p.dsn
+	if dsn == "" {
+		dsn = p.getenv("BROADSHEET_DB")
+	}
+	if dsn == "" {
+		dsn = filepath.Join(filepath.Dir(p.configFile), "broadsheet.db")
+	}
+	var options store.Options
+	var ring *subscribers.Keys
+	if withKeys {
+		var err error
+		if ring, err = p.keyring(); err != nil {
+			return nil, err
+		}
+		options.AddressHash = ring.AddressHash
+	}
+	db, err := store.Open(ctx, dsn, options)
+	if err != nil {
+		return nil, err
+	}
+	p.db = db
+	if ring != nil {
+		if err := db.CheckKey(ctx, ring.Fingerprint()); err != nil {
+			return nil, usage(err)
+		}
+	}
+	return db, nil
+}
+
+func (p *program) close() error {
+	if p.db == nil {
+		return nil
+	}
+	return p.db.Close()
+}
+
+// logger writes to standard error; addresses in it are masked by whoever logs them.
+func (p *program) logger() *slog.Logger {
+	level := slog.LevelInfo
+	if p.verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
+}
+
+// printJSON writes v as one line.
+func (p *program) printJSON(v any) error {
+	e := json.NewEncoder(p.stdout)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return fmt.Errorf("write output: %w", err)
+	}
+	return nil
+}
+
+// stamp is an instant in JSON: RFC 3339 UTC with seconds, null if zero.
+func stamp(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	s := t.UTC().Format("2006-01-02T15:04:05Z")
+	return &s
+}
+
+// text is a string in JSON: null if empty.
+func text(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// floorPlan says which of our own packages each package may import, directly or not
+// (ARCHITECTURE.md). Test helpers are packages too: they may import the room they serve.
+var floorPlan = map[string]string{
+	"schedule": "", "stories": "", "subscribers": "", "mailer": "", "templates": "",
+	"mailer/relaytest": "",
+	"digest":           "schedule stories subscribers mailer templates",
+	"store":            "digest schedule stories subscribers mailer templates",
+	"store/storetest":  "store digest schedule stories subscribers mailer templates",
+	"web":              "digest subscribers mailer schedule stories templates",
+	"demo":             "digest schedule stories subscribers mailer templates store web",
+	"commands":         "demo digest schedule stories subscribers mailer templates store web",
+	"":                 "commands demo digest schedule stories subscribers mailer templates store web",
+}
+
+func TestFloorPlan(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}}: {{join .Deps " "}}`, "./...").Output()
+	if err != nil {
+		t.Fatalf("list packages: %v", err)
+	}
+	for line := range strings.Lines(string(out)) {
+		name, deps, _ := strings.Cut(strings.TrimSpace(line), ":")
+		room := strings.TrimPrefix(strings.TrimPrefix(name, "broadsheet"), "/")
+		allowed, known := floorPlan[room]
+		if !known {
+			t.Errorf("package %q has no place in the floor plan: give it one in ARCHITECTURE.md and here", room)
+			continue
+		}
+		for _, dep := range strings.Fields(deps) {
+			if dep, ours := strings.CutPrefix(dep, "broadsheet/"); ours && !strings.Contains(" "+allowed+" ", " "+dep+" ") {
+				t.Errorf("%s imports %s: the floor plan forbids it", room, dep)
+			}
+		}
+	}
+}
