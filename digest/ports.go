@@ -13,20 +13,41 @@ type Ledger interface {
 	// counter lock and releases held stories that are due at now. If the issue is there
 	// already it returns it as it stands: half opened ones are resumed, open ones left alone.
 	BeginIssue(ctx context.Context, i Issue, now time.Time) (Issue, error)
-	// Pool lists the (story, section) pairs that arrived at or after since, up to arrival number upTo,
-	// by rising arrival number, each with its latest revision.
+	// Pool lists every (story, section) pair, up to arrival number upTo, of the stories that entered any section
+	// at or after since, by rising arrival number, each with its story's latest revision. A pair may so be older
+	// than since: a section muted long ago still hides a story that enters another one today.
 	Pool(ctx context.Context, since time.Time, upTo int64) ([]Candidate, error)
 	// Stories loads revisions in full, by revision id.
 	Stories(ctx context.Context, revisions []int64) (map[int64]*stories.Story, error)
 	// WriteChunk takes the next limit members of the audience behind i.Cursor, hands them to plan and writes
 	// what it returns: all in one transaction. It supersedes the readers' open deliveries of earlier slots of
 	// the edition, advances i.Cursor and adds to i.Audience and i.Digests. done is true when none is left.
+	// Earlier means written earlier: a reader who moves west may meet an older date after a newer one.
+	// Readers who have a delivery of i.SlotID already (in another zone or hour) are not handed to plan.
+	// A Planned.Digest with ID 0 is stored and its ID filled in; one with an ID was stored by an earlier chunk
+	// and carries nothing else but its Key.
 	WriteChunk(ctx context.Context, i *Issue, a Audience, limit int, now time.Time,
 		plan func(c Chunk) ([]Planned, error)) (done bool, err error)
 	// FinishIssue marks it open and spreads its batches over spread from Due on.
 	FinishIssue(ctx context.Context, i *Issue, spread time.Duration, now time.Time) error
 	// Rehearse hands plan one reader as WriteChunk would, and writes nothing. i need not be on record.
 	Rehearse(ctx context.Context, i Issue, subscriber int64, plan func(c Chunk) error) error
+}
+
+// Diary is what finding due issues needs from the database. store.DB meets it.
+type Diary interface {
+	// Places lists the distinct (zone, hour) of the active readers of an edition, as their settings have
+	// them: zone "" and hour -1 where the reader left it open. The order does not matter.
+	Places(ctx context.Context, edition string) ([]Place, error)
+	// LastIssue is the issue of the edition in zone at hour with the latest Due, opened or half opened;
+	// ok is false if there never was one.
+	LastIssue(ctx context.Context, edition, zone string, hour int) (i Issue, ok bool, err error)
+}
+
+// Place is a zone and an hour at which readers wish their mail.
+type Place struct {
+	Zone string // IANA; "" = the default
+	Hour int    // 0-23; -1 = the edition's own
 }
 
 // Chunk is a run of readers inside the transaction that will write their deliveries.
