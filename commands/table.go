@@ -1,0 +1,43 @@
+package commands
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+)
+
+// table prints rows in columns.
+type table struct{ w *tabwriter.Writer }
+
+func (p *program) table(heads ...string) *table {
+	t := &table{tabwriter.NewWriter(p.stdout, 0, 4, 2, ' ', 0)}
+	t.row(heads...)
+	return t
+}
+
+// row prints cells. Control characters, which could move a terminal's cursor, become blanks.
+func (t *table) row(cells ...string) {
+	for i, c := range cells {
+		if i > 0 {
+			fmt.Fprint(t.w, "\t")
+		}
+		fmt.Fprint(t.w, printable(c))
+	}
+	fmt.Fprintln(t.w)
+}
+
+func (t *table) flush() error {
+	if err := t.w.Flush(); err != nil {
+		return fmt.Errorf("write output: %w", err)
+	}
+	return nil
+}
+
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return ' '
+		}
+		return r
+	}, s)
+}
