@@ -69,9 +69,9 @@ type Edition struct {
 	Zone          string // IANA name, or "reader"
 	Hours         []int  // hours that readers may choose; only with zone "reader"
 	Languages     []string
-	Sections      []string // sections it draws from; nil = all
-	Stories       int      // default 12, cap 20
-	PerSection    int      // default 0 = no limit of its own
+	Sections      []string      // sections it draws from; nil = all
+	Stories       int           // default 12, cap 20
+	PerSection    int           // default 0 = no limit of its own
 	MaxAge        time.Duration // 0 = by the reader's own slots (design: second slot before + 26 h)
 	First         time.Duration // default 24h
 	CatchUp       time.Duration
@@ -96,15 +96,15 @@ type Quiet struct{ From, To int }
 type Relay struct {
 	Name        string
 	Host        string
-	Port        int    // default 465 for implicit, 587 for starttls, 25 for none
-	TLS         string // implicit (default), starttls, none (loopback only)
-	Auth        string // auto (default unless tls is none), none
-	Connections int    // default 4
-	Rate        float64 // messages a second, default 10; 0 = no limit is not offered
-	Weight      int     // default 1
-	InDoubt     int     // default 1, at most 50
-	Dialogue    string  // auto (default), pipelining, plain
-	Profile     string  // plain (default), ses
+	Port        int      // default 465 for implicit, 587 for starttls, 25 for none
+	TLS         string   // implicit (default), starttls, none (loopback only)
+	Auth        string   // auto (default unless tls is none), none
+	Connections int      // default 4
+	Rate        float64  // messages a second, default 10; 0 = no limit is not offered
+	Weight      int      // default 1
+	InDoubt     int      // default 1, at most 50
+	Dialogue    string   // auto (default), pipelining, plain
+	Profile     string   // plain (default), ses
 	Domains     []string // kinds of recipients it takes; nil = all
 
 	User     string // from BROADSHEET_SMTP_<RELAY>_USER
