@@ -44,8 +44,8 @@ type Settings struct {
 	Status        Status
 	Sections      []Follow // in the reader's order
 	Editions      []string
-	Hour          int   // 0-23; -1 = the edition's own
-	Days          []int // 1 (Monday) to 7; nil = every day
+	Hour          int    // 0-23; -1 = the edition's own
+	Days          []int  // 1 (Monday) to 7; nil = every day
 	Zone          string // IANA; "" = the edition's place, or the publication's first city
 	Language      string // BCP 47; "" = the publication's
 	Format        Format // zero value counts as HTML

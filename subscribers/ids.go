@@ -1,0 +1,90 @@
+package subscribers
+
+import (
+	"crypto/hmac"
+	"encoding/base32"
+	"encoding/binary"
+	"math"
+	"strings"
+)
+
+// What is here comes from the oldest key and stays the same for ever.
+
+// lower is base32 as a local part can carry it: servers on the way may change its case.
+var lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+const (
+	idSize         = 16
+	returnMACSize  = 12
+	returnVersion  = 0
+	maxReturnBytes = 1 + 3*binary.MaxVarintLen64 + returnMACSize
+)
+
+// MessageID returns the left side of a Message-ID: the same on every try of the one mail that a
+// subscriber gets in a slot, and of no other mail.
+func (k *Keys) MessageID(edition, slot string, subscriber int64) string {
+	s := k.messageID.get()
+	defer k.messageID.put(s)
+	s.buf = binary.AppendUvarint(s.buf[:0], uint64(len(edition))) // so that "ab"+"c" is not "a"+"bc"
+	s.buf = append(s.buf, edition...)
+	s.buf = binary.AppendUvarint(s.buf, uint64(len(slot)))
+	s.buf = append(s.buf, slot...)
+	s.buf = binary.AppendVarint(s.buf, subscriber)
+	return lower.EncodeToString(s.seal(s.buf, idSize))
+}
+
+// AddressHash returns the keyed hash of an address as [Fold] gives it. Without the key it
+// cannot be tried out against a list of addresses.
+func (k *Keys) AddressHash(folded string) Hash {
+	s := k.address.get()
+	defer k.address.put(s)
+	s.buf = append(s.buf[:0], folded...)
+	return Hash(s.seal(s.buf, idSize))
+}
+
+// ReturnPath returns the token of a delivery for its envelope sender ("bounce+TOKEN@…"): lower
+// case letters and digits, the same on every try. It has at most 50 characters as long as
+// edition < 2^21, slot < 2^49 and subscriber < 2^56, and then "bounce+" and it fit a local part.
+func (k *Keys) ReturnPath(edition, slot, subscriber int64) string {
+	s := k.returnPath.get()
+	defer k.returnPath.put(s)
+	s.buf = append(s.buf[:0], returnVersion)
+	for _, id := range [...]int64{edition, slot, subscriber} {
+		s.buf = binary.AppendUvarint(s.buf, uint64(id))
+	}
+	s.buf = append(s.buf, s.seal(s.buf, returnMACSize)...)
+	return lower.EncodeToString(s.buf)
+}
+
+// OpenReturnPath reads a token of ReturnPath, in any case. ok is false if it is not ours.
+func (k *Keys) OpenReturnPath(token string) (edition, slot, subscriber int64, ok bool) {
+	if len(token) > lower.EncodedLen(maxReturnBytes) {
+		return 0, 0, 0, false
+	}
+	token = strings.ToLower(token)
+	raw, err := lower.DecodeString(token)
+	if err != nil || len(raw) < 1+3+returnMACSize || raw[0] != returnVersion || lower.EncodeToString(raw) != token {
+		return 0, 0, 0, false
+	}
+	payload, mac := raw[:len(raw)-returnMACSize], raw[len(raw)-returnMACSize:]
+	if !k.returnPath.verify(payload, mac) {
+		return 0, 0, 0, false
+	}
+	var ids [3]int64
+	rest := payload[1:]
+	for i := range ids {
+		v, n := binary.Uvarint(rest)
+		if n <= 0 || v > math.MaxInt64 {
+			return 0, 0, 0, false
+		}
+		ids[i], rest = int64(v), rest[n:]
+	}
+	return ids[0], ids[1], ids[2], len(rest) == 0
+}
+
+// verify compares in constant time.
+func (s *sealer) verify(payload, mac []byte) bool {
+	t := s.get()
+	defer s.put(t)
+	return hmac.Equal(t.seal(payload, len(mac)), mac)
+}
