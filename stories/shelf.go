@@ -32,11 +32,11 @@ type FeedState struct {
 
 // Added counts what became of a batch.
 type Added struct {
-	New       int `json:"new"`       // stories
-	Revised   int `json:"revised"`   // known stories with new wording
-	Known     int `json:"known"`     // unchanged
-	Placed    int `json:"placed"`    // known stories that entered a further section
-	Held      int `json:"held"`      // future-dated, not yet showable
+	New     int `json:"new"`     // stories
+	Revised int `json:"revised"` // known stories with new wording
+	Known   int `json:"known"`   // unchanged
+	Placed  int `json:"placed"`  // known stories that entered a further section
+	Held    int `json:"held"`    // future-dated, not yet showable
 }
 
 // Key is one way to recognise a story. Two items that share a key are one story.

@@ -5,36 +5,37 @@ import "time"
 // Story is one piece of journalism with everything its source said about it.
 // The zero value of a field means the source did not say.
 type Story struct {
-	ID         int64  // given by the store
-	Revision   int64  // id of this wording; a changed story is a new revision, not a new story
-	GUID       string // as the feed had it
-	URL        string // the resolved link before tracking is cut
-	Canonical  string // identity form of URL
-	Headline   string
-	Sections   []string // ids
-	SectionRaw string   // section as the source wrote it
-	Byline     string   // whole line as written
-	Desk       string
-	City       string
-	Agencies   []string
-	Authors    []string
-	Published  time.Time // UTC
-	PublishedRaw string
-	Updated    time.Time
-	Lead       string // plain text
-	Blocks     []Block
-	Crossheads []string
-	Tags       []string
-	TagsRaw    string
-	Masthead   string
+	ID            int64  // given by the store
+	Revision      int64  // id of this wording; a changed story is a new revision, not a new story
+	GUID          string // as the feed had it
+	URL           string // the resolved link before tracking is cut
+	Canonical     string // identity form of URL, "" where the URL does not identify the story
+	Headline      string
+	Sections      []string // ids
+	SectionRaw    string   // section as the source wrote it
+	Byline        string   // whole line as written
+	Desk          string
+	City          string
+	Agencies      []string
+	Authors       []string
+	Published     time.Time // UTC
+	PublishedRaw  string
+	Updated       time.Time
+	Lead          string // plain text
+	Blocks        []Block
+	Crossheads    []string
+	Tags          []string
+	TagsRaw       string
+	Masthead      string
 	EditionCities []string
-	PageClock  time.Time // when a saved page was saved: not the story's time
-	Extra      []string  // blocks that fit no field: nothing is dropped
-	Language   string    // BCP 47, "" = the publication's
-	Words      int
-	Image      *Image
-	Source     string // feed URL, or path of the file
-	Warnings   []string
+	PageClock     time.Time // when a saved page was saved: not the story's time
+	Extra         []string  // blocks that fit no field: nothing is dropped
+	Language      string    // BCP 47, "" = the publication's
+	Words         int
+	Image         *Image
+	Source        string // feed URL, or path of the file
+	Scope         string // within which GUID and headline are unique, if not Source
+	Warnings      []string
 }
 
 // Block is one paragraph-like part of a story's text.

@@ -1,0 +1,314 @@
+package stories
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/microcosm-cc/bluemonday"
+	"golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
+)
+
+// Clean returns feed HTML with nothing left in it but text and its plain structure: paragraphs,
+// headings, lists, quotes, tables, emphasis, and links to http, https and mailto. No scripts,
+// handlers, styles, forms, frames, embedded objects or pictures survive.
+func Clean(s string) string { return policy.Sanitize(s) }
+
+// policy is read only once built; bluemonday allows concurrent use then.
+var policy = newPolicy()
+
+func newPolicy() *bluemonday.Policy {
+	p := bluemonday.NewPolicy()
+	p.AllowElements("p", "br", "hr", "div", "span", "section", "article", "header", "footer", "main", "aside", "figure", "figcaption",
+		"h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "dl", "dt", "dd", "blockquote", "q", "cite", "pre", "code",
+		"b", "strong", "i", "em", "u", "s", "del", "ins", "sub", "sup", "small", "mark", "abbr", "time",
+		"table", "caption", "thead", "tbody", "tfoot", "tr", "td", "th")
+	p.AllowAttrs("dir").Matching(bluemonday.Direction).Globally()
+	p.AllowAttrs("href").OnElements("a")
+	p.AllowURLSchemes("http", "https", "mailto")
+	p.RequireParseableURLs(true)
+	p.AllowRelativeURLs(false)
+	p.RequireNoFollowOnLinks(true)
+	p.SkipElementsContent("script", "style", "template", "noscript", "iframe", "frame", "frameset", "object", "embed", "applet",
+		"svg", "math", "title", "textarea", "select", "option", "button", "audio", "video", "canvas", "xmp", "noembed", "noframes", "plaintext")
+	return p
+}
+
+// hidden are elements whose text is not for readers.
+var hidden = map[atom.Atom]bool{atom.Script: true, atom.Style: true, atom.Template: true, atom.Noscript: true, atom.Iframe: true,
+	atom.Object: true, atom.Svg: true, atom.Math: true, atom.Title: true, atom.Textarea: true, atom.Select: true, atom.Button: true,
+	atom.Audio: true, atom.Video: true, atom.Canvas: true, atom.Xmp: true, atom.Noembed: true, atom.Noframes: true}
+
+// breaks are elements that begin and end a paragraph.
+var breaks = map[atom.Atom]bool{atom.P: true, atom.Div: true, atom.Section: true, atom.Article: true, atom.Header: true, atom.Footer: true,
+	atom.Main: true, atom.Aside: true, atom.Figure: true, atom.Figcaption: true, atom.Ul: true, atom.Ol: true, atom.Dl: true, atom.Dt: true,
+	atom.Dd: true, atom.Table: true, atom.Tr: true, atom.Caption: true, atom.Hr: true, atom.Pre: true, atom.Form: true, atom.Li: true,
+	atom.Blockquote: true, atom.H1: true, atom.H2: true, atom.H3: true, atom.H4: true, atom.H5: true, atom.H6: true}
+
+// plain turns a title or name that may hold HTML into one line of text. Tags that HTML does not
+// know ("List<T> explained") are text.
+func plain(s string) string {
+	if !strings.ContainsAny(s, "<&") {
+		return line(s)
+	}
+	var b strings.Builder
+	z := html.NewTokenizer(strings.NewReader(s))
+	skip := 0
+	for {
+		switch z.Next() {
+		case html.ErrorToken:
+			return line(b.String())
+		case html.TextToken:
+			if skip == 0 {
+				b.WriteString(html.UnescapeString(string(z.Raw())))
+			}
+		case html.StartTagToken, html.EndTagToken, html.SelfClosingTagToken:
+			raw := string(z.Raw())
+			t := z.Token()
+			switch {
+			case t.DataAtom == 0 || !htmlTag(raw):
+				b.WriteString(html.UnescapeString(raw))
+			case hidden[t.DataAtom] && t.Type == html.StartTagToken:
+				skip++
+			case hidden[t.DataAtom] && t.Type == html.EndTagToken:
+				skip = max(0, skip-1)
+			case breaks[t.DataAtom] || t.DataAtom == atom.Br:
+				b.WriteByte(' ')
+			}
+		}
+	}
+}
+
+// htmlTag says whether a token looks like a tag that somebody meant: <b>, </i>, <a href=…>.
+func htmlTag(raw string) bool {
+	return len(raw) > 2 && strings.HasSuffix(raw, ">")
+}
+
+// blocksOf reads HTML or plain text into paragraph-like blocks.
+func blocksOf(s string) []Block {
+	if strings.TrimSpace(s) == "" {
+		return nil
+	}
+	if !looksHTML(s) {
+		return plainBlocks(html.UnescapeString(s))
+	}
+	b := blockBuilder{}
+	b.read(Clean(s))
+	return b.blocks
+}
+
+// looksHTML says whether a text holds at least one tag that HTML knows.
+func looksHTML(s string) bool {
+	for i := strings.IndexByte(s, '<'); i >= 0 && i < len(s); {
+		j := i + 1
+		if j < len(s) && s[j] == '/' {
+			j++
+		}
+		k := j
+		for k < len(s) && k-j < 12 && (s[k]|0x20 >= 'a' && s[k]|0x20 <= 'z' || s[k] >= '1' && s[k] <= '6') {
+			k++
+		}
+		if k > j && k < len(s) && (s[k] == '>' || s[k] == '/' || isSpace(s[k])) && atom.Lookup([]byte(strings.ToLower(s[j:k]))) != 0 {
+			return true
+		}
+		n := strings.IndexByte(s[i+1:], '<')
+		if n < 0 {
+			return false
+		}
+		i += 1 + n
+	}
+	return false
+}
+
+// plainBlocks splits plain text at blank lines.
+func plainBlocks(s string) []Block {
+	var blocks []Block
+	s = strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
+	var para []string
+	flush := func() {
+		if t := paragraph(strings.Join(para, " ")); t != "" {
+			blocks = append(blocks, Block{"p", t})
+		}
+		para = para[:0]
+	}
+	for l := range strings.SplitSeq(s, "\n") {
+		if strings.TrimSpace(l) == "" {
+			flush()
+			continue
+		}
+		para = append(para, l)
+	}
+	flush()
+	return blocks
+}
+
+// paragraph folds a block's white space. Unlike a line it has no limit of its own.
+func paragraph(s string) string { return strings.Join(strings.Fields(printable(s)), " ") }
+
+type blockBuilder struct {
+	blocks []Block
+	text   strings.Builder
+	quote  int // depth of blockquotes
+	kind   string
+}
+
+func (b *blockBuilder) flush() {
+	t := paragraph(b.text.String())
+	b.text.Reset()
+	kind := b.kind
+	if kind == "" {
+		kind = "p"
+		if b.quote > 0 {
+			kind = "quote"
+		}
+	}
+	if t != "" && strings.Trim(t, "*-_·•|/ ") != "" {
+		b.blocks = append(b.blocks, Block{kind, t})
+	}
+}
+
+// read walks flat over tokens: no tree, so no depth can hurt.
+func (b *blockBuilder) read(s string) {
+	z := html.NewTokenizer(strings.NewReader(s))
+	skip := atom.Atom(0)
+	nested, brs := 0, 0
+	for {
+		tt := z.Next()
+		if tt == html.ErrorToken {
+			b.flush()
+			return
+		}
+		if tt == html.TextToken {
+			if skip == 0 {
+				text := string(z.Text())
+				if strings.TrimSpace(text) != "" {
+					brs = 0
+				}
+				b.text.WriteString(text)
+			}
+			continue
+		}
+		if tt != html.StartTagToken && tt != html.EndTagToken && tt != html.SelfClosingTagToken {
+			continue
+		}
+		name, _ := z.TagName()
+		a := atom.Lookup(name)
+		if skip != 0 {
+			if a == skip && tt == html.StartTagToken {
+				nested++
+			} else if a == skip && tt == html.EndTagToken {
+				if nested--; nested == 0 {
+					skip = 0
+				}
+			}
+			continue
+		}
+		if hidden[a] && tt == html.StartTagToken {
+			skip, nested = a, 1
+			continue
+		}
+		switch a {
+		case atom.Br:
+			b.text.WriteByte(' ')
+			if brs++; brs == 2 {
+				b.flush()
+			}
+			continue
+		case atom.Td, atom.Th:
+			b.text.WriteByte(' ')
+			continue
+		}
+		if !breaks[a] {
+			continue
+		}
+		b.flush()
+		brs = 0
+		begin := tt == html.StartTagToken
+		switch a {
+		case atom.H1, atom.H2, atom.H3, atom.H4, atom.H5, atom.H6:
+			b.kind = ""
+			if begin {
+				b.kind = "crosshead"
+			}
+		case atom.Li:
+			b.kind = ""
+			if begin {
+				b.kind = "list"
+			}
+		case atom.Ul, atom.Ol:
+			b.kind = ""
+		case atom.Blockquote:
+			if begin {
+				b.quote++
+			} else {
+				b.quote = max(0, b.quote-1)
+			}
+		}
+	}
+}
+
+// firstImage finds the first picture of feed HTML that is no tracking pixel or emoji.
+func firstImage(s string) *Image {
+	if !strings.Contains(s, "<img") && !strings.Contains(s, "<IMG") && !strings.Contains(s, "<Img") {
+		return nil
+	}
+	z := html.NewTokenizer(strings.NewReader(s))
+	var found *Image
+	caption, inCaption := strings.Builder{}, false
+	for {
+		switch z.Next() {
+		case html.ErrorToken:
+			return withCaption(found, caption.String())
+		case html.TextToken:
+			if inCaption {
+				caption.WriteString(string(z.Text()))
+			}
+		case html.EndTagToken:
+			if name, _ := z.TagName(); found != nil && (string(name) == "figcaption" || string(name) == "figure") {
+				return withCaption(found, caption.String())
+			}
+		case html.StartTagToken, html.SelfClosingTagToken:
+			t := z.Token()
+			if t.DataAtom == atom.Figcaption && found != nil {
+				inCaption = true
+			}
+			if t.DataAtom != atom.Img {
+				continue
+			}
+			if found != nil {
+				return withCaption(found, caption.String())
+			}
+			im := Image{}
+			for _, a := range t.Attr {
+				switch a.Key {
+				case "src":
+					im.URL = strings.TrimSpace(a.Val)
+				case "alt":
+					im.Alt = line(a.Val)
+				case "width":
+					im.Width = pixels(a.Val)
+				case "height":
+					im.Height = pixels(a.Val)
+				}
+			}
+			if im.URL != "" && (im.Width == 0 || im.Width > 32) && (im.Height == 0 || im.Height > 32) {
+				found = &im
+			}
+		}
+	}
+}
+
+func withCaption(im *Image, caption string) *Image {
+	if im != nil {
+		im.Caption = line(caption)
+	}
+	return im
+}
+
+func pixels(s string) int {
+	n, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(s), "px"))
+	if err != nil || n < 0 || n > 100_000 {
+		return 0
+	}
+	return n
+}

@@ -1,0 +1,588 @@
+package stories
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/charmap"
+)
+
+// Limits on one document. Real feeds stay far below them.
+const (
+	maxUnpacked = 32 << 20 // bytes
+	maxDepth    = 64       // elements, arrays or objects in each other
+	maxItems    = 5000     // further ones are left out, with a warning
+	maxElements = 400_000  // elements or JSON values in all
+	maxTag      = 64 << 10 // bytes of one tag with its attributes
+	maxText     = 1 << 20  // bytes of one run of text; the rest is cut
+	maxEntities = 100      // declared entities; and each may stand for 1 KB
+	maxExpanded = 256 << 10
+)
+
+var errTooDeep = fmt.Errorf("elements nested deeper than %d", maxDepth)
+
+// repair is a scanner that writes an XML document anew so that a strict reader gets through:
+// well-formed, UTF-8, no declaration, DTD, comments or processing instructions, no characters
+// that XML forbids, every element closed, and within the limits above.
+type repair struct {
+	in       []byte
+	out      bytes.Buffer
+	open     []string
+	elements int
+	items    int
+	expanded int
+	run      int // bytes of text since the last tag
+	entities map[string]string
+	warnings []string
+}
+
+// repairXML rewrites a document that is UTF-8 already.
+func repairXML(in []byte) ([]byte, []string, error) {
+	r := &repair{in: in}
+	r.out.Grow(min(len(in), 1<<20))
+	if err := r.scan(); err != nil {
+		return nil, nil, err
+	}
+	return r.out.Bytes(), r.warnings, nil
+}
+
+func (r *repair) scan() error {
+	// What stands before the first tag is no part of the document: white space, a stray
+	// mark, the warning of some script.
+	i := bytes.IndexByte(r.in, '<')
+	if i < 0 {
+		return errors.New("no element found")
+	}
+	rooted := false
+	for i < len(r.in) {
+		rest := r.in[i:]
+		if rest[0] != '<' {
+			n := bytes.IndexByte(rest, '<')
+			if n < 0 {
+				n = len(rest)
+			}
+			if len(r.open) > 0 {
+				r.text(rest[:n])
+			}
+			i += n
+			continue
+		}
+		switch {
+		case bytes.HasPrefix(rest, []byte("<!--")):
+			i += skipTo(rest, "-->", 4)
+		case bytes.HasPrefix(rest, []byte("<![CDATA[")):
+			n := bytes.Index(rest, []byte("]]>"))
+			if n < 0 {
+				n = len(rest)
+			}
+			if len(r.open) > 0 {
+				r.cdata(rest[len("<![CDATA["):n])
+			}
+			i += min(n+3, len(rest))
+		case bytes.HasPrefix(rest, []byte("<!")):
+			i += r.doctype(rest)
+		case bytes.HasPrefix(rest, []byte("<?")):
+			i += skipTo(rest, "?>", 2)
+		case len(rest) > 1 && (rest[1] == '/' || isNameStart(rest[1])):
+			n := tagEnd(rest)
+			if n < 0 && len(rest) < maxTag {
+				return r.finish() // the document breaks off inside a tag
+			}
+			if n < 0 || n > maxTag {
+				return fmt.Errorf("a tag is longer than %d bytes", maxTag)
+			}
+			if rest[1] == '/' {
+				r.end(string(rest[2 : n-1]))
+				if len(r.open) == 0 && rooted {
+					return r.finish() // what follows the root is no part of it
+				}
+			} else {
+				if len(r.open) == 0 && rooted {
+					return r.finish()
+				}
+				rooted = true
+				more, err := r.start(rest[1 : n-1])
+				if err != nil {
+					return err
+				}
+				if !more {
+					return r.finish()
+				}
+			}
+			i += n
+		default: // "a < b"
+			if len(r.open) > 0 {
+				r.out.WriteString("&lt;")
+			}
+			i++
+		}
+	}
+	return r.finish()
+}
+
+// finish closes what is open. An item that broke off in the middle stays, with what there is of it.
+func (r *repair) finish() error {
+	if r.out.Len() == 0 {
+		return errors.New("no element found")
+	}
+	if len(r.open) > 0 && r.items < maxItems {
+		r.warnings = append(r.warnings, "the document breaks off inside <"+clip(line(r.open[len(r.open)-1]), 40)+">")
+	}
+	for len(r.open) > 0 {
+		r.pop()
+	}
+	return nil
+}
+
+func (r *repair) pop() {
+	name := r.open[len(r.open)-1]
+	r.open = r.open[:len(r.open)-1]
+	r.out.WriteString("</" + name + ">")
+	r.run = 0
+}
+
+// start writes a start tag; raw is what stands between the angle brackets. It says whether to go on.
+func (r *repair) start(raw []byte) (bool, error) {
+	selfClosed := bytes.HasSuffix(raw, []byte("/"))
+	if selfClosed {
+		raw = raw[:len(raw)-1]
+	}
+	n := 0
+	for n < len(raw) && !isSpace(raw[n]) && raw[n] != '/' {
+		n++
+	}
+	name := cleanName(raw[:n])
+	if name == "" {
+		return true, nil
+	}
+	if r.elements++; r.elements > maxElements {
+		return false, fmt.Errorf("more than %d elements", maxElements)
+	}
+	if len(r.open) >= maxDepth {
+		return false, errTooDeep
+	}
+	local := strings.ToLower(localName(name))
+	if (local == "item" || local == "entry") && len(r.open) <= 3 {
+		if r.items++; r.items > maxItems {
+			r.warnings = append(r.warnings, fmt.Sprintf("more than %d items: the first %d were read", maxItems, maxItems))
+			return false, nil
+		}
+	}
+	r.out.WriteByte('<')
+	r.out.WriteString(name)
+	r.attributes(raw[n:])
+	r.run = 0
+	// Loose HTML inside a text element never closes these.
+	switch local {
+	case "br", "hr", "img", "wbr", "input":
+		selfClosed = true
+	}
+	if selfClosed {
+		r.out.WriteString("/>")
+		if len(r.open) == 0 {
+			r.open = append(r.open, name) // an empty root
+			r.out.Truncate(r.out.Len() - 2)
+			r.out.WriteByte('>')
+		}
+		return true, nil
+	}
+	r.out.WriteByte('>')
+	r.open = append(r.open, name)
+	return true, nil
+}
+
+// end writes an end tag. One that was never opened is dropped; one that closes over others closes them too.
+func (r *repair) end(raw string) {
+	name := strings.TrimSpace(raw)
+	at := -1
+	for i := len(r.open) - 1; i >= 0; i-- {
+		if strings.EqualFold(r.open[i], name) {
+			at = i
+			break
+		}
+	}
+	if at < 0 {
+		return
+	}
+	for len(r.open) > at {
+		r.pop()
+	}
+}
+
+// attributes writes name="value" pairs. Values without quotes, without value, doubled names are mended or cut.
+func (r *repair) attributes(raw []byte) {
+	var seen []string
+	for i := 0; i < len(raw); {
+		if isSpace(raw[i]) || raw[i] == '/' || raw[i] == '"' || raw[i] == '\'' {
+			i++
+			continue
+		}
+		j := i
+		for j < len(raw) && !isSpace(raw[j]) && raw[j] != '=' {
+			j++
+		}
+		name := cleanName(raw[i:j])
+		for j < len(raw) && isSpace(raw[j]) {
+			j++
+		}
+		var value []byte
+		if j < len(raw) && raw[j] == '=' {
+			j++
+			for j < len(raw) && isSpace(raw[j]) {
+				j++
+			}
+			if j < len(raw) && (raw[j] == '"' || raw[j] == '\'') {
+				k := bytes.IndexByte(raw[j+1:], raw[j])
+				if k < 0 {
+					k = len(raw) - j - 1
+				}
+				value = raw[j+1 : j+1+k]
+				j += k + 2
+			} else {
+				k := j
+				for k < len(raw) && !isSpace(raw[k]) {
+					k++
+				}
+				value = raw[j:k]
+				j = k
+			}
+		}
+		i = max(j, i+1)
+		if name == "" || len(seen) >= 200 || contains(seen, name) {
+			continue
+		}
+		seen = append(seen, name)
+		r.out.WriteString(" " + name + `="`)
+		r.run = 0
+		r.escape(value, true)
+		r.out.WriteByte('"')
+	}
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+// text writes character data.
+func (r *repair) text(raw []byte) {
+	if r.run+len(raw) > maxText {
+		raw = cutUTF8(raw, maxText-r.run)
+		r.warnText()
+	}
+	r.run += len(raw)
+	r.escape(raw, false)
+}
+
+// cdata writes a marked section; its content is text that needs no escapes.
+func (r *repair) cdata(raw []byte) {
+	if r.run+len(raw) > maxText {
+		raw = cutUTF8(raw, maxText-r.run)
+		r.warnText()
+	}
+	r.run += len(raw)
+	r.out.WriteString("<![CDATA[")
+	for len(raw) > 0 {
+		n := legalPrefix(raw)
+		r.out.Write(raw[:n])
+		if n == len(raw) {
+			break
+		}
+		_, size := utf8.DecodeRune(raw[n:])
+		raw = raw[n+size:]
+	}
+	r.out.WriteString("]]>")
+}
+
+func (r *repair) warnText() {
+	const w = "text longer than 1 MB was cut"
+	if !contains(r.warnings, w) {
+		r.warnings = append(r.warnings, w)
+	}
+}
+
+// escape copies text, cuts illegal characters and puts every '&' right.
+func (r *repair) escape(raw []byte, attribute bool) {
+	for len(raw) > 0 {
+		n := 0
+		for n < len(raw) && raw[n] != '&' && raw[n] != '"' && raw[n] != '<' && raw[n] != '>' && (raw[n] >= 0x20 && raw[n] < 0xE0 || raw[n] == '\n' || raw[n] == '\t') {
+			n++
+		}
+		r.out.Write(raw[:n])
+		raw = raw[n:]
+		if len(raw) == 0 {
+			return
+		}
+		switch c := raw[0]; {
+		case c == '&':
+			raw = raw[r.reference(raw):]
+		case c == '"' && attribute:
+			r.out.WriteString("&quot;")
+			raw = raw[1:]
+		case c == '<':
+			r.out.WriteString("&lt;")
+			raw = raw[1:]
+		case c == '>':
+			r.out.WriteString("&gt;") // covers "]]>"
+			raw = raw[1:]
+		default:
+			ch, size := utf8.DecodeRune(raw)
+			if legal(ch, size) {
+				r.out.Write(raw[:size])
+			}
+			raw = raw[size:]
+		}
+	}
+}
+
+// reference writes what the '&' at the start of raw begins and returns its length.
+// Names that neither XML nor the document defines stay as they are: the feed parser knows HTML's.
+func (r *repair) reference(raw []byte) int {
+	n := bytes.IndexByte(raw[:min(len(raw), 64)], ';')
+	if n < 2 {
+		r.out.WriteString("&amp;")
+		return 1
+	}
+	name := string(raw[1:n])
+	if name[0] == '#' {
+		r.numeric(name[1:])
+		return n + 1
+	}
+	if value, ok := r.entities[name]; ok {
+		if r.expanded += len(value); r.expanded <= maxExpanded {
+			r.escapePlain(value)
+		}
+		return n + 1
+	}
+	for _, c := range name {
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9') {
+			r.out.WriteString("&amp;")
+			return 1
+		}
+	}
+	r.out.Write(raw[:n+1])
+	return n + 1
+}
+
+// numeric writes a character reference; codes 128 to 159 mean Windows-1252, as in HTML.
+func (r *repair) numeric(digits string) {
+	base := 10
+	if digits != "" && (digits[0] == 'x' || digits[0] == 'X') {
+		digits, base = digits[1:], 16
+	}
+	code, err := strconv.ParseUint(digits, base, 32)
+	if err != nil {
+		return
+	}
+	ch := rune(code)
+	if code >= 128 && code <= 159 {
+		ch = charmap.Windows1252.DecodeByte(byte(code))
+	}
+	if code > utf8.MaxRune || !legal(ch, 4) {
+		return
+	}
+	fmt.Fprintf(&r.out, "&#%d;", ch)
+}
+
+func (r *repair) escapePlain(s string) {
+	for _, c := range s {
+		switch {
+		case c == '<':
+			r.out.WriteString("&lt;")
+		case c == '>':
+			r.out.WriteString("&gt;")
+		case c == '&':
+			r.out.WriteString("&amp;")
+		case c == '"':
+			r.out.WriteString("&quot;")
+		case legal(c, utf8.RuneLen(c)):
+			r.out.WriteRune(c)
+		}
+	}
+}
+
+// doctype skips a declaration and returns its length. Entities in it that stand for a short plain
+// text are remembered; external ones and those that refer to others never are.
+func (r *repair) doctype(raw []byte) int {
+	depth, quote := 0, byte(0)
+	for i := 2; i < len(raw); i++ {
+		c := raw[i]
+		switch {
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case bytes.HasPrefix(raw[i:], []byte("<!--")):
+			i += skipTo(raw[i:], "-->", 4) - 1
+		case c == '"' || c == '\'':
+			quote = c
+		case c == '[':
+			depth++
+		case c == ']':
+			depth--
+		case bytes.HasPrefix(raw[i:], []byte("<!ENTITY")):
+			r.entity(raw[i+len("<!ENTITY"):])
+			depth++
+		case c == '<':
+			depth++
+		case c == '>':
+			if depth <= 0 {
+				return i + 1
+			}
+			depth--
+		}
+	}
+	// Unbalanced: take the shortest reading, so that the feed after it is not lost.
+	return skipTo(raw, ">", 2)
+}
+
+func (r *repair) entity(raw []byte) {
+	raw = raw[:min(len(raw), 2048)]
+	fields := bytes.Fields(raw)
+	if len(fields) < 2 || len(r.entities) >= maxEntities {
+		return
+	}
+	name := string(fields[0])
+	rest := bytes.TrimLeft(raw[bytes.Index(raw, fields[0])+len(fields[0]):], " \t\r\n")
+	if len(rest) == 0 || rest[0] != '"' && rest[0] != '\'' {
+		return // SYSTEM, PUBLIC, or a parameter entity
+	}
+	n := bytes.IndexByte(rest[1:], rest[0])
+	if n < 0 || n > 1024 || bytes.ContainsAny(rest[1:1+n], "&<%") {
+		return
+	}
+	if r.entities == nil {
+		r.entities = map[string]string{}
+	}
+	if _, ok := r.entities[name]; !ok {
+		r.entities[name] = string(rest[1 : 1+n])
+	}
+}
+
+// skipTo returns the length of raw up to and with the mark, which is searched from offset on.
+func skipTo(raw []byte, mark string, offset int) int {
+	if offset >= len(raw) {
+		return len(raw)
+	}
+	n := bytes.Index(raw[offset:], []byte(mark))
+	if n < 0 {
+		return len(raw)
+	}
+	return offset + n + len(mark)
+}
+
+// tagEnd returns the length of the tag at the start of raw, or -1. A quote that never closes, or only
+// beyond the limit, does not swallow the document: then the first '>' ends the tag.
+func tagEnd(raw []byte) int {
+	raw = raw[:min(len(raw), maxTag+1)]
+	quote, first := byte(0), -1
+	for i, c := range raw {
+		switch {
+		case c == '>' && first < 0:
+			first = i + 1
+		}
+		switch {
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case (c == '"' || c == '\'') && i > 0 && afterEquals(raw[:i]):
+			quote = c
+		case c == '>':
+			return i + 1
+		}
+	}
+	return first
+}
+
+func afterEquals(raw []byte) bool {
+	for i := len(raw) - 1; i >= 0; i-- {
+		if !isSpace(raw[i]) {
+			return raw[i] == '='
+		}
+	}
+	return false
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
+
+func isNameStart(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || c == ':' || c >= 0x80
+}
+
+// cleanName returns a name that XML allows, or "".
+func cleanName(raw []byte) string {
+	if len(raw) == 0 || len(raw) > 256 || !isNameStart(raw[0]) {
+		return ""
+	}
+	colons := 0
+	for _, c := range raw {
+		if c == ':' {
+			colons++
+		}
+		if !isNameStart(c) && !(c >= '0' && c <= '9') && c != '-' && c != '.' {
+			return ""
+		}
+		if c >= 0x80 {
+			return "" // names of feeds are ASCII; a strict reader refuses much of the rest
+		}
+	}
+	if colons > 1 || raw[0] == ':' || raw[len(raw)-1] == ':' {
+		return ""
+	}
+	return string(raw)
+}
+
+func localName(name string) string {
+	return name[strings.IndexByte(name, ':')+1:]
+}
+
+// legal says whether XML 1.0 (section 2.2) allows a character.
+func legal(r rune, size int) bool {
+	switch {
+	case r == utf8.RuneError && size == 1:
+		return false
+	case r == '\t' || r == '\n' || r == '\r':
+		return true
+	case r < 0x20 || r >= 0xD800 && r <= 0xDFFF || r == 0xFFFE || r == 0xFFFF || r > utf8.MaxRune:
+		return false
+	}
+	return true
+}
+
+// legalPrefix returns how many bytes of raw can be copied as they are.
+func legalPrefix(raw []byte) int {
+	for i := 0; i < len(raw); {
+		if raw[i] >= 0x20 && raw[i] < 0xE0 || raw[i] == '\n' || raw[i] == '\t' || raw[i] == '\r' {
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRune(raw[i:])
+		if !legal(r, size) {
+			return i
+		}
+		i += size
+	}
+	return len(raw)
+}
+
+func cutUTF8(raw []byte, n int) []byte {
+	if n <= 0 {
+		return nil
+	}
+	if n >= len(raw) {
+		return raw
+	}
+	for n > 0 && !utf8.RuneStart(raw[n]) {
+		n--
+	}
+	return raw[:n]
+}
