@@ -13,6 +13,9 @@ type Config struct {
 	Fetch       Fetch
 	Editions    []Edition
 	Relays      []Relay
+
+	source *source // the text, to point into it; nil if not read from any
+	zones  *Zones
 }
 
 // Publication says in whose name the mails go out.

@@ -169,6 +169,9 @@ func (f field) value(s string) (int, error) {
 	if i := slices.Index(f.names, strings.ToLower(s)); i >= 0 {
 		return f.min + i, nil
 	}
+	if strings.ContainsAny(s, "LW#") && !slices.Contains(f.names, strings.ToLower(s)) {
+		return 0, errors.New("L, W and # are not offered")
+	}
 	v, err := number(s)
 	if err != nil || v < f.min || v > f.max {
 		names := ""

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // ReaderZone as an edition's zone means the zone of each reader.
@@ -63,8 +65,9 @@ func preset[T comparable](field *T, value T) {
 
 // title makes a name to be read out of an id: "uk-politics" becomes "Uk politics".
 func title(id string) string {
-	if id == "" {
+	first, size := utf8.DecodeRuneInString(id)
+	if size == 0 {
 		return ""
 	}
-	return strings.ToUpper(id[:1]) + strings.NewReplacer("-", " ", "_", " ").Replace(id[1:])
+	return string(unicode.ToUpper(first)) + strings.NewReplacer("-", " ", "_", " ").Replace(id[size:])
 }

@@ -1,0 +1,181 @@
+package schedule
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+)
+
+func (r *reader) relays(t *table) (relays []Relay) {
+	seen := make(map[string]mark)
+	nodes := t.list("relays", "{name, host}")
+	if _, isList := t.values["relays"].(*ast.SequenceNode); isList && len(nodes) == 0 {
+		t.bad("relays", "relays is empty; write e.g. relays: [{host: smtp.example.org}]")
+	}
+	for i, n := range nodes {
+		name := nameIn(n, "name")
+		if name == "" {
+			name = nameIn(n, "host")
+		}
+		y, ok := r.table(n, called("relay", i, name), "name", "host", "port", "tls", "auth", "connections", "rate",
+			"weight", "in_doubt", "dialogue", "profile", "domains")
+		if !ok {
+			continue
+		}
+		relay := y.relay(len(nodes) == 1)
+		// Two names that differ in signs alone would share their secrets unseen.
+		if first, ok := seen[relay.variable()]; ok {
+			y.bad("name", "name %q reads the same secrets, %s_…, as the relay in line %d", relay.Name, relay.variable(), first.line)
+		}
+		seen[relay.variable()] = y.at("name")
+		r.marks["relay "+relay.Name] = y.at("name")
+		relays = append(relays, relay)
+	}
+	return relays
+}
+
+func (t *table) relay(alone bool) Relay {
+	y := Relay{
+		Port:        t.whole("port", 0, 1, 65535),
+		TLS:         t.choice("tls", "implicit", "starttls", "none"),
+		Connections: t.whole("connections", 0, 1, 1000),
+		Rate:        t.rate("rate", 0),
+		Weight:      t.whole("weight", 0, 1, 1000),
+		InDoubt:     t.whole("in_doubt", 0, 1, 50),
+		Dialogue:    t.choice("dialogue", "auto", "pipelining", "plain"),
+		Profile:     t.choice("profile", "plain", "ses"),
+	}
+	if t.has("auth") {
+		y.Auth = t.choice("auth", "auto", "none")
+	}
+	if t.has("name") {
+		y.Name = t.id("name")
+	} else if !alone {
+		t.need("name", "name: main")
+	}
+	if t.need("host", "host: smtp.example.org") {
+		y.Host = t.text("host")
+	}
+	if y.Host != "" && hostProblem(y.Host) != "" {
+		t.bad("host", "host %q %s", clip(y.Host), hostProblem(y.Host))
+	} else if y.Host != "" && y.TLS == "none" && !Loopback(y.Host) {
+		t.bad("tls", "tls: none is for a relay on this machine (localhost, 127.0.0.1, ::1), and host is %q", clip(y.Host))
+	}
+	domains, places := t.texts("domains", "mail domains such as example.org")
+	for i, d := range domains {
+		d = strings.ToLower(d)
+		if hostProblem(d) != "" || slices.Contains(y.Domains, d) {
+			t.wrong(places[i], "%s: domains %q must be different mail domains such as example.org", t.name, clip(d))
+			continue
+		}
+		y.Domains = append(y.Domains, d)
+	}
+	return y.WithDefaults()
+}
+
+// WithDefaults returns the relay with every field that is zero set to its default.
+func (y Relay) WithDefaults() Relay {
+	preset(&y.Name, "main")
+	preset(&y.TLS, "implicit")
+	preset(&y.Port, map[string]int{"implicit": 465, "starttls": 587, "none": 25}[y.TLS])
+	if y.TLS == "none" {
+		preset(&y.Auth, "none")
+	}
+	preset(&y.Auth, "auto")
+	preset(&y.Connections, 4)
+	preset(&y.Rate, 10)
+	preset(&y.Weight, 1)
+	preset(&y.InDoubt, 1)
+	preset(&y.Dialogue, "auto")
+	preset(&y.Profile, "plain")
+	return y
+}
+
+// variable is the beginning of the names of the relay's secrets in the environment.
+func (y Relay) variable() string {
+	return "BROADSHEET_SMTP_" + strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z':
+			return r - 'a' + 'A'
+		case r >= 'A' && r <= 'Z' || r >= '0' && r <= '9':
+			return r
+		}
+		return '_'
+	}, y.Name)
+}
+
+// Secrets fills in the relays' users and passwords and says which are missing; commands that
+// send call it before they share the configuration. Only relays with auth: auto have any.
+func (c *Config) Secrets(getenv func(string) string) error {
+	if wrong := c.secrets(getenv); len(wrong) > 0 {
+		return wrong
+	}
+	return nil
+}
+
+func (c *Config) secrets(getenv func(string) string) (wrong Error) {
+	for i := range c.Relays {
+		y := &c.Relays[i]
+		if y.Auth != "auto" {
+			continue
+		}
+		for _, message := range y.secrets(getenv) {
+			wrong = append(wrong, c.problem("relay "+y.Name, "relay %q: %s", y.Name, message))
+		}
+	}
+	return wrong
+}
+
+func (y *Relay) secrets(getenv func(string) string) (wrong []string) {
+	v := y.variable()
+	if y.User = getenv(v + "_USER"); y.User == "" {
+		wrong = append(wrong, fmt.Sprintf("%s_USER is not set in the environment; set it, or write auth: none", v))
+	}
+	y.Password = getenv(v + "_PASSWORD")
+	path := getenv(v + "_PASSWORD_FILE")
+	switch {
+	case y.Password != "" && path != "":
+		y.Password = ""
+		wrong = append(wrong, fmt.Sprintf("%s_PASSWORD and %[1]s_PASSWORD_FILE are both set; keep one", v))
+	case path != "":
+		secret, err := readSecret(path)
+		if err != nil {
+			wrong = append(wrong, fmt.Sprintf("%s_PASSWORD_FILE: %v", v, err))
+		}
+		y.Password = secret
+	case y.Password == "":
+		wrong = append(wrong, fmt.Sprintf("%s_PASSWORD (or %[1]s_PASSWORD_FILE) is not set in the environment; set it, or write auth: none", v))
+	}
+	return wrong
+}
+
+// readSecret reads a file that nobody else can read.
+func readSecret(path string) (string, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("there is no file %s", path)
+	}
+	if err != nil {
+		return "", fmt.Errorf("read secret: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return "", fmt.Errorf("%s is no regular file", path)
+	}
+	if info.Mode().Perm()&0o177 != 0 {
+		return "", fmt.Errorf("%s can be read by others (mode %04o); run chmod 600 %[1]s", path, info.Mode().Perm())
+	}
+	text, err := readFile(path)
+	if err != nil {
+		return "", fmt.Errorf("read secret: %w", err)
+	}
+	secret := strings.TrimRight(string(text), "\r\n")
+	if secret == "" {
+		return "", fmt.Errorf("%s is empty", path)
+	}
+	return secret, nil
+}
