@@ -52,8 +52,8 @@ type Batch struct {
 	ID         int64
 	Issue      int64
 	Relay      string
-	Fence      int64 // rises with every lease; writes with an older one are refused
-	Until      time.Time // end of the lease, real time
+	Fence      int64      // rises with every lease; writes with an older one are refused
+	Until      time.Time  // end of the lease, real time
 	Deliveries []Delivery // those due
 }
 

@@ -1,0 +1,275 @@
+package mailer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+)
+
+// leased is a batch of ours. Connections draw from all batches at once, the oldest first.
+type leased struct {
+	batch  *Batch
+	next   int           // the first delivery that nobody has drawn
+	inHand int           // drawn and not settled
+	term   time.Duration // of the lease
+	until  time.Time     // its end, as last renewed
+	lost   bool
+}
+
+// idleConnection is how long an open connection waits for more work: well below the five
+// minutes after which relays hang up (RFC 5321 section 4.5.3.2.7).
+const idleConnection = 5 * time.Second
+
+// feed leases batches so that there is a delivery to draw for every connection.
+func (r *run) feed(ctx context.Context) {
+	for ctx.Err() == nil {
+		r.mu.Lock()
+		changed, busy, enough := r.changed, r.inHand > 0, r.undrawn() >= max(1, r.Relay.Connections)
+		r.mu.Unlock()
+		if held, _, _ := r.gate.health(); held && !r.gate.open() {
+			r.forgo()
+			r.sleep(ctx, changed, r.Poll)
+			continue
+		}
+		if enough {
+			r.sleep(ctx, changed, r.Poll)
+			continue
+		}
+		var b *Batch
+		err := r.insist(ctx, func() (err error) {
+			b, err = r.Queue.Lease(ctx, r.Relay.Name, r.Worker, r.Now())
+			return err
+		})
+		switch {
+		case err != nil:
+			r.fail(fmt.Errorf("lease batch for relay %s: %w", r.Relay.Name, err))
+		case b != nil && len(b.Deliveries) > 0:
+			r.add(b)
+		case b != nil:
+			r.release(ctx, b)
+			r.sleep(ctx, changed, r.idle(ctx))
+		case r.untilIdle && !busy && r.nothingDrawn():
+			r.cancel(errIdle)
+		default:
+			r.sleep(ctx, changed, r.idle(ctx))
+		}
+	}
+}
+
+// idle is how long to wait before asking for work again.
+func (r *run) idle(ctx context.Context) time.Duration {
+	at, ok, err := r.Queue.NextDue(ctx, r.Relay.Name)
+	if err != nil || !ok {
+		return r.Poll
+	}
+	return min(max(at.Sub(r.Now()), 10*time.Millisecond), r.Poll)
+}
+
+// add makes a batch ours.
+func (r *run) add(b *Batch) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := &leased{batch: b, until: b.Until, term: b.Until.Sub(now())}
+	if l.term <= 0 { // over before it reached us: renewing it tells
+		l.until, l.term = now(), time.Second
+	}
+	r.batches = append(r.batches, l)
+	r.wake()
+}
+
+// draw takes a delivery, waiting for one no longer than ctx allows. nil: none came.
+func (r *run) draw(ctx context.Context) (*leased, *Delivery) {
+	for {
+		r.mu.Lock()
+		for _, l := range r.batches {
+			if l.lost || l.next == len(l.batch.Deliveries) {
+				continue
+			}
+			d := &l.batch.Deliveries[l.next]
+			l.next++
+			l.inHand++
+			r.inHand++
+			if r.undrawn() < max(1, r.Relay.Connections) {
+				r.wake() // the feeder looks for more
+			}
+			r.mu.Unlock()
+			return l, d
+		}
+		changed := r.changed
+		r.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, nil
+		}
+	}
+}
+
+// awaitWork waits until there is something to draw.
+func (r *run) awaitWork(ctx context.Context) error {
+	for {
+		r.mu.Lock()
+		n, changed := r.undrawn(), r.changed
+		r.mu.Unlock()
+		if n > 0 {
+			return ctx.Err()
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// settled gives a drawn delivery back and, with the last of its batch, the batch.
+func (r *run) settled(ctx context.Context, l *leased) {
+	r.mu.Lock()
+	l.inHand--
+	done := l.inHand == 0 && (l.lost || l.next == len(l.batch.Deliveries))
+	if done {
+		r.batches = slices.DeleteFunc(r.batches, func(x *leased) bool { return x == l })
+	}
+	r.mu.Unlock()
+	if done && !l.lost {
+		r.release(context.WithoutCancel(ctx), l.batch)
+	}
+	r.mu.Lock()
+	r.inHand--
+	r.wake()
+	r.mu.Unlock()
+}
+
+// forgo gives back what nobody has drawn: a held relay keeps nothing leased.
+func (r *run) forgo() {
+	r.mu.Lock()
+	var free []*Batch
+	for _, l := range r.batches {
+		l.next = len(l.batch.Deliveries)
+		if l.inHand == 0 && !l.lost {
+			free = append(free, l.batch)
+		}
+	}
+	r.batches = slices.DeleteFunc(r.batches, func(l *leased) bool { return l.inHand == 0 })
+	r.mu.Unlock()
+	for _, b := range free {
+		r.release(context.Background(), b)
+	}
+}
+
+func (r *run) releaseAll(ctx context.Context) {
+	r.forgo()
+	r.mu.Lock()
+	rest := r.batches
+	r.batches = nil
+	r.mu.Unlock()
+	for _, l := range rest {
+		r.release(ctx, l.batch)
+	}
+}
+
+// release gives a batch back. If that fails its lease runs out by itself.
+func (r *run) release(ctx context.Context, b *Batch) {
+	if err := r.Queue.Release(ctx, b, r.Now()); err != nil && !errors.Is(err, ErrLost) {
+		r.Log.Warn("batch not given back", slog.Int64("batch", b.ID), slog.String("error", err.Error()))
+	}
+}
+
+// renew prolongs leases when half of their time is over.
+func (r *run) renew(ctx context.Context) {
+	for ctx.Err() == nil {
+		r.mu.Lock()
+		changed, wait := r.changed, r.Poll
+		var due []*leased
+		for _, l := range r.batches {
+			left := l.until.Add(-l.term / 2).Sub(now())
+			if left <= 0 && !l.lost {
+				due = append(due, l)
+			} else if !l.lost {
+				wait = min(wait, left)
+			}
+		}
+		r.mu.Unlock()
+		if len(due) == 0 {
+			r.sleep(ctx, changed, wait)
+			continue
+		}
+		for _, l := range due {
+			b := *l.batch // renewed as a copy: connections read the original meanwhile
+			b.Deliveries = nil
+			err := r.Queue.Renew(ctx, &b)
+			r.mu.Lock()
+			switch {
+			case errors.Is(err, ErrLost):
+				l.lost = true
+				if l.inHand == 0 {
+					r.batches = slices.DeleteFunc(r.batches, func(x *leased) bool { return x == l })
+				}
+				r.wake()
+			case err != nil || !b.Until.After(l.until):
+				l.until = l.until.Add(l.term / 8) // ask again soon, not at once
+			default:
+				l.until = b.Until
+			}
+			r.mu.Unlock()
+		}
+	}
+}
+
+// undrawn counts what is left to draw; r.mu is held.
+func (r *run) undrawn() int {
+	n := 0
+	for _, l := range r.batches {
+		if !l.lost {
+			n += len(l.batch.Deliveries) - l.next
+		}
+	}
+	return n
+}
+
+func (r *run) nothingDrawn() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.undrawn() == 0 && r.inHand == 0
+}
+
+// wake tells all who wait that something changed; r.mu is held.
+func (r *run) wake() {
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+func (r *run) sleep(ctx context.Context, changed <-chan struct{}, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-changed:
+	case <-ctx.Done():
+	}
+}
+
+// queuePatience is how long a queue may fail, a full disk or a locked database say, before the
+// run ends. Nothing new is sent meanwhile.
+const queuePatience = time.Minute
+
+// insist calls f until it gives no error, or one that is an answer. Once ctx has ended it is
+// tried a last time.
+func (r *run) insist(ctx context.Context, f func() error) error {
+	start, wait := now(), 50*time.Millisecond
+	for {
+		ended := ctx.Err() != nil
+		err := f()
+		if err == nil || errors.Is(err, ErrLost) || errors.Is(err, ErrWait) || ended || now().Sub(start) > queuePatience {
+			return err
+		}
+		r.sleep(ctx, nil, wait)
+		wait = min(2*wait, 5*time.Second)
+	}
+}
+
+// fail ends the run because the queue does not work.
+func (r *run) fail(err error) { r.cancel(err) }

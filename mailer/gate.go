@@ -1,0 +1,235 @@
+package mailer
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// gate is what all connections to one relay know of its health: whether a new connection or a
+// message may go now, and how fast. It runs on real time.
+//
+// Trouble with a connection (refused, 421, lost) makes new connections wait and leaves open ones
+// alone, so a relay that allows two of our four keeps two busy. While it lasts one attempt is
+// made per wait, not one per connection. Trouble with the relay as a whole makes messages wait too.
+type gate struct {
+	first, max, hold time.Duration // waits: after the first failure, at most, and when held
+	rnd              func() float64
+
+	mu      sync.Mutex
+	changed chan struct{} // closed and replaced when a wait may have become shorter
+
+	rate       float64 // messages a second now; 0: no limit
+	full       float64 // as configured
+	tokens     float64
+	refilled   time.Time
+	sinceSlow  int
+	lost       int       // connections lost in a row
+	dialAt     time.Time // no new connection before
+	waits      int       // BackOff and Slow in a row
+	sendAt     time.Time // no message before
+	noSender   int       // SenderRefused in a row
+	noContent  int       // ContentRefused in a row
+	answered   int       // messages that got an answer of their own
+	refused    int       // ContentRefused in all
+	held       bool
+	why        string
+	downSince  time.Time // zero: the last thing heard was good
+	downReason string
+}
+
+// Thresholds at which refusals that are aimed at us and not at a reader hold the relay.
+const (
+	sendersInARow  = 3
+	contentsInARow = 20
+	contentShare   = 0.05 // of a run, once it is long enough to tell
+	contentEnough  = 200
+	recoverAfter   = 200 // messages after which a slowed relay gets twice the rate again
+)
+
+func newGate(rate float64, first, most, hold time.Duration, rnd func() float64) *gate {
+	return &gate{first: first, max: most, hold: hold, rnd: rnd, rate: rate, full: rate,
+		tokens: burst(rate), refilled: now(), changed: make(chan struct{})}
+}
+
+// burst is how many messages may go at once: a tenth of a second's worth, so that timers need
+// not be exact at high rates.
+func burst(rate float64) float64 { return max(1, rate/10) }
+
+// apply takes in what a try meant for the relay and reports whether that raised an alarm.
+func (g *gate) apply(e Effect, why string) (alarm bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t := now()
+	switch e {
+	case GoOn, ContentRefused:
+		g.good(e)
+		if g.noContent < contentsInARow && (g.answered < contentEnough || float64(g.refused) <= contentShare*float64(g.answered)) {
+			return false
+		}
+		return g.holdNow(t, why)
+	case Redial:
+		g.lost++
+		g.dialAt = t.Add(g.wait(g.lost))
+	case Hold:
+		return g.holdNow(t, why)
+	case SenderRefused:
+		if g.noSender++; g.noSender >= sendersInARow {
+			return g.holdNow(t, why)
+		}
+		g.pause(t)
+	case Slow:
+		g.rate = max(g.rate/2, g.full/16)
+		g.sinceSlow = 0
+		g.pause(t)
+	case BackOff:
+		g.pause(t)
+	}
+	if g.downSince.IsZero() {
+		g.downSince = t
+	}
+	g.downReason = why
+	return false
+}
+
+// good notes that the relay answered a message as such.
+func (g *gate) good(e Effect) {
+	g.answered++
+	g.noSender, g.waits, g.downSince = 0, 0, time.Time{}
+	g.noContent++
+	if e == ContentRefused {
+		g.refused++
+	} else {
+		g.noContent = 0
+	}
+	if g.sinceSlow++; g.sinceSlow >= recoverAfter && g.rate < g.full {
+		g.rate, g.sinceSlow = min(2*g.rate, g.full), 0
+	}
+	if g.held {
+		g.held, g.why = false, ""
+		g.wake()
+	}
+}
+
+func (g *gate) pause(t time.Time) {
+	g.waits++
+	g.sendAt = t.Add(g.wait(g.waits))
+	g.dialAt = later(g.dialAt, g.sendAt)
+}
+
+func (g *gate) holdNow(t time.Time, why string) (alarm bool) {
+	alarm = !g.held || g.why != why
+	g.held, g.why = true, why
+	g.noContent, g.noSender, g.refused, g.answered = 0, 0, 0, 0
+	g.sendAt = t.Add(g.jitter(g.hold))
+	g.dialAt = g.sendAt
+	if g.downSince.IsZero() {
+		g.downSince = t
+	}
+	g.downReason = why
+	g.wake()
+	return alarm
+}
+
+// proved notes that a new connection has carried a message: others may follow at once.
+func (g *gate) proved() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.lost > 0 {
+		g.lost, g.dialAt = 0, g.sendAt
+		g.wake()
+	}
+}
+
+// wait doubles from first to max.
+func (g *gate) wait(n int) time.Duration {
+	d := g.first
+	for i := 1; i < n && d < g.max; i++ {
+		d *= 2
+	}
+	return g.jitter(min(d, g.max))
+}
+
+func (g *gate) jitter(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * (0.8 + 0.4*g.rnd()))
+}
+
+func (g *gate) wake() {
+	close(g.changed)
+	g.changed = make(chan struct{})
+}
+
+// mayDial waits until a new connection may be tried. In bad times each wait lets one through.
+func (g *gate) mayDial(ctx context.Context) error {
+	return g.until(ctx, func(t time.Time) time.Duration {
+		d := g.dialAt.Sub(t)
+		switch {
+		case d > 0:
+		case g.held:
+			g.dialAt = t.Add(g.jitter(g.max))
+		case g.lost > 0:
+			g.dialAt = t.Add(g.wait(g.lost))
+		}
+		return d
+	})
+}
+
+// open reports whether messages may go, rate aside.
+func (g *gate) open() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return !g.sendAt.After(now())
+}
+
+// pace waits for the next message's turn at the relay's rate.
+func (g *gate) pace(ctx context.Context) error {
+	return g.until(ctx, func(t time.Time) time.Duration {
+		if g.rate == 0 {
+			return 0
+		}
+		g.tokens = min(burst(g.rate), g.tokens+t.Sub(g.refilled).Seconds()*g.rate)
+		g.refilled = t
+		if g.tokens >= 1 {
+			g.tokens--
+			return 0
+		}
+		return time.Duration((1 - g.tokens) / g.rate * float64(time.Second))
+	})
+}
+
+// until waits until due, asked under the lock, gives no more wait.
+func (g *gate) until(ctx context.Context, due func(now time.Time) time.Duration) error {
+	for {
+		g.mu.Lock()
+		d := due(now())
+		changed := g.changed
+		g.mu.Unlock()
+		if d <= 0 {
+			return ctx.Err()
+		}
+		timer := time.NewTimer(d)
+		select {
+		case <-timer.C:
+		case <-changed:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+}
+
+// health says whether the relay is held, since when nothing good was heard, and why.
+func (g *gate) health() (held bool, since time.Time, why string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.held, g.downSince, g.downReason
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,119 @@
+package mailer
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+// dialRoom is how much a relay may say before the first message: go-mail reads lines and
+// greetings of any length.
+const dialRoom = 64 << 10
+
+// How long a message in hand may still take once the sender is told to stop.
+const (
+	stopWithin        = 8 * time.Second  // to its end, within the 10 s that are promised
+	stopWithinPending = 28 * time.Second // if only the reply to the last byte is missing
+)
+
+// guard is the connection below go-mail and TLS. It holds the absolute deadline of the command
+// under way, shortens it when the sender must stop, and limits how much is read while dialling.
+type guard struct {
+	net.Conn
+	mu       sync.Mutex
+	room     int // octets that may still be read; below 0: any number
+	verb     Verb
+	deadline time.Time
+	pending  bool      // all but the reply to a whole message is done
+	stopped  time.Time // when it was told to stop; zero: not yet
+}
+
+func (g *guard) Read(p []byte) (int, error) {
+	g.mu.Lock()
+	room := g.room
+	g.mu.Unlock()
+	if room == 0 {
+		return 0, fmt.Errorf("%w: more than %d octets of greeting", ErrProtocol, dialRoom)
+	}
+	if room > 0 && len(p) > room {
+		p = p[:room]
+	}
+	n, err := g.Conn.Read(p)
+	if room > 0 {
+		g.mu.Lock()
+		g.room -= n
+		g.mu.Unlock()
+	}
+	return n, err
+}
+
+// Write notes which verb of the greeting is under way, so that an error can say so.
+func (g *guard) Write(p []byte) (int, error) {
+	switch {
+	case bytes.HasPrefix(p, []byte("EHLO ")), bytes.HasPrefix(p, []byte("HELO ")):
+		g.setVerb(Ehlo)
+	case bytes.HasPrefix(p, []byte("STARTTLS\r\n")):
+		g.setVerb(StartTLS)
+	}
+	return g.Conn.Write(p)
+}
+
+func (g *guard) setVerb(v Verb) {
+	g.mu.Lock()
+	g.verb = v
+	g.mu.Unlock()
+}
+
+func (g *guard) verbNow() Verb {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.verb
+}
+
+// unlimit ends the limit of the greeting: from here on each reply has its own.
+func (g *guard) unlimit() {
+	g.mu.Lock()
+	g.room = -1
+	g.mu.Unlock()
+}
+
+// SetDeadline is what go-mail and TLS call.
+func (g *guard) SetDeadline(t time.Time) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.deadline = t
+	return g.apply()
+}
+
+// within gives the step that begins now so long and no longer. pending says that it is the wait
+// for the reply to a whole message.
+func (g *guard) within(d time.Duration, pending bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.deadline, g.pending = now().Add(d), pending
+	_ = g.apply() // a connection that takes no deadline is closed; the next read says so
+}
+
+// stop shortens this and all later steps.
+func (g *guard) stop() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.stopped = now()
+	_ = g.apply()
+}
+
+func (g *guard) apply() error {
+	t := g.deadline
+	if !g.stopped.IsZero() {
+		limit := g.stopped.Add(stopWithin)
+		if g.pending {
+			limit = g.stopped.Add(stopWithinPending)
+		}
+		if t.IsZero() || limit.Before(t) {
+			t = limit
+		}
+	}
+	return g.Conn.SetDeadline(t)
+}

@@ -1,0 +1,212 @@
+package mailer
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// ErrDown says that the relay could not be reached or would not talk for longer than Patience.
+// What it did not take is queued as before.
+var ErrDown = errors.New("relay is down")
+
+// ErrHeld says that the relay refuses us as such (credentials, sender, contents), which waiting
+// does not mend: a person must look.
+var ErrHeld = errors.New("relay is held")
+
+// Sender takes due deliveries of one relay from the queue and sends them. Set the fields, then
+// call Run; several senders may share a queue. Queue, Composer, Relay and Worker are required.
+type Sender struct {
+	Queue    Queue
+	Composer Composer
+	Relay    Relay
+	Worker   string // who leases; unique among running senders
+	KeyID    string // signing key of the links in messages begun now
+
+	Log      *slog.Logger     // nil: none
+	Now      func() time.Time // the program's clock, for due times and Date; nil: real time
+	Rand     func() float64   // jitter, in [0, 1); nil: math/rand
+	Progress func(Stats)      // called after each outcome and change of the relay, one call at a time; may be nil
+
+	// Patience is how long a run until idle waits for a relay that is down. 0 means 2 minutes.
+	Patience time.Duration
+	// RetryFirst and RetryMost bound the waits between attempts to reach a relay in trouble,
+	// RetryHeld is the wait when it is held. 0 means 1 s, 1 min and 10 min: at most 80
+	// attempts in an hour.
+	RetryFirst, RetryMost, RetryHeld time.Duration
+	// Poll is how often a run that is not until idle asks for work though none is said to be
+	// due. 0 means 5 s.
+	Poll time.Duration
+}
+
+// Stats counts what a run has done. Each delivery is counted once a try.
+type Stats struct {
+	Outcomes map[State]int // tries by the state they led to
+	Lost     int           // deliveries that another took out of our hands
+	Waiting  int           // deliveries that may not go yet
+	Dials    int           // connections tried
+	Held     bool          // the relay is held
+	Trouble  string        // what the relay last did wrong, "" while all is well
+	Since    time.Time     // since when, real time
+}
+
+// Run sends what is due until ctx ends or, if untilIdle, until nothing is due now; deliveries
+// deferred to a later time are left then. It returns nil at the end of ctx. An error other than
+// [ErrDown] and [ErrHeld] (both only if untilIdle) is the queue's, after a minute of trying.
+//
+// When ctx ends no new message is begun. One in hand has 8 s to come to its end, 28 s if only
+// the reply to its last byte is missing; what is cut short before its last byte is queued again.
+func (s *Sender) Run(ctx context.Context, untilIdle bool) (Stats, error) {
+	if err := s.check(); err != nil {
+		return Stats{}, err
+	}
+	r := s.newRun(untilIdle)
+	ctx, r.cancel = context.WithCancelCause(ctx)
+	defer r.cancel(nil)
+
+	var workers, helpers sync.WaitGroup
+	helpers.Go(func() { r.renew(ctx) })
+	helpers.Go(func() { r.watch(ctx) })
+	workers.Go(func() { r.feed(ctx) })
+	for range max(1, s.Relay.Connections) {
+		workers.Go(func() { r.work(ctx) })
+	}
+	workers.Wait()
+	cause := context.Cause(ctx)
+	r.cancel(nil)
+	helpers.Wait()
+	r.releaseAll(context.WithoutCancel(ctx))
+	stats := r.snapshot()
+	if errors.Is(cause, errIdle) || errors.Is(cause, context.Canceled) || errors.Is(cause, context.DeadlineExceeded) {
+		cause = nil
+	}
+	return stats, cause
+}
+
+func (s *Sender) check() error {
+	switch {
+	case s.Queue == nil, s.Composer == nil:
+		return errors.New("send: the sender needs a queue and a composer")
+	case s.Worker == "":
+		return errors.New("send: the sender needs a worker name")
+	}
+	return s.Relay.Check()
+}
+
+// errIdle ends a run that has nothing left to do.
+var errIdle = errors.New("nothing is due")
+
+// run is one call of Run.
+type run struct {
+	Sender
+	untilIdle bool
+	gate      *gate
+	dialogue  Dialogue
+	cancel    context.CancelCauseFunc
+
+	mu      sync.Mutex
+	changed chan struct{} // closed and replaced when there is new work or a place where it was
+	batches []*leased
+	inHand  int // deliveries taken and not settled
+	strikes map[identity]int
+	stats   Stats
+
+	telling sync.Mutex // one call of Progress at a time
+}
+
+type identity struct{ slot, subscriber int64 }
+
+func (s *Sender) newRun(untilIdle bool) *run {
+	r := &run{Sender: *s, untilIdle: untilIdle, dialogue: plain{}, changed: make(chan struct{}),
+		strikes: map[identity]int{}, stats: Stats{Outcomes: map[State]int{}}}
+	if r.Log == nil {
+		r.Log = slog.New(slog.DiscardHandler)
+	}
+	if r.Now == nil {
+		r.Now = time.Now
+	}
+	if r.Rand == nil {
+		r.Rand = rand.Float64
+	}
+	r.Patience = cmp.Or(r.Patience, 2*time.Minute)
+	r.Poll = cmp.Or(r.Poll, 5*time.Second)
+	r.Relay.Timeouts = r.Relay.Timeouts.withDefaults()
+	r.gate = newGate(r.Relay.Rate, cmp.Or(r.RetryFirst, time.Second), cmp.Or(r.RetryMost, time.Minute),
+		cmp.Or(r.RetryHeld, 10*time.Minute), r.Rand)
+	return r
+}
+
+// watch ends a run until idle whose relay is held, or has been down for too long.
+func (r *run) watch(ctx context.Context) {
+	if !r.untilIdle {
+		return
+	}
+	tick := time.NewTicker(min(r.Patience/4+1, time.Second))
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		held, since, why := r.gate.health()
+		switch {
+		case held:
+			r.cancel(fmt.Errorf("send through %s: %w: %s", r.Relay, ErrHeld, why))
+		case !since.IsZero() && now().Sub(since) > r.Patience:
+			r.cancel(fmt.Errorf("send through %s: %w for %s: %s", r.Relay, ErrDown, r.Patience, why))
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// heard takes in what a try meant for the relay and says so when it changes.
+func (r *run) heard(e Effect, verb Verb, reply Reply, err error) {
+	why := ""
+	switch {
+	case e == GoOn:
+	case err != nil:
+		why = string(verb) + ": " + maskAll(err.Error())
+	default:
+		why = string(verb) + ": " + maskAll(reply.String())
+	}
+	_, before, said := r.gate.health()
+	alarm := r.gate.apply(e, why)
+	held, since, _ := r.gate.health()
+	name := slog.String("relay", r.Relay.Name)
+	switch {
+	case alarm:
+		r.Log.Error("relay held", name, slog.String("reason", why))
+	case !since.IsZero() && (before.IsZero() || said != why):
+		r.Log.Warn("relay in trouble", name, slog.String("effect", string(e)), slog.String("reason", why))
+	case !before.IsZero() && since.IsZero():
+		r.Log.Info("relay well again", name, slog.Duration("after", now().Sub(before)))
+	case before.IsZero():
+		return
+	}
+	r.mu.Lock()
+	r.stats.Held, r.stats.Since, r.stats.Trouble = held, since, why
+	r.mu.Unlock()
+	r.tell()
+}
+
+func (r *run) tell() {
+	if r.Progress == nil {
+		return
+	}
+	r.telling.Lock()
+	defer r.telling.Unlock()
+	r.Progress(r.snapshot())
+}
+
+func (r *run) snapshot() Stats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.stats
+	s.Outcomes = maps.Clone(r.stats.Outcomes)
+	return s
+}

@@ -1,0 +1,39 @@
+package mailer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// SendOne sends a message that is no delivery, a confirmation or a test copy, over a connection
+// of its own. The reply is the one that decided; the error is nil only if the relay took the
+// message. After an error at [Dot] with no reply it may have arrived or not.
+func SendOne(ctx context.Context, relay Relay, m Message) (Reply, error) {
+	if err := relay.Check(); err != nil {
+		return Reply{}, err
+	}
+	c, verb, reply, err := dial(ctx, relay)
+	if c == nil {
+		return reply, refusal(verb, reply, err)
+	}
+	defer context.AfterFunc(ctx, c.guard.stop)()
+	verb, reply, err = c.transact(&Letter{Message: m})
+	if _, aferr := afterwards(verb, reply); err != nil || aferr != nil {
+		c.close()
+	} else {
+		c.quit()
+	}
+	if err == nil && verb == Dot && reply.class() == 2 {
+		return reply, nil
+	}
+	return reply, refusal(verb, reply, err)
+}
+
+// refusal says at which verb a single mail ended and why, without addresses.
+func refusal(verb Verb, reply Reply, err error) error {
+	if err == nil {
+		err = errors.New(maskAll(reply.String()))
+	}
+	return fmt.Errorf("send mail: %s: %w", verb, err)
+}

@@ -1,0 +1,209 @@
+package mailer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// strikesToDefer is how often a delivery may be in hand when its connection is lost before it
+// steps aside for a while: a message that breaks the relay must not keep the others waiting.
+const strikesToDefer = 3
+
+// work is one connection's life: wait for work, dial, carry messages, and again.
+func (r *run) work(ctx context.Context) {
+	for {
+		if r.awaitWork(ctx) != nil || r.gate.mayDial(ctx) != nil {
+			return
+		}
+		if r.undrawnNow() == 0 {
+			continue
+		}
+		r.mu.Lock()
+		r.stats.Dials++
+		r.mu.Unlock()
+		c, verb, reply, err := dial(ctx, r.Relay)
+		if c == nil {
+			if ctx.Err() != nil {
+				return
+			}
+			_, effect := Decide(verb, reply, err, &Delivery{}, r.Now(), r.Rand)
+			r.heard(effect, verb, reply, err)
+			continue
+		}
+		r.carry(ctx, c)
+	}
+}
+
+func (r *run) undrawnNow() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.undrawn()
+}
+
+// carry sends over c until there is nothing more to send, the relay is in trouble or ctx ends.
+func (r *run) carry(ctx context.Context, c *Conn) {
+	stop := context.AfterFunc(ctx, c.guard.stop)
+	defer stop()
+	var buf []byte
+	paid := false // a turn at the relay's rate that no message has used yet
+	err := r.dialogue.Carry(c, func() *Letter {
+		for ctx.Err() == nil && r.gate.open() {
+			if !paid && r.gate.pace(ctx) != nil {
+				return nil
+			}
+			paid = true
+			idle, cancel := context.WithTimeout(ctx, idleConnection)
+			l, d := r.draw(idle)
+			cancel()
+			if l == nil {
+				return nil
+			}
+			if letter := r.begin(ctx, c, l, d, &buf); letter != nil {
+				paid = false
+				return letter
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		c.close()
+		return
+	}
+	c.quit()
+}
+
+// begin writes the intent and puts the message together. nil: this delivery does not go now.
+func (r *run) begin(ctx context.Context, c *Conn, l *leased, d *Delivery, buf *[]byte) *Letter {
+	// What is begun is brought to its end on record, whatever becomes of ctx.
+	keep := context.WithoutCancel(ctx)
+	err := r.insist(ctx, func() error { return r.Queue.Intend(keep, l.batch, d, r.KeyID, r.Now()) })
+	if err != nil {
+		r.mu.Lock()
+		switch {
+		case errors.Is(err, ErrLost):
+			r.stats.Lost++
+		case errors.Is(err, ErrWait):
+			r.stats.Waiting++
+		default:
+			r.fail(fmt.Errorf("write intent of delivery %d/%d: %w", d.Slot, d.Subscriber, err))
+		}
+		r.mu.Unlock()
+		r.settled(ctx, l)
+		return nil
+	}
+	m, err := r.compose(keep, d, (*buf)[:0])
+	if err != nil {
+		r.end(ctx, c, l, d, Mail, Reply{}, &Unsendable{Reason: "compose", Err: err})
+		return nil
+	}
+	if cap(m.Body) > cap(*buf) {
+		*buf = m.Body[:0]
+	}
+	copies := d.Copies
+	return &Letter{
+		Message: m,
+		Handed: func() error {
+			err := r.insist(ctx, func() error { return r.Queue.Handed(keep, l.batch, d, r.Now()) })
+			if errors.Is(err, ErrLost) {
+				return err
+			}
+			if err != nil {
+				return fmt.Errorf("%w: %w", errNotHanded, err)
+			}
+			d.State, d.Copies = Handed, copies+1
+			return nil
+		},
+		Done: func(verb Verb, reply Reply, err error) { r.end(ctx, c, l, d, verb, reply, err) },
+	}
+}
+
+// compose asks the composer; what goes wrong inside it stays this one delivery's trouble.
+func (r *run) compose(ctx context.Context, d *Delivery, buf []byte) (m Message, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return r.Composer.Compose(ctx, d, buf)
+}
+
+// end decides what a try came to, writes it down and lets the relay's gate know.
+func (r *run) end(ctx context.Context, c *Conn, l *leased, d *Delivery, verb Verb, reply Reply, err error) {
+	defer r.settled(ctx, l)
+	if errors.Is(err, ErrLost) {
+		r.mu.Lock()
+		r.stats.Lost++
+		r.mu.Unlock()
+		return
+	}
+	o, effect := Decide(verb, reply, err, d, r.Now(), r.Rand)
+	o.Relay = r.Relay.Name
+	if ctx.Err() == nil {
+		r.stepAside(d, &o)
+	}
+	keep := context.WithoutCancel(ctx)
+	rerr := r.insist(ctx, func() error { return r.Queue.Record(keep, l.batch, d, o, r.Now()) })
+	r.mu.Lock()
+	switch {
+	case rerr == nil:
+		r.stats.Outcomes[o.State]++
+	case errors.Is(rerr, ErrLost):
+		r.stats.Lost++
+	default:
+		r.fail(fmt.Errorf("record outcome of delivery %d/%d: %w", d.Slot, d.Subscriber, rerr))
+	}
+	r.mu.Unlock()
+	r.log(d, verb, o, err)
+	_, unsent := errors.AsType[*Unsendable](err)
+	switch {
+	case unsent: // the relay had no part in it
+	case errors.Is(err, errNotHanded): // nor here
+	case effect != GoOn && effect != ContentRefused:
+		if ctx.Err() == nil { // a connection that we cut short says nothing about the relay
+			r.heard(effect, verb, reply, err)
+		}
+	default:
+		r.heard(effect, verb, reply, err)
+		if !c.proved {
+			c.proved = true
+			r.gate.proved()
+		}
+	}
+	r.tell()
+}
+
+// stepAside puts a delivery off that was in hand each time its connection was lost.
+func (r *run) stepAside(d *Delivery, o *Outcome) {
+	if o.State != Queued || o.Reply.Code != 0 || o.Reason != ReasonLost {
+		return
+	}
+	id := identity{d.Slot, d.Subscriber}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.strikes[id]++; r.strikes[id] < strikesToDefer {
+		return
+	}
+	delete(r.strikes, id)
+	at := r.Now().Add(15 * time.Minute)
+	if d.Ends.IsZero() || at.Before(d.Ends) {
+		o.State, o.Due = Deferred, at
+		o.Reason = fmt.Sprintf("%s %d times with this message", ReasonLost, strikesToDefer)
+	}
+}
+
+func (r *run) log(d *Delivery, verb Verb, o Outcome, err error) {
+	level := slog.LevelInfo
+	if o.State == Accepted || o.State == Queued {
+		level = slog.LevelDebug
+	}
+	attrs := []slog.Attr{slog.Int64("issue", d.Issue), slog.Int64("subscriber", d.Subscriber),
+		slog.String("address", mask(d.Address)), slog.String("state", string(o.State)),
+		slog.String("reason", maskAll(o.Reason)), slog.String("verb", string(verb)), slog.String("reply", maskAll(o.Reply.String()))}
+	if err != nil {
+		attrs = append(attrs, slog.String("error", maskAll(err.Error())))
+	}
+	r.Log.LogAttrs(context.Background(), level, "delivery tried", attrs...)
+}
