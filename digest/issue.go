@@ -1,6 +1,10 @@
 package digest
 
-import "time"
+import (
+	"time"
+
+	"broadsheet/schedule"
+)
 
 // Issue states.
 const (
@@ -27,6 +31,8 @@ type Issue struct {
 	Cursor    int64 // last subscriber whose delivery is written, while opening
 	Audience  int
 	Digests   int
+	MinGap    time.Duration    // least time between two mails handed to one reader, in any edition
+	Quiet     []schedule.Quiet // wall time in Zone at which nothing goes out
 }
 
 // Candidate is one (story, section) with an arrival number: what may be chosen from.
@@ -73,7 +79,11 @@ type Reader struct {
 	Barred     string    // reason of the suppression, "" = none
 	Previous   *Previous // nil = never had one in this edition
 	Returned   bool      // was paused or away since Previous
-	Carry      int64     // 0, or a window start to go back to because a handed delivery later ended unreached
+	// Carry is nil, or a window start to go back to. A delivery that was handed when the next one was written counted
+	// as reached; if it then ended failed, expired, superseded, suppressed or cancelled, its stories reached nobody.
+	// Carry is the smallest WindowStart among such deliveries of this edition, until one written later with a
+	// WindowStart no greater was itself reached.
+	Carry *int64
 }
 
 // Follow is one section in the reader's order.
