@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -128,19 +129,13 @@ func (t *table) next() (int, []string, error) {
 			return first, nil, err
 		}
 		cells := t.split.cells
-		blank := true
-		for i, c := range cells {
-			if strings.TrimSpace(c) != "" {
-				blank = false
-			}
-			if i >= t.width && strings.TrimSpace(c) != "" {
-				return first, nil, &RowError{first, "", fmt.Sprintf("%d cells where the header has %d: %s", len(cells), t.width, "put a cell that holds the separator in quotes")}
-			}
-		}
-		if blank {
+		blank := !slices.ContainsFunc(cells, func(c string) bool { return strings.TrimSpace(c) != "" })
+		switch {
+		case blank: // spreadsheets leave rows of separators below a table
 			continue
-		}
-		if len(cells) < t.width {
+		case len(cells) > t.width: // even if only blank ones are over: the others may have shifted
+			return first, nil, &RowError{first, "", fmt.Sprintf("%d cells where the header has %d: put a cell that holds the separator in quotes", len(cells), t.width)}
+		case len(cells) < t.width:
 			return first, nil, &RowError{first, "", fmt.Sprintf("%d cells where the header has %d: write a separator for each empty cell", len(cells), t.width)}
 		}
 		for k, i := range t.at {
@@ -156,7 +151,7 @@ func (t *table) next() (int, []string, error) {
 const (
 	badQuote  = `a quote is not closed or stands inside a cell: put the cell in quotes and double the quotes in it`
 	longLine  = "longer than 1 MB: shorten it, or close the quote before it"
-	strayLine = "a quoted cell runs on into the next lines, which do not fit: close the quote"
+	strayLine = "a quoted cell runs on into the next lines: close the quote, or take the line break out"
 )
 
 // record reads one row into t.split.cells. A quoted cell may hold line breaks; if that comes to
@@ -182,7 +177,7 @@ func (t *table) record() (first int, err error) {
 		switch {
 		case bad != "":
 			return fail(bad)
-		case !open && len(rest) > 0 && len(t.split.cells) != t.width:
+		case !open && len(rest) > 0 && !t.fits(rest):
 			return fail(strayLine)
 		case !open:
 			return first, nil
@@ -199,6 +194,26 @@ func (t *table) record() (first int, err error) {
 			return fail(badQuote)
 		}
 	}
+}
+
+// fits says whether a row whose quoted cells ran on over rest can be meant so, and is not two
+// broken quotes that by chance make a pair around other readers' rows. No column of ours holds
+// line breaks; a column that is left out may, if none of its lines could be a row.
+func (t *table) fits(rest []line) bool {
+	if len(t.split.cells) != t.width {
+		return false
+	}
+	for _, l := range rest {
+		if strings.Count(l.text, string(t.split.sep)) >= t.width-1 {
+			return false
+		}
+	}
+	for _, i := range t.at {
+		if i >= 0 && strings.ContainsAny(t.split.cells[i], "\r\n") {
+			return false
+		}
+	}
+	return true
 }
 
 // splitter cuts a row into cells; a row may come in several lines.
