@@ -24,8 +24,8 @@ type Ledger interface {
 	// the edition, advances i.Cursor and adds to i.Audience and i.Digests. done is true when none is left.
 	// Earlier means written earlier: a reader who moves west may meet an older date after a newer one.
 	// Readers who have a delivery of i.SlotID already (in another zone or hour) are not handed to plan.
-	// A Planned.Digest with ID 0 is stored and its ID filled in; one with an ID was stored by an earlier chunk
-	// and carries nothing else but its Key.
+	// A Planned.Digest with ID 0 is stored and its ID filled in, unless the issue has one of that Key (written before
+	// a crash): then it is given that one's ID. One with an ID carries nothing else but its Key.
 	WriteChunk(ctx context.Context, i *Issue, a Audience, limit int, now time.Time,
 		plan func(c Chunk) ([]Planned, error)) (done bool, err error)
 	// FinishIssue marks it open and spreads its batches over spread from Due on.
@@ -39,8 +39,8 @@ type Diary interface {
 	// Places lists the distinct (zone, hour) of the active readers of an edition, as their settings have
 	// them: zone "" and hour -1 where the reader left it open. The order does not matter.
 	Places(ctx context.Context, edition string) ([]Place, error)
-	// LastIssue is the issue of the edition in zone at hour with the latest Due, opened or half opened;
-	// ok is false if there never was one.
+	// LastIssue is the issue of the edition in zone at hour with the latest Due, opened or half opened; hour -1
+	// means at any hour. ok is false if there never was one.
 	LastIssue(ctx context.Context, edition, zone string, hour int) (i Issue, ok bool, err error)
 }
 

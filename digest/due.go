@@ -1,0 +1,134 @@
+package digest
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"broadsheet/schedule"
+)
+
+// Due is an issue that is to be opened now, and whose it is.
+type Due struct {
+	Issue    Issue
+	Audience Audience
+	Missed   []schedule.Slot // earlier slots that will have no issue of their own: their stories are in this one
+}
+
+// Finder finds the issues that are due. The zero value of Zones is ready.
+type Finder struct {
+	Diary  Diary
+	Config *schedule.Config
+	Zones  schedule.Zones
+}
+
+// Due lists the issues of an edition that are to be opened at now: with prepare, that long before their slot. An
+// edition for one place has one issue per slot, one in readers' zones an issue for each zone and hour that readers
+// have. An issue left half open comes back too, before the one that follows it. The order is by due time, zone and
+// hour.
+func (f *Finder) Due(ctx context.Context, e *schedule.Edition, now time.Time) ([]Due, error) {
+	if e.Zone != schedule.ReaderZone {
+		return f.dueIn(ctx, e, Place{e.Zone, -1}, Audience{}, now)
+	}
+	wishes, err := f.Diary.Places(ctx, e.Name)
+	if err != nil {
+		return nil, fmt.Errorf("list readers' zones of edition %s: %w", e.Name, err)
+	}
+	var out []Due
+	for place, audience := range f.places(e, wishes) {
+		due, err := f.dueIn(ctx, e, place, audience, now)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, due...)
+	}
+	slices.SortFunc(out, func(a, b Due) int {
+		return cmp.Or(a.Issue.Due.Compare(b.Issue.Due), cmp.Compare(a.Issue.Zone, b.Issue.Zone),
+			cmp.Compare(a.Issue.Hour, b.Issue.Hour))
+	})
+	return out, nil
+}
+
+// places turns readers' wishes into the places an edition is served at, each with the settings that lead there.
+func (f *Finder) places(e *schedule.Edition, wishes []Place) map[Place]Audience {
+	out := map[Place]Audience{}
+	for _, wish := range wishes {
+		p := Place{wish.Zone, e.ReaderHour(wish.Hour)}
+		if p.Zone == "" {
+			p.Zone = f.home()
+		}
+		a := out[p]
+		if !slices.Contains(a.Zones, wish.Zone) {
+			a.Zones = append(a.Zones, wish.Zone)
+		}
+		a.Hours = hoursOf(e, p.Hour)
+		out[p] = a
+	}
+	return out
+}
+
+// hoursOf lists every hour a reader's settings may hold (-1 for none) that is served at hour. It does not go by the
+// wishes at hand: one may come in before the issue is written.
+func hoursOf(e *schedule.Edition, hour int) []int {
+	var hours []int
+	for h := -1; h < 24; h++ {
+		if e.ReaderHour(h) == hour {
+			hours = append(hours, h)
+		}
+	}
+	return hours
+}
+
+// home is the zone of readers who named none.
+func (f *Finder) home() string {
+	if cities := f.Config.Publication.Cities; len(cities) > 0 {
+		return cities[0].Zone
+	}
+	return "UTC"
+}
+
+func (f *Finder) dueIn(ctx context.Context, e *schedule.Edition, p Place, a Audience, now time.Time) ([]Due, error) {
+	zone, err := f.Zones.Load(p.Zone)
+	if err != nil {
+		return nil, fmt.Errorf("find due issues of edition %s: %w", e.Name, err)
+	}
+	last, ok, err := f.Diary.LastIssue(ctx, e.Name, p.Zone, p.Hour)
+	if err != nil {
+		return nil, fmt.Errorf("load last issue of edition %s in %s: %w", e.Name, p.Zone, err)
+	}
+	var out []Due
+	if ok && last.State == Opening {
+		out = append(out, Due{Issue: last, Audience: on(a, last.Local)})
+	}
+	opened := ""
+	if ok {
+		opened = last.Slot
+	}
+	slot, missed, ok := e.Due(zone, p.Hour, now, opened)
+	if !ok {
+		return out, nil
+	}
+	i := Issue{
+		Edition: e.Name,
+		Slot:    slot.Key,
+		Zone:    slot.Zone,
+		Hour:    slot.Hour,
+		Local:   slot.Local,
+		Due:     slot.Due,
+		Ends:    e.Ends(slot, now),
+	}
+	if next, ok := e.Next(zone, p.Hour, slot.Due); ok {
+		i.Next = next.Due
+	}
+	return append(out, Due{Issue: i, Audience: on(a, slot.Local), Missed: missed}), nil
+}
+
+// on limits an audience to readers who want mail on the weekday of a local date.
+func on(a Audience, local string) Audience {
+	if d, err := time.Parse("2006-01-02 15:04", local); err == nil {
+		a.Weekday = weekday(d)
+	}
+	return a
+}

@@ -1,0 +1,378 @@
+package digest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"broadsheet/mailer"
+	"broadsheet/schedule"
+	"broadsheet/stories"
+)
+
+// chunkSize is how many readers' deliveries one transaction writes: enough for speed, and few enough that intake
+// and senders wait for it some tens of milliseconds.
+const chunkSize = 500
+
+// longestMemory is how far back a story counts as seen even if it entered a further section only today.
+const longestMemory = 90 * 24 * time.Hour
+
+// Layouter lays a selection out. It must give equal digests for equal selections, whenever it is asked.
+type Layouter interface {
+	// Layout makes the digest of s in i; story loads a revision, of whose text only the first blocks are there.
+	// If it is one story that cannot be laid out, the error holds a [StoryError].
+	Layout(ctx context.Context, i *Issue, s *Selection, story func(revision int64) (*stories.Story, error)) (*Digest, error)
+}
+
+// StoryError says that a story cannot be laid out: it is left out, and everybody gets the rest.
+type StoryError struct {
+	Revision int64
+	Err      error
+}
+
+func (e *StoryError) Error() string { return fmt.Sprintf("lay out revision %d: %v", e.Revision, e.Err) }
+func (e *StoryError) Unwrap() error { return e.Err }
+
+// Opener opens the issues of an edition. All fields but Log, Progress and RelayFor are required.
+// It may be used by many goroutines, if what its fields hold may.
+type Opener struct {
+	Ledger  Ledger
+	Layout  Layouter
+	Config  *schedule.Config
+	Edition *schedule.Edition
+	Now     func() time.Time
+
+	Log      *slog.Logger                  // nil = discard
+	Progress func(i *Issue)                // after each chunk, with the audience so far
+	RelayFor func(subscriber int64) string // the relay that serves a reader; nil = ""
+}
+
+// Open puts the issue, as [Finder.Due] names it, and the delivery of every reader of its audience on record. It may
+// be called again after a crash or an error at any point and goes on where it stood; an issue that is open already
+// comes back as it is. Past its end of life an issue that was left half open is closed with the readers it has: the
+// windows of the others reach back over it.
+func (o *Opener) Open(ctx context.Context, due Due) (Issue, error) {
+	log := o.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	i, err := o.Ledger.BeginIssue(ctx, due.Issue, o.Now())
+	if err != nil {
+		return i, fmt.Errorf("begin issue %s %s: %w", due.Issue.Edition, due.Issue.Slot, err)
+	}
+	if i.State == Open {
+		return i, nil
+	}
+	log = log.With(slog.String("edition", i.Edition), slog.String("slot", i.Slot), slog.String("zone", i.Zone),
+		slog.Int("hour", i.Hour), slog.Int64("issue", i.ID))
+	if o.Now().Before(i.Ends) {
+		if err := o.write(ctx, &i, due.Audience, log); err != nil {
+			return i, fmt.Errorf("open issue %s %s in %s: %w", i.Edition, i.Slot, i.Zone, err)
+		}
+	} else {
+		log.Warn("issue was left half open and is too late to go on", slog.Int("audience", i.Audience))
+	}
+	if err := o.Ledger.FinishIssue(ctx, &i, o.Edition.Spread, o.Now()); err != nil {
+		return i, fmt.Errorf("finish issue %s %s in %s: %w", i.Edition, i.Slot, i.Zone, err)
+	}
+	log.Info("issue opened", slog.Int("audience", i.Audience), slog.Int("digests", i.Digests),
+		slog.Int64("cutoff", i.Cutoff))
+	return i, nil
+}
+
+func (o *Opener) write(ctx context.Context, i *Issue, a Audience, log *slog.Logger) error {
+	a.EditionID = i.EditionID
+	w, err := o.writer(ctx, i, log)
+	if err != nil {
+		return err
+	}
+	for done := false; !done; {
+		done, err = o.Ledger.WriteChunk(ctx, i, a, chunkSize, o.Now(), func(c Chunk) ([]Planned, error) {
+			return w.plan(ctx, c)
+		})
+		if err != nil {
+			return fmt.Errorf("write deliveries behind subscriber %d: %w", i.Cursor, err)
+		}
+		w.keep()
+		if o.Progress != nil {
+			o.Progress(i)
+		}
+	}
+	return nil
+}
+
+// Rehearsal is what a reader would get, or got, in an issue.
+type Rehearsal struct {
+	Planned
+	Selection Selection
+	Verdicts  []Verdict // on every (story, section) in the pool, if asked for
+}
+
+// Rehearse chooses and lays out for one reader as [Opener.Open] does, and writes nothing. i need not be on record; if
+// it is not, its Cutoff is the highest arrival number now. explain asks for the verdicts.
+func (o *Opener) Rehearse(ctx context.Context, i Issue, subscriber int64, explain bool) (Rehearsal, error) {
+	var out Rehearsal
+	w, err := o.writer(ctx, &i, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return out, err
+	}
+	if explain {
+		w.chooser.Told = func(v Verdict) { out.Verdicts = append(out.Verdicts, v) }
+	}
+	err = o.Ledger.Rehearse(ctx, i, subscriber, func(c Chunk) error {
+		planned, err := w.plan(ctx, c)
+		if err == nil && len(planned) == 1 {
+			out.Planned, out.Selection = planned[0], w.last
+		}
+		return err
+	})
+	if err != nil {
+		return out, fmt.Errorf("rehearse issue %s %s for subscriber %d: %w", i.Edition, i.Slot, subscriber, err)
+	}
+	return out, nil
+}
+
+// writer is the opening of one issue. It keeps no digests: a digest that is stored is known by its id alone, so
+// memory grows by some fifty octets for each, whatever it holds.
+type writer struct {
+	*Opener
+	issue   *Issue
+	log     *slog.Logger
+	spans   Spans
+	pool    *Pool
+	chooser *Chooser
+	since   time.Time // from when on what readers have seen matters
+
+	stored map[key]int64            // digests of chunks that are committed
+	fresh  map[key]*Digest          // those of the chunk at hand
+	loaded map[int64]*stories.Story // by revision
+	last   Selection
+}
+
+// key identifies a selection within an issue.
+type key [16]byte
+
+func (o *Opener) writer(ctx context.Context, i *Issue, log *slog.Logger) (*writer, error) {
+	cal, err := newCalendar(o.Edition, i)
+	if err != nil {
+		return nil, err
+	}
+	upTo := i.Cutoff
+	if i.ID == 0 {
+		upTo = 1<<63 - 1
+	}
+	candidates, err := o.Ledger.Pool(ctx, cal.since(), upTo)
+	if err != nil {
+		return nil, fmt.Errorf("load stories: %w", err)
+	}
+	if i.ID == 0 {
+		for _, c := range candidates {
+			i.Cutoff = max(i.Cutoff, c.Arrival)
+		}
+	}
+	w := &writer{
+		Opener: o,
+		issue:  i,
+		log:    log,
+		pool:   NewPool(candidates, o.Config, o.Edition, i.Due),
+		since:  cal.since(),
+		stored: map[key]int64{},
+		fresh:  map[key]*Digest{},
+		loaded: map[int64]*stories.Story{},
+	}
+	w.chooser = NewChooser(w.pool)
+	w.spans = Spans{
+		Cutoff: i.Cutoff,
+		First:  w.pool.NumberAt(i.Due.Add(-o.Edition.First), i.Cutoff),
+		Period: w.pool.NumberAt(cal.period(), i.Cutoff),
+		Oldest: cal.oldest,
+	}
+	// A story that entered a further section today may have been sent from its first one long ago.
+	for _, c := range candidates {
+		if !c.Arrived.Before(w.since) && c.First.Before(w.since) {
+			w.since = c.First
+		}
+	}
+	if limit := i.Due.Add(-longestMemory); w.since.Before(limit) && limit.Before(cal.since()) {
+		w.since = limit
+	}
+	return w, nil
+}
+
+// plan decides on the deliveries of a chunk.
+func (w *writer) plan(ctx context.Context, c Chunk) ([]Planned, error) {
+	clear(w.fresh) // left over if the chunk before was rolled back
+	readers := c.Readers()
+	seen, err := c.Seen(ctx, w.since, w.Edition.Roundup)
+	if err != nil {
+		return nil, fmt.Errorf("load what readers have seen: %w", err)
+	}
+	out := make([]Planned, 0, len(readers))
+	for n := range readers {
+		p, err := w.reader(ctx, &readers[n], seen[readers[n].Subscriber])
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// reader decides on one reader's delivery.
+func (w *writer) reader(ctx context.Context, r *Reader, seen []int64) (Planned, error) {
+	if r.Zone == "" {
+		r.Zone = w.issue.Zone
+	}
+	if r.Language == "" {
+		r.Language = w.Config.Publication.Language
+	}
+	window := w.spans.Window(r)
+	p := Planned{
+		Subscriber:  r.Subscriber,
+		SettingsID:  r.SettingsID,
+		State:       string(mailer.Queued),
+		WindowStart: window.Start,
+		WindowEnd:   window.End,
+		Unreached:   r.Previous != nil && !r.Previous.Reached(),
+	}
+	if w.RelayFor != nil {
+		p.Relay = w.RelayFor(r.Subscriber)
+	}
+	if r.Barred != "" {
+		p.State, p.Reason = string(mailer.Suppressed), r.Barred
+		return p, nil
+	}
+	for {
+		s := w.chooser.Choose(r, window, seen)
+		w.last = s
+		if len(s.Sections) == 0 {
+			p.State, p.Reason = string(mailer.Skipped), "nothing new"
+			return p, nil
+		}
+		d, err := w.digest(ctx, &s)
+		bad, ok := errors.AsType[*StoryError](err)
+		if !ok {
+			p.Digest = d
+			return p, err
+		}
+		story, ok := s.storyOf(bad.Revision)
+		if !ok {
+			return p, err
+		}
+		w.log.Error("story left out of the issue", slog.Int64("story", story), slog.Any("error", bad.Err))
+		w.pool.Drop(story)
+	}
+}
+
+// digest lays a selection out, unless that was done for another reader of the issue.
+func (w *writer) digest(ctx context.Context, s *Selection) (*Digest, error) {
+	k := s.key()
+	if id, ok := w.stored[k]; ok {
+		return &Digest{ID: id, Key: hex.EncodeToString(k[:])}, nil
+	}
+	if d, ok := w.fresh[k]; ok {
+		return d, nil
+	}
+	if err := w.load(ctx, s); err != nil {
+		return nil, err
+	}
+	d, err := w.Layout.Layout(ctx, w.issue, s, w.story)
+	if err != nil {
+		return nil, err
+	}
+	d.Key = hex.EncodeToString(k[:])
+	w.fresh[k] = d
+	return d, nil
+}
+
+// keep notes the ids of the digests that a committed chunk has stored.
+func (w *writer) keep() {
+	for k, d := range w.fresh {
+		if d.ID != 0 {
+			w.stored[k] = d.ID
+		}
+	}
+	clear(w.fresh)
+}
+
+// load fetches the stories of s that are not there yet.
+func (w *writer) load(ctx context.Context, s *Selection) error {
+	var missing []int64
+	for _, p := range s.Sections {
+		for _, pick := range p.Stories {
+			if w.loaded[pick.Revision] == nil {
+				missing = append(missing, pick.Revision)
+			}
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	found, err := w.Ledger.Stories(ctx, missing)
+	if err != nil {
+		return fmt.Errorf("load stories: %w", err)
+	}
+	for revision, story := range found {
+		w.loaded[revision] = digestible(story)
+	}
+	return nil
+}
+
+// digestible is as much of a story as a digest can show: a pool of thousands is held in memory while an issue opens.
+func digestible(s *stories.Story) *stories.Story {
+	short := *s
+	short.Blocks = append([]stories.Block(nil), s.Blocks[:min(3, len(s.Blocks))]...)
+	short.Extra, short.Warnings, short.Crossheads, short.Tags, short.TagsRaw = nil, nil, nil, nil, ""
+	return &short
+}
+
+func (w *writer) story(revision int64) (*stories.Story, error) {
+	s, ok := w.loaded[revision]
+	if !ok {
+		return nil, &StoryError{revision, errors.New("revision is not in the database")}
+	}
+	return s, nil
+}
+
+func (s *Selection) storyOf(revision int64) (int64, bool) {
+	for _, p := range s.Sections {
+		for _, pick := range p.Stories {
+			if pick.Revision == revision {
+				return pick.Story, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// key hashes everything by which two digests of an issue may differ.
+func (s *Selection) key() key {
+	b := make([]byte, 0, 512)
+	text := func(s string) {
+		b = binary.AppendUvarint(b, uint64(len(s)))
+		b = append(b, s...)
+	}
+	text(s.Language)
+	text(s.Zone)
+	if s.TextOnly {
+		b = append(b, 1)
+	} else {
+		b = append(b, 0)
+	}
+	for _, p := range s.Sections {
+		text(p.Section)
+		b = binary.AppendUvarint(b, uint64(p.More))
+		b = binary.AppendUvarint(b, uint64(len(p.Stories)))
+		for _, pick := range p.Stories {
+			b = binary.AppendVarint(b, pick.Story)
+			b = binary.AppendVarint(b, pick.Revision)
+		}
+	}
+	sum := sha256.Sum256(b)
+	return key(sum[:16])
+}
