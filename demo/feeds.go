@@ -124,6 +124,7 @@ func (f *Feeds) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // fill puts the stories of a channel that are out at now into it.
 func (f *Feeds) fill(c *channel, now time.Time) {
+	c.Changed = f.End.Add(-48 * time.Hour).UTC().Truncate(time.Second) // of a feed that is still empty
 	for _, s := range f.Stories {
 		if s.Language != c.Language || !slices.Contains(s.Sections, c.ID) {
 			continue
