@@ -18,6 +18,7 @@ const (
 	maxLocal   = 64
 	maxDomain  = 253
 	maxAddress = 254
+	maxGiven   = 4 * maxAddress // before A-labels: a rune has up to four octets
 )
 
 // whatwg is the HTML standard's "valid e-mail address". net/mail alone takes comments, quoted
@@ -38,7 +39,7 @@ func ParseAddress(s string) (string, error) {
 	switch {
 	case s == "":
 		return "", errors.New("the address is empty: write one like name@example.org")
-	case len(s) > 4*maxAddress:
+	case len(s) > maxGiven:
 		return "", fmt.Errorf("the address is longer than %d octets", maxAddress)
 	case !utf8.ValidString(s):
 		return "", errors.New("the address is not UTF-8: save the file as UTF-8")
@@ -139,6 +140,9 @@ func checkDomain(domain string) (string, error) {
 func toASCII(domain string) (string, error) {
 	if isASCII(domain) {
 		return domain, nil
+	}
+	if len(domain) > maxGiven { // the algorithm is quadratic
+		return "", errors.New("too long")
 	}
 	return idna.Lookup.ToASCII(domain)
 }

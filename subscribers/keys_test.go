@@ -138,6 +138,7 @@ func TestRotateRefuses(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys")
 	now := time.Date(2026, 11, 23, 7, 40, 0, 0, time.UTC)
 	write := func(path, text string, mode os.FileMode) {
+		t.Helper()
 		if err := os.WriteFile(path, []byte(text), mode); err != nil {
 			t.Fatal(err)
 		}
@@ -162,6 +163,14 @@ func TestRotateRefuses(t *testing.T) {
 	write(path, "rubbish\n", 0o600)
 	if _, err := Rotate(path, "", now, rand.Reader); err == nil || before() != "rubbish\n" {
 		t.Errorf("rotated a file that is no list: %v", err)
+	}
+	write(path, entry("a", 1)+"\n", 0o600)
+	behind := path + ".link"
+	if err := os.Symlink(path, behind); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Rotate(behind, "", now, rand.Reader); err != nil || !strings.Contains(before(), entry("a", 1)) || len(before()) < 200 {
+		t.Errorf("through a link: %v, %q", err, before())
 	}
 	os.Remove(path)
 	if _, err := Rotate(path, entry("a", 1), now, rand.Reader); err != nil {

@@ -15,6 +15,15 @@ const keyFileHead = `# Keys of Broadsheet: the first one signs, all verify, the 
 # Never take a line out: links in old mails and the suppression list hang on it. Keep a copy.
 `
 
+// NewKey returns a list of one new key.
+func NewKey(id string, rand io.Reader) (string, error) {
+	secret := make([]byte, keySize)
+	if _, err := io.ReadFull(rand, secret); err != nil {
+		return "", fmt.Errorf("make key: read random bytes: %w", err)
+	}
+	return id + ":" + base64.StdEncoding.EncodeToString(secret), nil
+}
+
 // Rotate puts a new first key into the key file at path, keeps everything that is there, and
 // returns the new key's id. Where there is no file it makes one (mode 0600) from list, which is
 // the value of BROADSHEET_KEY or "": a file that began afresh beside keys in use would cut the
@@ -25,17 +34,17 @@ func Rotate(path, list string, now time.Time, rand io.Reader) (id string, err er
 		path = real // replace the file, not the link to it
 	}
 	// Whoever holds this file rotates; a second one at the same time would lose a key.
-	fresh := path + ".new"
-	f, err := os.OpenFile(fresh, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	next := path + ".new"
+	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return "", fmt.Errorf("rotate keys: %s is there: another rotation is at work, or one was cut off; then remove that file", fresh)
+		return "", fmt.Errorf("rotate keys: %s is there: another rotation is at work, or one was cut off; then remove that file", next)
 	} else if err != nil {
 		return "", fmt.Errorf("rotate keys: %w", err)
 	}
 	defer func() {
 		if err != nil {
 			f.Close()
-			os.Remove(fresh)
+			os.Remove(next)
 		}
 	}()
 	old, err := readKeyFile(path)
@@ -56,12 +65,12 @@ func Rotate(path, list string, now time.Time, rand io.Reader) (id string, err er
 	for n := 2; used[id]; n++ {
 		id = fmt.Sprintf("%s-%d", now.UTC().Format("20060102"), n)
 	}
-	secret := make([]byte, keySize)
-	if _, err := io.ReadFull(rand, secret); err != nil {
-		return "", fmt.Errorf("rotate keys: read random bytes: %w", err)
+	fresh, err := NewKey(id, rand)
+	if err != nil {
+		return "", fmt.Errorf("rotate keys: %w", err)
 	}
-	text := keyFileHead
-	for _, e := range append([]keyEntry{{id, secret}}, entries...) {
+	text := keyFileHead + fresh + "\n"
+	for _, e := range entries {
 		text += e.id + ":" + base64.StdEncoding.EncodeToString(e.secret) + "\n"
 	}
 	if _, err := ParseKeys(text); err != nil {
@@ -74,7 +83,7 @@ func Rotate(path, list string, now time.Time, rand io.Reader) (id string, err er
 		err = f.Close()
 	}
 	if err == nil {
-		err = os.Rename(fresh, path)
+		err = os.Rename(next, path)
 	}
 	if err != nil {
 		return "", fmt.Errorf("rotate keys: write %s: %w", path, err)

@@ -26,7 +26,8 @@ func NewSettings(address string) Settings {
 }
 
 // Validate says what is wrong with s, all of it in one error, or nil.
-// It does not know which sections and editions there are.
+// It does not know which sections and editions there are. What [Merge] makes of a row from a
+// [Reader] and a valid reader needs no second look.
 func (s Settings) Validate() error {
 	var errs []error
 	add := func(column string, err error) {

@@ -158,6 +158,7 @@ const (
 // nothing, the row is bad and reading goes on with the line after the row's first: one broken
 // quote must not swallow the readers below it.
 func (t *table) record() (first int, err error) {
+	t.src.forget()
 	l, err := t.src.next()
 	first = t.src.n
 	if err != nil {
@@ -169,7 +170,7 @@ func (t *table) record() (first int, err error) {
 	t.split.reset()
 	var rest []line
 	fail := func(reason string) (int, error) {
-		t.src.unread(rest)
+		t.src.unread(len(rest))
 		return first, &RowError{first, "", reason}
 	}
 	for size := len(l.text); ; size += len(l.text) {
@@ -277,13 +278,20 @@ type line struct {
 	long bool   // longer than maxLine: text is empty
 }
 
-// lines reads lines as UTF-8, with a way back.
+// lines reads lines as UTF-8, with a way back to the first one after forget.
 type lines struct {
 	r    *bufio.Reader
 	end  byte
 	n    int // number of the line read last
-	back []line
+	kept []line
+	at   int // next of kept
 }
+
+// forget lets go of the lines read so far.
+func (s *lines) forget() { s.kept, s.at = s.kept[s.at:], 0 }
+
+// unread goes n lines back.
+func (s *lines) unread(n int) { s.at, s.n = s.at-n, s.n-n }
 
 func (s *lines) open(r io.Reader) error {
 	s.r, s.end = bufio.NewReaderSize(r, 64<<10), '\n'
@@ -306,12 +314,19 @@ func (s *lines) open(r io.Reader) error {
 }
 
 func (s *lines) next() (line, error) {
-	if len(s.back) > 0 {
-		l := s.back[0]
-		s.back = s.back[1:]
-		s.n++
-		return l, nil
+	if s.at == len(s.kept) {
+		l, err := s.read()
+		if err != nil {
+			return l, err
+		}
+		s.kept = append(s.kept, l)
 	}
+	s.at++
+	s.n++
+	return s.kept[s.at-1], nil
+}
+
+func (s *lines) read() (line, error) {
 	var l line
 	var text []byte
 	for {
@@ -332,20 +347,14 @@ func (s *lines) next() (line, error) {
 		}
 		break
 	}
-	s.n++
 	l.text = string(text)
 	// By line, since a stream does not tell beforehand: a line of windows-1252 with a letter
 	// outside ASCII is hardly ever UTF-8 by chance.
 	if !utf8.ValidString(l.text) {
 		var err error
 		if l.text, err = charmap.Windows1252.NewDecoder().String(l.text); err != nil {
-			return l, fmt.Errorf("read line %d: %w", s.n, err)
+			return l, fmt.Errorf("read line %d: %w", s.n+1, err)
 		}
 	}
 	return l, nil
-}
-
-func (s *lines) unread(ls []line) {
-	s.n -= len(ls)
-	s.back = append(ls, s.back...)
 }

@@ -140,6 +140,12 @@ func TestWhatNeverChanges(t *testing.T) {
 	if got, _ := k.Token("a", someActions[1]); got != goldenToken {
 		t.Errorf("Token = %s, was %s", got, goldenToken)
 	}
+	for n, kind := range []Kind{0, Read, ViewInBrowser, Preferences, Pause, LeaveEdition, LeaveAll, OneClick,
+		SectionLess, SectionMute, SectionUp, SectionMore, Why, Confirm, Resume} {
+		if int(kind) != n {
+			t.Errorf("kind %d was %d", kind, n)
+		}
+	}
 	if got := k.Fingerprint(); got != goldenFingerprint {
 		t.Errorf("Fingerprint = %s, was %s", got, goldenFingerprint)
 	}
