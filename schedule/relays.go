@@ -167,7 +167,7 @@ func readSecret(path string) (string, error) {
 		return "", fmt.Errorf("%s is no regular file", path)
 	}
 	if info.Mode().Perm()&0o177 != 0 {
-		return "", fmt.Errorf("%s can be read by others (mode %04o); run chmod 600 %[1]s", path, info.Mode().Perm())
+		return "", fmt.Errorf("%s has mode %04o, which is wider than 0600; run chmod 600 %[1]s", path, info.Mode().Perm())
 	}
 	text, err := readFile(path)
 	if err != nil {
