@@ -104,7 +104,7 @@ type listing struct {
 }
 
 type showing struct {
-	listing
+	List listing
 	row
 	Part, Width, Scheme string
 	Newer, Older        int // 0 = none
@@ -174,22 +174,22 @@ func (p *Page) show(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q := r.URL.Query()
-	s := showing{listing: p.listing(q.Get("to"), m.ID), row: p.row(m)}
+	s := showing{List: p.listing(q.Get("to"), m.ID), row: p.row(m)}
 	s.Part = oneOf(q.Get("part"), "html", "text", "source", "headers")
 	if m.HTML == "" && q.Get("part") == "" {
 		s.Part = "text"
 	}
 	s.Width = oneOf(q.Get("width"), "desktop", "phone")
 	s.Scheme = oneOf(q.Get("scheme"), "auto", "light", "dark")
-	for i, x := range s.Rows {
+	for i, x := range s.List.Rows {
 		if !x.Current {
 			continue
 		}
 		if i > 0 {
-			s.Newer = s.Rows[i-1].ID
+			s.Newer = s.List.Rows[i-1].ID
 		}
-		if i+1 < len(s.Rows) {
-			s.Older = s.Rows[i+1].ID
+		if i+1 < len(s.List.Rows) {
+			s.Older = s.List.Rows[i+1].ID
 		}
 	}
 	render(w, "mail.tmpl", s)
@@ -208,7 +208,7 @@ func oneOf(v string, known ...string) string {
 // Link is the address of this mail's page with one choice changed.
 func (s showing) Link(key, value string) string {
 	q := url.Values{}
-	for k, v := range map[string]string{"part": s.Part, "width": s.Width, "scheme": s.Scheme, "to": s.To, key: value} {
+	for k, v := range map[string]string{"part": s.Part, "width": s.Width, "scheme": s.Scheme, "to": s.List.To, key: value} {
 		if v != "" {
 			q.Set(k, v)
 		}
