@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -48,10 +49,11 @@ func Rotate(path, list string, now time.Time, rand io.Reader) (id string, err er
 		}
 	}()
 	old, err := readKeyFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		old = list
-	} else if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("rotate keys: read %s: %w", path, err)
+	}
+	if strings.TrimSpace(old) == "" {
+		old = list
 	}
 	entries, err := splitKeys(old)
 	if err != nil {
