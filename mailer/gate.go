@@ -63,8 +63,7 @@ func (g *gate) apply(e Effect, why string) (alarm bool) {
 	t := now()
 	switch e {
 	case GoOn, ContentRefused:
-		g.good(e)
-		if g.noContent < contentsInARow && (g.answered < contentEnough || float64(g.refused) <= contentShare*float64(g.answered)) {
+		if g.good(e); !g.tooManyContents(e) {
 			return false
 		}
 		return g.holdNow(t, why)
@@ -105,10 +104,17 @@ func (g *gate) good(e Effect) {
 	if g.sinceSlow++; g.sinceSlow >= recoverAfter && g.rate < g.full {
 		g.rate, g.sinceSlow = min(2*g.rate, g.full), 0
 	}
-	if g.held {
+	if g.held && e == GoOn {
 		g.held, g.why = false, ""
 		g.wake()
 	}
+}
+
+// tooManyContents reports whether refusals of contents have come to say something about us: one
+// after a hold does, or many in a row, or a share of a long run.
+func (g *gate) tooManyContents(e Effect) bool {
+	return e == ContentRefused && (g.held || g.noContent >= contentsInARow ||
+		g.answered >= contentEnough && float64(g.refused) > contentShare*float64(g.answered))
 }
 
 func (g *gate) pause(t time.Time) {

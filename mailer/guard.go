@@ -27,6 +27,7 @@ type guard struct {
 	verb     Verb
 	deadline time.Time
 	pending  bool      // all but the reply to a whole message is done
+	sent     int       // octets that the network took
 	stopped  time.Time // when it was told to stop; zero: not yet
 }
 
@@ -57,7 +58,17 @@ func (g *guard) Write(p []byte) (int, error) {
 	case bytes.HasPrefix(p, []byte("STARTTLS\r\n")):
 		g.setVerb(StartTLS)
 	}
-	return g.Conn.Write(p)
+	n, err := g.Conn.Write(p)
+	g.mu.Lock()
+	g.sent += n
+	g.mu.Unlock()
+	return n, err
+}
+
+func (g *guard) sentSoFar() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.sent
 }
 
 func (g *guard) setVerb(v Verb) {

@@ -95,8 +95,12 @@ func (c *Conn) transact(l *Letter) (Verb, Reply, error) {
 		}
 	}
 	c.guard.within(c.timeouts.Dot, true)
+	before := c.guard.sentSoFar()
 	_, _ = c.w.WriteString("\r\n.\r\n")
 	if err := c.w.Flush(); err != nil {
+		if c.guard.sentSoFar() == before {
+			return Data, Reply{}, err // nothing of it left: the connection was gone already
+		}
 		return Dot, Reply{}, err
 	}
 	r, err = ReadReply(c.r, c.utf8Text)

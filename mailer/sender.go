@@ -142,24 +142,21 @@ func (s *Sender) newRun(untilIdle bool) *run {
 	return r
 }
 
-// watch ends a run until idle whose relay is held, or has been down for too long.
+// watch ends a run until idle whose relay has been down for too long.
 func (r *run) watch(ctx context.Context) {
 	if !r.untilIdle {
 		return
 	}
 	tick := time.NewTicker(min(r.Patience/4+1, time.Second))
 	defer tick.Stop()
-	for ctx.Err() == nil {
-		held, since, why := r.gate.health()
-		switch {
-		case held:
-			r.cancel(fmt.Errorf("send through %s: %w: %s", r.Relay, ErrHeld, why))
-		case !since.IsZero() && now().Sub(since) > r.Patience:
-			r.cancel(fmt.Errorf("send through %s: %w for %s: %s", r.Relay, ErrDown, r.Patience, why))
-		}
+	for {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
+			return
+		}
+		if _, since, why := r.gate.health(); !since.IsZero() && now().Sub(since) > r.Patience {
+			r.cancel(fmt.Errorf("send through %s: %w for %s: %s", r.Relay, ErrDown, r.Patience, why))
 		}
 	}
 }
@@ -187,6 +184,9 @@ func (r *run) heard(e Effect, verb Verb, reply Reply, err error) {
 		r.Log.Info("relay well again", name, slog.Duration("after", now().Sub(before)))
 	case before.IsZero():
 		return
+	}
+	if held && r.untilIdle {
+		r.cancel(fmt.Errorf("send through %s: %w: %s", r.Relay, ErrHeld, why))
 	}
 	r.mu.Lock()
 	r.stats.Held, r.stats.Since, r.stats.Trouble = held, since, why
