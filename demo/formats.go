@@ -94,7 +94,7 @@ func writeJSON(c channel) ([]byte, error) {
 }
 
 // Title is the channel's name.
-func (c channel) Title() string { return "The Meridian Post: " + c.Name }
+func (c channel) Title() string { return "The Meridian Courier: " + c.Name }
 
 // Credits are authors, then agencies, as feeds name both in one place.
 func (s Story) Credits() []string {

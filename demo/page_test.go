@@ -16,11 +16,11 @@ func delivered(t *testing.T, inbox *Inbox, mails ...[2]string) string {
 	t.Helper()
 	_, addr := startRelay(t, inbox, nil)
 	for _, m := range mails {
-		if err := smtp.SendMail(addr, nil, "bounce@meridian-post.example", []string{m[0]}, []byte(m[1])); err != nil {
+		if err := smtp.SendMail(addr, nil, "bounce@meridian-courier.example", []string{m[0]}, []byte(m[1])); err != nil {
 			t.Fatal(err)
 		}
 	}
-	page := &Page{Inbox: inbox, Readers: Readers(end, ShippedEditions()), Title: "The Meridian Post", Pictures: Pictures(shipped(t))}
+	page := &Page{Inbox: inbox, Readers: Readers(end, ShippedEditions()), Title: "The Meridian Courier", Pictures: Pictures(shipped(t))}
 	srv := httptest.NewServer(page.Handler())
 	t.Cleanup(srv.Close)
 	return srv.URL
@@ -58,7 +58,7 @@ func TestPageShowsMail(t *testing.T) {
 	_, source := get(t, base+"/inbox/1?part=source")
 	mustContain(t, source, "=?utf-8?q?Caf=C3=A9_+_11_more?=", "One & only")
 	_, headers := get(t, base+"/inbox/1?part=headers")
-	mustContain(t, headers, "Envelope sender", "bounce@meridian-post.example", "Message-ID", "multipart/alternative")
+	mustContain(t, headers, "Envelope sender", "bounce@meridian-courier.example", "Message-ID", "multipart/alternative")
 	resp, eml := get(t, base+"/inbox/1/source")
 	if !strings.HasSuffix(string(eml), mail) || resp.Header.Get("Content-Type") != "message/rfc822" {
 		t.Errorf("%s: not the mail as it was sent:\n%q", resp.Header.Get("Content-Type"), eml)

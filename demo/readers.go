@@ -78,7 +78,7 @@ func Readers(now time.Time, editions Editions) []Reader {
 		{Note: "the London edition, no sport at all", Settings: subscribers.Settings{
 			Name: "Tom Whitlock", Address: "tom@whitlock.example", Zone: "Europe/London", Language: "en", Hour: -1,
 			Editions: edition(editions.London), Sections: follow("culture", "politics", "world", "~business", "-sport")}},
-		{Note: "the New York edition, on working days", Settings: subscribers.Settings{
+		{Note: "the New York edition, business first", Settings: subscribers.Settings{
 			Name: "Grace Okonjo", Address: "grace.okonjo@post.example", Zone: "America/New_York", Language: "en", Hour: -1,
 			Editions: edition(editions.NewYork), Sections: follow("business", "technology", "politics", "~culture")}},
 		{Note: "a zone half an hour off", Settings: subscribers.Settings{

@@ -68,7 +68,7 @@ func StartRelay(inbox *Inbox, rules map[string]Rule) (*Relay, error) {
 	r.smtp = smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) {
 		return &session{relay: r}, nil
 	}))
-	r.smtp.Domain = "relay.meridian-post.example"
+	r.smtp.Domain = "relay.meridian-courier.example"
 	r.smtp.MaxMessageBytes = maxMessage
 	r.smtp.MaxRecipients = 50
 	r.smtp.EnableSMTPUTF8 = true

@@ -14,11 +14,11 @@ import (
 
 // demoMail is a digest-like mail.
 func demoMail(to, subject, html, text string) []byte {
-	return []byte(strings.ReplaceAll(fmt.Sprintf(`From: The Meridian Post <digest@meridian-post.example>
+	return []byte(strings.ReplaceAll(fmt.Sprintf(`From: The Meridian Courier <digest@meridian-courier.example>
 To: %s
 Subject: %s
 Date: Mon, 23 Nov 2026 03:00:00 +0000
-Message-ID: <%x@meridian-post.example>
+Message-ID: <%x@meridian-courier.example>
 MIME-Version: 1.0
 Content-Type: multipart/alternative; boundary=cut
 
@@ -65,7 +65,7 @@ func TestRelayTreatsReadersByTheirRules(t *testing.T) {
 	var inbox Inbox
 	readers := Readers(end, ShippedEditions())
 	relay, addr := startRelay(t, &inbox, Rules(readers))
-	const from = "bounce@meridian-post.example"
+	const from = "bounce@meridian-courier.example"
 	want := map[Rule][2]int{Take: {250, 250}, Refuse: {550, 550}, Greylist: {451, 250}, Full: {452, 452}}
 	took := 0
 	for _, r := range readers {

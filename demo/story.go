@@ -19,11 +19,11 @@ var storyFiles embed.FS
 
 // Site is the web address of the demo's publication; pages below it are named in the
 // feeds but exist nowhere.
-const Site = "https://www.meridian-post.example"
+const Site = "https://www.meridian-courier.example"
 
 // PictureSite is where the feeds say that pictures are. The inbox page shows them from
 // [Pictures] instead, as a webmail's image proxy would.
-const PictureSite = "https://pictures.meridian-post.example/"
+const PictureSite = "https://pictures.meridian-courier.example/"
 
 // Section is one part of the demo's publication.
 type Section struct {

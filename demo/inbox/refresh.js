@@ -6,6 +6,7 @@
   const news = document.getElementById("news");
   const total = document.getElementById("total");
   let busy = false;
+  list.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
   async function look() {
     if (busy || document.hidden) return;
     busy = true;
