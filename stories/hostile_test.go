@@ -27,7 +27,7 @@ func bounded(t testing.TB, name string, f func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		tick := time.NewTicker(2 * time.Millisecond)
+		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()
 		for !stop.Load() {
 			var m runtime.MemStats
@@ -79,6 +79,7 @@ func bombs() map[string]func() []byte {
 			return []byte("<rss><channel><item><title>" + strings.Repeat("é&", 1<<21) + "</title></item></channel></rss>")
 		},
 		"big text":   item(9, "<item><title>a</title><description><![CDATA["+strings.Repeat("<p>word word word &amp; word</p>", 30_000)+"]]></description></item>"),
+		"giants":     item(28, "<item><title>a</title><description><![CDATA["+strings.Repeat("<p>word word word &amp; word</p>", 36_000)+"]]></description></item>"),
 		"ampersands": wrap(strings.Repeat("&", 3<<20)),
 		"brackets":   wrap(strings.Repeat("<", 3<<20)),
 		"comments":   item(1, strings.Repeat("<!--", 1<<20)),
@@ -88,6 +89,9 @@ func bombs() map[string]func() []byte {
 		"atom html": func() []byte {
 			return []byte(`<feed xmlns="http://www.w3.org/2005/Atom" xml:base="http://x.example/"><entry><title>t</title><content type="html">` +
 				strings.Repeat("&lt;b>&lt;p>&lt;a>", 50_000) + `</content></entry></feed>`)
+		},
+		"json giants": func() []byte {
+			return []byte(`{"version":"https://jsonfeed.org/version/1","items":[` + strings.Repeat(`{"id":"1","content_html":"`+strings.Repeat("<p>word word</p>", 70_000)+`"},`, 25) + `{}]}`)
 		},
 		"json deep": func() []byte {
 			return []byte(`{"version":"https://jsonfeed.org/version/1","items":` + strings.Repeat("[", 200_000))

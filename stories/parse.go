@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/mmcdole/gofeed"
@@ -78,8 +77,7 @@ func prepare(doc []byte) ([]byte, []string, error) {
 	case len(start) == 0:
 		return nil, nil, errors.New("it is empty")
 	case start[0] == '{':
-		out, err := repairJSON(start)
-		return out, nil, err
+		return repairJSON(start)
 	}
 	return repairXML(doc)
 }
@@ -399,62 +397,4 @@ func bcp47(s string) string {
 		return ""
 	}
 	return tag.String()
-}
-
-// repairJSON checks limits on a JSON document without building it, and escapes the raw control
-// characters in strings that some generators leave there.
-func repairJSON(in []byte) ([]byte, error) {
-	depth, values := 0, 0
-	inString, escaped, control := false, false, 0
-	for _, c := range in {
-		switch {
-		case inString && escaped:
-			escaped = false
-		case inString && c == '\\':
-			escaped = true
-		case inString && c == '"':
-			inString = false
-		case inString && c < 0x20:
-			control++
-		case inString:
-		case c == '"':
-			inString = true
-		case c == '{' || c == '[':
-			if depth++; depth > maxDepth {
-				return nil, errTooDeep
-			}
-			values++
-		case c == '}' || c == ']':
-			depth--
-		case c == ',':
-			values++
-		}
-	}
-	if values > maxElements {
-		return nil, fmt.Errorf("more than %d values", maxElements)
-	}
-	if control == 0 {
-		return in, nil
-	}
-	out := make([]byte, 0, len(in)+control*6)
-	inString, escaped = false, false
-	for _, c := range in {
-		switch {
-		case inString && c < 0x20:
-			if escaped {
-				out = append(out, '\\')
-			}
-			out = append(out, `\u00`+strconv.FormatUint(uint64(c>>4), 16)+strconv.FormatUint(uint64(c&15), 16)...)
-			escaped = false
-			continue
-		case inString && escaped:
-			escaped = false
-		case inString && c == '\\':
-			escaped = true
-		case c == '"':
-			inString = !inString
-		}
-		out = append(out, c)
-	}
-	return out, nil
 }

@@ -36,8 +36,22 @@ type repair struct {
 	items    int
 	expanded int
 	run      int // bytes of text since the last tag
+	total    int // bytes of text in all
+	declared int // entity declarations seen
 	entities map[string]string
 	warnings []string
+}
+
+// textLimit is how long one text may be when so much text came before it: a document full of giants is
+// read too, but not all of each giant is kept.
+func textLimit(total int) int {
+	switch {
+	case total > 8<<20:
+		return 4 << 10
+	case total > 3<<20:
+		return 64 << 10
+	}
+	return maxText
 }
 
 // repairXML rewrites a document that is UTF-8 already.
@@ -116,7 +130,7 @@ func (r *repair) scan() error {
 			i += n
 		default: // "a < b"
 			if len(r.open) > 0 {
-				r.out.WriteString("&lt;")
+				r.text(rest[:1])
 			}
 			i++
 		}
@@ -274,21 +288,12 @@ func contains(list []string, s string) bool {
 
 // text writes character data.
 func (r *repair) text(raw []byte) {
-	if r.run+len(raw) > maxText {
-		raw = cutUTF8(raw, maxText-r.run)
-		r.warnText()
-	}
-	r.run += len(raw)
-	r.escape(raw, false)
+	r.escape(r.within(raw), false)
 }
 
 // cdata writes a marked section; its content is text that needs no escapes.
 func (r *repair) cdata(raw []byte) {
-	if r.run+len(raw) > maxText {
-		raw = cutUTF8(raw, maxText-r.run)
-		r.warnText()
-	}
-	r.run += len(raw)
+	raw = r.within(raw)
 	r.out.WriteString("<![CDATA[")
 	for len(raw) > 0 {
 		n := legalPrefix(raw)
@@ -302,12 +307,18 @@ func (r *repair) cdata(raw []byte) {
 	r.out.WriteString("]]>")
 }
 
-func (r *repair) warnText() {
-	const w = "text longer than 1 MB was cut"
-	if !contains(r.warnings, w) {
-		r.warnings = append(r.warnings, w)
+// within cuts what is more than one text may hold.
+func (r *repair) within(raw []byte) []byte {
+	if limit := textLimit(r.total - r.run); r.run+len(raw) > limit {
+		raw = cutUTF8(raw, limit-r.run)
+		r.warnings = addOnce(r.warnings, textCut)
 	}
+	r.run += len(raw)
+	r.total += len(raw)
+	return raw
 }
+
+const textCut = "a very long text was cut"
 
 // escape copies text, cuts illegal characters and puts every '&' right.
 func (r *repair) escape(raw []byte, attribute bool) {
@@ -420,7 +431,7 @@ func (r *repair) doctype(raw []byte) int {
 			if c == quote {
 				quote = 0
 			}
-		case bytes.HasPrefix(raw[i:], []byte("<!--")):
+		case c == '<' && bytes.HasPrefix(raw[i:], []byte("<!--")):
 			i += skipTo(raw[i:], "-->", 4) - 1
 		case c == '"' || c == '\'':
 			quote = c
@@ -428,7 +439,7 @@ func (r *repair) doctype(raw []byte) int {
 			depth++
 		case c == ']':
 			depth--
-		case bytes.HasPrefix(raw[i:], []byte("<!ENTITY")):
+		case c == '<' && bytes.HasPrefix(raw[i:], []byte("<!ENTITY")):
 			r.entity(raw[i+len("<!ENTITY"):])
 			depth++
 		case c == '<':
@@ -445,9 +456,12 @@ func (r *repair) doctype(raw []byte) int {
 }
 
 func (r *repair) entity(raw []byte) {
+	if r.declared++; r.declared > maxEntities {
+		return
+	}
 	raw = raw[:min(len(raw), 2048)]
 	fields := bytes.Fields(raw)
-	if len(fields) < 2 || len(r.entities) >= maxEntities {
+	if len(fields) < 2 {
 		return
 	}
 	name := string(fields[0])
