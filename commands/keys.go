@@ -17,7 +17,8 @@ func (p *program) keys() *cobra.Command {
 		Use:   "rotate",
 		Short: "Make a new signing key; earlier ones go on verifying",
 		Long: `Writes a new key to the front of the key file and keeps all others: a leave link never
-expires. Makes the file, readable by its owner alone, where there is none.`,
+expires. Makes the file, readable by its owner alone, where there is none; the keys of
+BROADSHEET_KEY, if it is set, go into it.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			path := file
@@ -25,13 +26,10 @@ expires. Makes the file, readable by its owner alone, where there is none.`,
 				path = p.getenv("BROADSHEET_KEY_FILE")
 			}
 			if path == "" {
-				if p.getenv("BROADSHEET_KEY") != "" {
-					return usagef("BROADSHEET_KEY holds the keys themselves and cannot be rotated here: put them in a file, one id:base64 a line, and name it with --file or BROADSHEET_KEY_FILE")
-				}
 				return usagef("name the key file with --file FILE or BROADSHEET_KEY_FILE")
 			}
 			_, before := os.Stat(path)
-			id, err := subscribers.Rotate(path, time.Now(), rand.Reader)
+			id, err := subscribers.Rotate(path, p.getenv("BROADSHEET_KEY"), time.Now(), rand.Reader)
 			if err != nil {
 				return err
 			}

@@ -1,0 +1,81 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"broadsheet/schedule"
+)
+
+func (p *program) check() *cobra.Command {
+	var offline bool
+	c := &cobra.Command{
+		Use:   "check",
+		Short: "Check the configuration, keys, secrets, database and relays",
+		Long: `Checks everything that send and serve need and prints a line for each. Changes nothing but to
+bring the database's schema up to date. Exit code 2 says that configuration or environment are
+wrong, 1 that something else is.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := p.config()
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(p.stdout, "ok    configuration %s: %d sections, %d feeds, %d editions\n", cfg.File, len(cfg.Sections), len(cfg.Feeds), len(cfg.Editions))
+			var failed error
+			note := func(name string, err error) {
+				if err != nil {
+					failed = errors.Join(failed, err)
+					fmt.Fprintf(p.stdout, "FAIL  %s: %v\n", name, err)
+					return
+				}
+				fmt.Fprintf(p.stdout, "ok    %s\n", name)
+			}
+			note("relay secrets", usage(cfg.Secrets(p.getenv)))
+			_, keyErr := p.keyring()
+			note("signing keys", keyErr)
+			if keyErr == nil {
+				note("database, templates, followed sections", p.checkDatabase(c.Context()))
+			}
+			if !offline {
+				for _, r := range cfg.Relays {
+					note(fmt.Sprintf("relay %s answers at %s", r.Name, net.JoinHostPort(r.Host, strconv.Itoa(r.Port))), reach(c.Context(), r))
+				}
+			}
+			if failed == nil {
+				return nil
+			}
+			code := exitFailed
+			if e, ok := errors.AsType[*exitError](failed); ok {
+				code = e.code
+			}
+			return &exitError{code, errors.New("not everything is well, see above")}
+		},
+	}
+	c.Flags().BoolVar(&offline, "offline", false, "do not connect to relays")
+	return c
+}
+
+func (p *program) checkDatabase(ctx context.Context) error {
+	e, err := p.engine(ctx)
+	if err != nil {
+		return err
+	}
+	return e.db.Check(ctx)
+}
+
+// reach opens a connection to a relay and closes it again.
+func reach(ctx context.Context, r schedule.Relay) error {
+	d := net.Dialer{Timeout: 10 * time.Second}
+	c, err := d.DialContext(ctx, "tcp", net.JoinHostPort(r.Host, strconv.Itoa(r.Port)))
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}

@@ -1,0 +1,242 @@
+package commands
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"broadsheet/digest"
+	"broadsheet/mailer"
+	"broadsheet/store"
+)
+
+func (p *program) deliveries() *cobra.Command {
+	return group("deliveries", "Every mail to every reader and what became of it",
+		p.deliveriesList(), p.deliveriesShow(), p.deliveriesRetry())
+}
+
+// deliveryJSON is a delivery as --json prints it.
+type deliveryJSON struct {
+	ID         int64        `json:"id"`
+	Issue      int64        `json:"issue"`
+	Subscriber int64        `json:"subscriber"`
+	Address    string       `json:"address"`
+	State      mailer.State `json:"state"`
+	Reason     *string      `json:"reason"`
+	Attempts   int          `json:"attempts"`
+	Copies     int          `json:"copies"`
+	Code       *int         `json:"code"`
+	Enhanced   *string      `json:"enhanced"`
+	Text       *string      `json:"text"`
+	Relay      *string      `json:"relay"`
+	At         *string      `json:"at"`
+	MessageID  *string      `json:"message_id"`
+	Digest     *int64       `json:"digest"`
+}
+
+func (p *program) jsonDelivery(d store.DeliveryRow) deliveryJSON {
+	j := deliveryJSON{ID: d.ID, Issue: d.Issue, Subscriber: d.Subscriber, Address: d.Address, State: d.State,
+		Reason: text(d.Reason), Attempts: d.Attempts, Copies: d.Copies, Enhanced: text(d.Enhanced), Text: text(d.Text),
+		Relay: text(d.Relay), At: stamp(d.At)}
+	if d.Code != 0 {
+		j.Code = &d.Code
+	}
+	if d.Digest != 0 {
+		j.Digest = &d.Digest
+		if p.ring != nil && p.cfg != nil {
+			j.MessageID = text(digest.MessageID(p.ring, p.cfg.Publication.From, d.Edition, d.Slot, d.Subscriber))
+		}
+	}
+	return j
+}
+
+func (p *program) deliveriesList() *cobra.Command {
+	var filter store.DeliveryFilter
+	var state string
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "list", Short: "List deliveries", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if filter.State = mailer.State(state); state != "" && !slices.Contains(mailer.States, filter.State) {
+				return usagef("--state %q is none of %s", state, joinStates())
+			}
+			_, db, err := p.configAndDatabase(c.Context(), true)
+			if err != nil {
+				return err
+			}
+			rows := db.Deliveries(c.Context(), filter)
+			if !asJSON {
+				var all []store.DeliveryRow
+				for d, err := range rows {
+					if err != nil {
+						return err
+					}
+					if all = append(all, d); len(all) == 1000 {
+						if err := p.deliveryTable(all); err != nil {
+							return err
+						}
+						all = all[:0]
+					}
+				}
+				return p.deliveryTable(all)
+			}
+			for d, err := range rows {
+				if err != nil {
+					return err
+				}
+				if err := p.printJSON(p.jsonDelivery(d)); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	c.Flags().Int64Var(&filter.Issue, "issue", 0, "only deliveries of this `issue`")
+	c.Flags().StringVar(&state, "state", "", "only deliveries in this `state`")
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	return c
+}
+
+func joinStates() string {
+	names := make([]string, len(mailer.States))
+	for i, s := range mailer.States {
+		names[i] = string(s)
+	}
+	return strings.Join(names, ", ")
+}
+
+// deliveryTable prints deliveries as a table.
+func (p *program) deliveryTable(rows []store.DeliveryRow) error {
+	t := p.table("ID", "ISSUE", "ADDRESS", "STATE", "TRIES", "REPLY", "AT (UTC)", "REASON")
+	for _, d := range rows {
+		reply := ""
+		if d.Code != 0 {
+			reply = strings.TrimSpace(strconv.Itoa(d.Code) + " " + d.Enhanced + " " + d.Text)
+		}
+		t.row(itoa(d.ID), itoa(d.Issue), d.Address, string(d.State), strconv.Itoa(d.Attempts), reply, d.At.UTC().Format(time.DateTime), d.Reason)
+	}
+	return t.flush()
+}
+
+func (p *program) deliveriesShow() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "show ID", Short: "Show a delivery with every attempt that was not accepted at once", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			id, err := parseID(args[0])
+			if err != nil {
+				return err
+			}
+			_, db, err := p.configAndDatabase(c.Context(), true)
+			if err != nil {
+				return err
+			}
+			d, err := findDelivery(c, db, id)
+			if err != nil {
+				return err
+			}
+			attempts, err := db.Attempts(c.Context(), id)
+			if err != nil {
+				return err
+			}
+			type attemptJSON struct {
+				At       *string      `json:"at"`
+				State    mailer.State `json:"state"`
+				Relay    *string      `json:"relay"`
+				Code     int          `json:"code"`
+				Enhanced *string      `json:"enhanced"`
+				Text     *string      `json:"text"`
+			}
+			if asJSON {
+				out := struct {
+					deliveryJSON
+					Edition string        `json:"edition"`
+					Slot    string        `json:"slot"`
+					Tries   []attemptJSON `json:"tries"`
+				}{p.jsonDelivery(d), d.Edition, d.Slot, []attemptJSON{}}
+				for _, a := range attempts {
+					out.Tries = append(out.Tries, attemptJSON{stamp(a.At), a.State, text(a.Relay), a.Code, text(a.Enhanced), text(a.Text)})
+				}
+				return p.printJSON(out)
+			}
+			t := p.table("edition", d.Edition)
+			t.row("slot", d.Slot)
+			t.row("message-id", deref(p.jsonDelivery(d).MessageID))
+			if err := errors.Join(t.flush(), p.deliveryTable([]store.DeliveryRow{d})); err != nil {
+				return err
+			}
+			if len(attempts) == 0 {
+				return nil
+			}
+			fmt.Fprintln(p.stdout)
+			t = p.table("TRIED AT (UTC)", "LED TO", "RELAY", "REPLY")
+			for _, a := range attempts {
+				t.row(a.At.UTC().Format(time.DateTime), string(a.State), a.Relay, strings.TrimSpace(strconv.Itoa(a.Code)+" "+a.Enhanced+" "+a.Text))
+			}
+			return t.flush()
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
+	return c
+}
+
+func (p *program) deliveriesRetry() *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use: "retry ID...", Short: "Queue failed, expired or uncertain deliveries again", Args: cobra.MinimumNArgs(1),
+		Long: `Queues deliveries again, to go with the next send or serve. An uncertain one may arrive a
+second time. What a later issue has taken over cannot be retried.`,
+		RunE: func(c *cobra.Command, args []string) error {
+			db, err := p.database(c.Context(), true)
+			if err != nil {
+				return err
+			}
+			var failed error
+			for _, arg := range args {
+				id, err := parseID(arg)
+				if err == nil {
+					err = db.RetryDelivery(c.Context(), id, reason, time.Now())
+				}
+				if errors.Is(err, store.ErrNotFound) {
+					err = fmt.Errorf("there is no delivery %d", id)
+				}
+				if err != nil {
+					failed = errors.Join(failed, err)
+					continue
+				}
+				fmt.Fprintf(p.stderr, "queued delivery %d again\n", id)
+			}
+			return failed
+		},
+	}
+	c.Flags().StringVar(&reason, "reason", "retried by operator", "`why`")
+	return c
+}
+
+func findDelivery(c *cobra.Command, db *store.DB, id int64) (store.DeliveryRow, error) {
+	d, err := db.DeliveryByID(c.Context(), id)
+	if errors.Is(err, store.ErrNotFound) {
+		return d, fmt.Errorf("there is no delivery %d", id)
+	}
+	return d, err
+}
+
+func parseID(s string) (int64, error) {
+	id, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || id < 1 {
+		return 0, usagef("%q is no id; the list commands print ids", s)
+	}
+	return id, nil
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

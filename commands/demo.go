@@ -1,0 +1,309 @@
+package commands
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"broadsheet/demo"
+	"broadsheet/digest"
+	"broadsheet/mailer"
+	"broadsheet/schedule"
+	"broadsheet/store"
+	"broadsheet/subscribers"
+	"broadsheet/web"
+)
+
+type demoFlags struct {
+	feeds, out, listen string
+	once               bool
+}
+
+func (p *program) demo() *cobra.Command {
+	var f demoFlags
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "The whole thing on this machine: feeds, readers, a relay and an inbox in your browser",
+		Long: `Plays the last 24 hours with a fresh database: stories served as real feeds, a dozen readers in
+as many zones, a relay that takes, refuses and greylists. Takes everything from schedule.yaml but
+feeds, relays and public_url. Prints what became of every mail, and shows the inbox until Ctrl-C.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return p.runDemo(c.Context(), f) },
+	}
+	c.Flags().StringVar(&f.feeds, "feeds", "", "serve the feed files of this `DIR` instead of the demo's stories")
+	c.Flags().BoolVar(&f.once, "once", false, "end after printing")
+	c.Flags().StringVar(&f.out, "out", "", "also write every mail to this `DIR` as .eml, .html and .txt")
+	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:0", "`ADDRESS` of the inbox")
+	return c
+}
+
+// stage is the demo's world: clock, feeds, readers, relay, inbox.
+type stage struct {
+	*engine
+	clock   atomic.Int64 // the demo's time, Unix seconds; it jumps from one due instant to the next
+	inbox   *demo.Inbox
+	readers []demo.Reader
+	failed  map[string]error // feeds, by URL
+}
+
+func (s *stage) time() time.Time       { return time.Unix(s.clock.Load(), 0).UTC() }
+func (s *stage) setTime(now time.Time) { s.clock.Store(now.Unix()) }
+
+func (p *program) runDemo(ctx context.Context, f demoFlags) (err error) {
+	shipped, err := p.config()
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "broadsheet-demo-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+
+	end := time.Now().UTC().Truncate(time.Second)
+	s := &stage{inbox: &demo.Inbox{}, failed: map[string]error{}}
+	s.setTime(end.Add(-24 * time.Hour))
+	s.readers = demo.Readers(end, demo.ShippedEditions())
+	relay, err := demo.StartRelay(s.inbox, demo.Rules(s.readers))
+	if err != nil {
+		return err
+	}
+	defer relay.Close()
+	l, err := net.Listen("tcp", f.listen)
+	if err != nil {
+		return usagef("--listen: %w", err)
+	}
+	defer l.Close()
+	address := l.Addr().String()
+	feedsHandler, feeds, err := s.openFeeds(f.feeds, end, "http://"+address, shipped)
+	if err != nil {
+		return err
+	}
+	cfg := shipped.Replace("http://"+address, feeds, []schedule.Relay{{Name: "demo", Host: relay.Host, Port: relay.Port, TLS: "none", Auth: "none", Rate: 1000}})
+	cfg.Fetch.Allow = []string{address}
+
+	entry, err := subscribers.NewKey("demo", rand.Reader)
+	if err != nil {
+		return err
+	}
+	if p.ring, err = subscribers.ParseKeys(entry); err != nil {
+		return err
+	}
+	p.dsn = filepath.Join(dir, "broadsheet.db")
+	db, err := p.database(ctx, true)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.DiscardHandler)
+	if p.verbose {
+		log = p.logger()
+	}
+	if s.engine, err = newEngine(cfg, db, p.ring, s.time, log); err != nil {
+		return err
+	}
+
+	mux := http.NewServeMux()
+	(&web.Links{Publication: cfg.Publication, Keys: p.ring, Stories: db, Log: log}).Register(mux)
+	mux.Handle("/feeds/", feedsHandler)
+	stories, err := demo.Stories()
+	if err != nil {
+		return err
+	}
+	mux.Handle("/", (&demo.Page{Inbox: s.inbox, Readers: s.readers, Pictures: demo.Pictures(stories), Title: cfg.Publication.Name}).Handler())
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	go server.Serve(l)
+	defer server.Close()
+
+	if err := s.play(ctx, end, p.stderr); err != nil {
+		return err
+	}
+	if err := p.demoReport(ctx, s); err != nil {
+		return err
+	}
+	if f.out != "" {
+		if err := s.write(f.out); err != nil {
+			return err
+		}
+	}
+	if f.once {
+		return nil
+	}
+	fmt.Fprintf(p.stdout, "\nThe inbox is at http://%s/ (Ctrl-C ends)\n", address)
+	<-ctx.Done()
+	return nil
+}
+
+// openFeeds serves the demo's own stories, or the files of a folder.
+func (s *stage) openFeeds(dir string, end time.Time, base string, cfg *schedule.Config) (http.Handler, []schedule.Feed, error) {
+	var handler http.Handler
+	var list []demo.Feed
+	if dir != "" {
+		var ids []string
+		for id := range sectionNames(cfg) {
+			ids = append(ids, id)
+		}
+		slices.Sort(ids)
+		var err error
+		if handler, list, err = demo.DirFeeds(dir, ids); err != nil {
+			return nil, nil, usagef("--feeds: %w", err)
+		}
+	} else {
+		all, err := demo.Stories()
+		if err != nil {
+			return nil, nil, err
+		}
+		own := &demo.Feeds{Stories: all, End: end, Now: s.time}
+		handler, list = own, own.List()
+	}
+	var feeds []schedule.Feed
+	for _, f := range list {
+		feeds = append(feeds, schedule.Feed{URL: base + f.Path, Section: f.Section, Every: 15 * time.Minute})
+	}
+	return handler, feeds, nil
+}
+
+// play lets the last 24 hours pass: at each due instant it fetches, opens and sends.
+func (s *stage) play(ctx context.Context, end time.Time, w io.Writer) error {
+	for _, r := range s.readers {
+		if _, err := s.db.AddSubscriber(ctx, r.Settings, "import", s.time()); err != nil {
+			return err
+		}
+		if r.Suppression != nil {
+			if _, err := s.db.Suppress(ctx, *r.Suppression, s.time()); err != nil {
+				return err
+			}
+		}
+	}
+	b := progress(w, "minutes", int64(24*time.Hour/time.Minute))
+	defer b.done()
+	for {
+		if err := s.step(ctx); err != nil {
+			return err
+		}
+		next, ok, err := s.nextInstant(ctx)
+		if err != nil || !ok || next.After(end) {
+			return err
+		}
+		s.setTime(next)
+		b.set(int64(24*time.Hour/time.Minute) - int64(end.Sub(next)/time.Minute))
+	}
+}
+
+func (s *stage) step(ctx context.Context) error {
+	results, _, err := s.intake(ctx, true)
+	if err != nil {
+		return err
+	}
+	for _, r := range results {
+		if r.Err != nil {
+			s.failed[r.URL] = r.Err
+		}
+	}
+	for i := range s.cfg.Editions {
+		if _, err := s.openDue(ctx, &s.cfg.Editions[i], nil); err != nil {
+			return err
+		}
+	}
+	return s.sendAll(ctx, true, nil)
+}
+
+// nextInstant is the next moment at which something is due: a slot of any edition in any
+// reader's zone, or a delivery that waits.
+func (s *stage) nextInstant(ctx context.Context) (at time.Time, ok bool, err error) {
+	consider := func(t time.Time) {
+		if t.After(s.time()) && (!ok || t.Before(at)) {
+			at, ok = t, true
+		}
+	}
+	for i := range s.cfg.Editions {
+		ed := &s.cfg.Editions[i]
+		places := []digest.Place{{Zone: ed.Zone, Hour: -1}}
+		if ed.Zone == schedule.ReaderZone {
+			if places, err = s.db.Places(ctx, ed.Name); err != nil {
+				return at, false, err
+			}
+		}
+		for _, place := range places {
+			zone, err := s.cfg.Location(editionZone(s.cfg, ed, place.Zone))
+			if err != nil {
+				return at, false, err
+			}
+			if slot, found := ed.Next(zone, ed.ReaderHour(place.Hour), s.time().Add(ed.Prepare)); found {
+				consider(slot.Due.Add(-ed.Prepare))
+			}
+		}
+	}
+	due, found, err := s.nextDue(ctx)
+	if found {
+		consider(due)
+	}
+	return at, ok, err
+}
+
+// demoReport prints the books of every issue and what became of every reader's mail.
+func (p *program) demoReport(ctx context.Context, s *stage) error {
+	rows, err := s.db.Issues(ctx, store.IssueFilter{})
+	if err != nil {
+		return err
+	}
+	var issues []issueJSON
+	balanced := true
+	for _, r := range slices.Backward(rows) {
+		i := jsonIssue(r)
+		balanced = balanced && i.balanced()
+		issues = append(issues, i)
+	}
+	if err := p.issueTable(issues); err != nil {
+		return err
+	}
+	fmt.Fprintln(p.stdout)
+	t := p.table("READER", "ISSUE", "STATE", "SUBJECT OR REASON")
+	for d, err := range s.db.Deliveries(ctx, store.DeliveryFilter{}) {
+		if err != nil {
+			return err
+		}
+		what := d.Reason
+		if d.Digest != 0 && (what == "" || d.State == mailer.Accepted) {
+			stored, err := s.db.Digest(ctx, d.Digest)
+			if err != nil {
+				return err
+			}
+			what = stored.Subject
+		}
+		t.row(d.Address, d.Edition+" "+d.Slot, string(d.State), what)
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	for _, url := range slices.Sorted(maps.Keys(s.failed)) {
+		fmt.Fprintf(p.stdout, "feed %s: %v\n", url, s.failed[url])
+	}
+	if !balanced {
+		return errors.New("the books do not balance")
+	}
+	fmt.Fprintf(p.stdout, "\n%d issues, %d mails in the inbox, books balance\n", len(issues), len(s.inbox.Mails()))
+	return nil
+}
+
+// write puts every mail of the inbox into a folder.
+func (s *stage) write(dir string) error {
+	for i, m := range s.inbox.Mails() {
+		if _, err := writeMail(dir, fmt.Sprintf("%02d", i+1), m.Raw); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,186 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"broadsheet/digest"
+	"broadsheet/mailer"
+	"broadsheet/schedule"
+	"broadsheet/store"
+	"broadsheet/stories"
+	"broadsheet/subscribers"
+	"broadsheet/templates"
+)
+
+// engine is what send, serve, preview and demo share: the rooms wired together.
+type engine struct {
+	cfg    *schedule.Config
+	db     *store.DB
+	keys   *subscribers.Keys
+	now    func() time.Time
+	log    *slog.Logger
+	worker string
+
+	finder   digest.Finder
+	composer *digest.Composer
+	presses  map[string]*digest.Press // by edition; made at the start, so that a broken template stops the program and not a run
+}
+
+func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now func() time.Time, log *slog.Logger) (*engine, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	e := &engine{cfg: cfg, db: db, keys: keys, now: now, log: log,
+		worker:   fmt.Sprintf("%s:%d", host, os.Getpid()),
+		finder:   digest.Finder{Diary: db, Config: cfg},
+		composer: digest.NewComposer(db, keys, domainOf(cfg.Publication.From)),
+		presses:  map[string]*digest.Press{},
+	}
+	for _, ed := range cfg.Editions {
+		dir := ed.Template
+		if dir != "" && !filepath.IsAbs(dir) {
+			dir = filepath.Join(filepath.Dir(cfg.File), dir)
+		}
+		set, err := templates.Load(dir)
+		if err != nil {
+			return nil, usagef("edition %q: %w", ed.Name, err)
+		}
+		if e.presses[ed.Name], err = digest.NewPress(cfg, ed, set); err != nil {
+			return nil, usage(err)
+		}
+	}
+	return e, nil
+}
+
+// checkFollowed refuses a configuration that dropped a section which readers follow.
+func (e *engine) checkFollowed(ctx context.Context) error {
+	followed, err := e.db.FollowedSections(ctx)
+	if err != nil {
+		return err
+	}
+	return usage(e.cfg.CheckFollowed(followed))
+}
+
+func domainOf(address string) string { return address[strings.LastIndexByte(address, '@')+1:] }
+
+func (e *engine) opener(ed *schedule.Edition, show func(*digest.Issue)) *digest.Opener {
+	return &digest.Opener{Ledger: e.db, Layout: e.presses[ed.Name], Config: e.cfg, Edition: ed, Now: e.now,
+		Log: e.log, Progress: show, RelayFor: func(int64) string { return e.cfg.Relays[0].Name }}
+}
+
+// openDue opens every issue of an edition that is due and not yet open. One that cannot be opened does not stop the others.
+func (e *engine) openDue(ctx context.Context, ed *schedule.Edition, show func(*digest.Issue)) (opened []digest.Issue, err error) {
+	due, err := e.finder.Due(ctx, ed, e.now())
+	if err != nil {
+		return nil, err
+	}
+	opener := e.opener(ed, show)
+	for _, d := range due {
+		if len(d.Missed) > 0 {
+			e.log.Warn("slots missed; their stories are in this issue", slog.String("edition", ed.Name),
+				slog.String("zone", d.Issue.Zone), slog.Int("missed", len(d.Missed)), slog.String("slot", d.Issue.Slot))
+		}
+		issue, openErr := opener.Open(ctx, d)
+		if openErr != nil {
+			err = errors.Join(err, openErr)
+			continue
+		}
+		opened = append(opened, issue)
+	}
+	return opened, err
+}
+
+// senders makes one sender for each relay.
+func (e *engine) senders() []*mailer.Sender {
+	var list []*mailer.Sender
+	for _, r := range e.cfg.Relays {
+		list = append(list, &mailer.Sender{Queue: e.db, Composer: e.composer, Relay: e.relay(r), Worker: e.worker,
+			KeyID: e.keys.SigningID(), Now: e.now, Log: e.log.With(slog.String("relay", r.Name))})
+	}
+	return list
+}
+
+func (e *engine) relay(r schedule.Relay) mailer.Relay {
+	return mailer.Relay{Name: r.Name, Host: r.Host, Port: r.Port, TLS: r.TLS, Auth: r.Auth, User: r.User, Password: r.Password,
+		Connections: r.Connections, Rate: r.Rate, HELO: domainOf(e.cfg.Publication.From)}
+}
+
+// sendAll runs all senders until they are idle, or until ctx ends.
+func (e *engine) sendAll(ctx context.Context, untilIdle bool, adjust func(*mailer.Sender)) error {
+	var mu sync.Mutex
+	var errs []error
+	var wg sync.WaitGroup
+	for _, s := range e.senders() {
+		if adjust != nil {
+			adjust(s)
+		}
+		wg.Go(func() {
+			if _, err := s.Run(ctx, untilIdle); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				errs = append(errs, fmt.Errorf("relay %s: %w", s.Relay.Name, err))
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// nextDue is when the next open delivery is due over all relays.
+func (e *engine) nextDue(ctx context.Context) (at time.Time, ok bool, err error) {
+	for _, r := range e.cfg.Relays {
+		t, found, err := e.db.NextDue(ctx, r.Name)
+		if err != nil {
+			return at, ok, err
+		}
+		if found && (!ok || t.Before(at)) {
+			at, ok = t, true
+		}
+	}
+	return at, ok, nil
+}
+
+// intake fetches the feeds that are due (all with force) and reads the folders of saved pages.
+func (e *engine) intake(ctx context.Context, force bool) ([]stories.FeedResult, []stories.FileResult, error) {
+	fetcher := &stories.Fetcher{Shelf: e.db, Sections: sectionNames(e.cfg), Allow: e.cfg.Fetch.Allow, Now: e.now, Log: e.log}
+	feeds := make([]stories.Feed, len(e.cfg.Feeds))
+	for i, f := range e.cfg.Feeds {
+		feeds[i] = stories.Feed{URL: f.URL, Section: f.Section, Every: f.Every}
+	}
+	results, err := fetcher.FetchAll(ctx, feeds, force)
+	if err != nil {
+		return results, nil, err
+	}
+	var files []stories.FileResult
+	for _, a := range e.cfg.Articles {
+		dir := a.Dir
+		if !filepath.IsAbs(dir) {
+			dir = filepath.Join(filepath.Dir(e.cfg.File), dir)
+		}
+		found, err := stories.Import(ctx, e.db, []string{dir}, a.Section, sectionNames(e.cfg), e.now())
+		files = append(files, found...)
+		if err != nil {
+			return results, files, err
+		}
+	}
+	return results, files, nil
+}
+
+func sectionNames(cfg *schedule.Config) map[string]string {
+	names := make(map[string]string, len(cfg.Sections))
+	for _, s := range cfg.Sections {
+		if !s.Retired && s.MovedTo == "" {
+			names[s.ID] = s.Name
+		}
+	}
+	return names
+}

@@ -1,0 +1,287 @@
+package commands
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"broadsheet/mailer"
+	"broadsheet/schedule"
+	"broadsheet/store"
+)
+
+func (p *program) issues() *cobra.Command {
+	return group("issues", "What went out and what comes next", p.issuesList(), p.issuesShow(), p.issuesNext())
+}
+
+// issueJSON is an issue with its books.
+type issueJSON struct {
+	Issue    int64                `json:"issue"`
+	Edition  string               `json:"edition"`
+	Slot     string               `json:"slot"`
+	Zone     string               `json:"zone"`
+	Hour     int                  `json:"hour"`
+	Due      *string              `json:"due"`
+	Opened   *string              `json:"opened"`
+	State    string               `json:"state"`
+	Audience int                  `json:"audience"`
+	Digests  int                  `json:"digests"`
+	Counts   map[mailer.State]int `json:"-"`
+
+	Queued     int `json:"queued"`
+	Sending    int `json:"sending"`
+	Handed     int `json:"handed"`
+	Deferred   int `json:"deferred"`
+	Accepted   int `json:"accepted"`
+	Bounced    int `json:"bounced"`
+	Failed     int `json:"failed"`
+	Expired    int `json:"expired"`
+	Uncertain  int `json:"uncertain"`
+	Skipped    int `json:"skipped"`
+	Suppressed int `json:"suppressed"`
+	Superseded int `json:"superseded"`
+	Cancelled  int `json:"cancelled"`
+}
+
+func jsonIssue(row store.IssueRow) issueJSON {
+	i, n := row.Issue, row.Counts
+	return issueJSON{Issue: i.ID, Edition: i.Edition, Slot: i.Slot, Zone: i.Zone, Hour: i.Hour, Due: stamp(i.Due), Opened: stamp(i.Opened),
+		State: i.State, Audience: i.Audience, Digests: i.Digests, Counts: n,
+		Queued: n[mailer.Queued], Sending: n[mailer.Sending], Handed: n[mailer.Handed], Deferred: n[mailer.Deferred],
+		Accepted: n[mailer.Accepted], Bounced: n[mailer.Bounced], Failed: n[mailer.Failed], Expired: n[mailer.Expired],
+		Uncertain: n[mailer.Uncertain], Skipped: n[mailer.Skipped], Suppressed: n[mailer.Suppressed],
+		Superseded: n[mailer.Superseded], Cancelled: n[mailer.Cancelled]}
+}
+
+// balanced reports whether every member of the audience is in exactly one state.
+func (i issueJSON) balanced() bool {
+	sum := 0
+	for _, n := range i.Counts {
+		sum += n
+	}
+	return sum == i.Audience
+}
+
+// issueTable prints issues with those states that occur.
+func (p *program) issueTable(rows []issueJSON) error {
+	var states []mailer.State
+	for _, s := range mailer.States {
+		for _, r := range rows {
+			if r.Counts[s] > 0 {
+				states = append(states, s)
+				break
+			}
+		}
+	}
+	heads := []string{"ISSUE", "EDITION", "SLOT", "ZONE", "HOUR", "DUE (UTC)", "AUDIENCE", "DIGESTS"}
+	for _, s := range states {
+		heads = append(heads, string(s))
+	}
+	t := p.table(heads...)
+	for _, r := range rows {
+		cells := []string{itoa(r.Issue), r.Edition, r.Slot, r.Zone, strconv.Itoa(r.Hour), deref(r.Due), strconv.Itoa(r.Audience), strconv.Itoa(r.Digests)}
+		for _, s := range states {
+			cells = append(cells, strconv.Itoa(r.Counts[s]))
+		}
+		t.row(cells...)
+	}
+	return t.flush()
+}
+
+func (p *program) issuesList() *cobra.Command {
+	var filter store.IssueFilter
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "list", Short: "List issues, newest first, with their books", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			db, err := p.database(c.Context(), false)
+			if err != nil {
+				return err
+			}
+			rows, err := db.Issues(c.Context(), filter)
+			if err != nil {
+				return err
+			}
+			var list []issueJSON
+			for _, r := range rows {
+				list = append(list, jsonIssue(r))
+			}
+			if !asJSON {
+				return p.issueTable(list)
+			}
+			for _, i := range list {
+				if err := p.printJSON(i); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	c.Flags().StringVar(&filter.Edition, "edition", "", "only issues of this `edition`")
+	c.Flags().IntVar(&filter.Limit, "limit", 50, "at most `N`; 0 = all")
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	return c
+}
+
+func (p *program) issuesShow() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "show ISSUE", Short: "Show an issue: its books, and the reasons beside them", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			id, err := parseID(args[0])
+			if err != nil {
+				return err
+			}
+			db, err := p.database(c.Context(), false)
+			if err != nil {
+				return err
+			}
+			row, err := db.IssueRow(c.Context(), id)
+			if errors.Is(err, store.ErrNotFound) {
+				return fmt.Errorf("there is no issue %d", id)
+			}
+			if err != nil {
+				return err
+			}
+			reasons, err := db.IssueReasons(c.Context(), id)
+			if err != nil {
+				return err
+			}
+			i := jsonIssue(row)
+			if asJSON {
+				return p.printJSON(struct {
+					issueJSON
+					Reasons []store.ReasonCount `json:"reasons"`
+				}{i, list(reasons)})
+			}
+			if err := p.issueTable([]issueJSON{i}); err != nil {
+				return err
+			}
+			if len(reasons) > 0 {
+				fmt.Fprintln(p.stdout)
+				t := p.table("STATE", "REASON", "READERS")
+				for _, r := range reasons {
+					t.row(string(r.State), r.Reason, strconv.Itoa(r.Readers))
+				}
+				if err := t.flush(); err != nil {
+					return err
+				}
+			}
+			if !i.balanced() {
+				return fmt.Errorf("the books of issue %d do not balance", id)
+			}
+			fmt.Fprintln(p.stdout, "\nbooks balance")
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
+	return c
+}
+
+type nextJSON struct {
+	Edition string  `json:"edition"`
+	Zone    string  `json:"zone"`
+	Local   string  `json:"local"`
+	Due     *string `json:"due"`
+	Reason  *string `json:"reason"`
+}
+
+func (p *program) issuesNext() *cobra.Command {
+	var zone, from string
+	var hour, count int
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "next [EDITION]", Short: "Print the coming slots", Args: cobra.MaximumNArgs(1),
+		Long: `Prints the coming slots of one edition or all. An edition in readers' zones is shown for
+--zone and --hour, or for the publication's first city at the edition's own hour.`,
+		RunE: func(c *cobra.Command, args []string) error {
+			cfg, err := p.config()
+			if err != nil {
+				return err
+			}
+			now, err := p.clock()
+			if err != nil {
+				return err
+			}
+			start := now()
+			if from != "" {
+				if start, err = time.Parse(time.RFC3339, from); err != nil {
+					return usagef("--from %q is no RFC 3339 instant; write e.g. 2026-04-02T07:00:00Z", from)
+				}
+			}
+			if count < 1 || count > 10_000 {
+				return usagef("--count %d is not between 1 and 10000", count)
+			}
+			if hour < -1 || hour > 23 {
+				return usagef("--hour %d is not between 0 and 23", hour)
+			}
+			if zone != "" {
+				if _, err := cfg.Location(zone); err != nil {
+					return usagef("--zone: %w", err)
+				}
+			}
+			editions := cfg.Editions
+			if len(args) > 0 {
+				e, err := findEdition(cfg, args[0])
+				if err != nil {
+					return err
+				}
+				editions = []schedule.Edition{*e}
+			}
+			t := p.table("EDITION", "ZONE", "LOCAL", "DUE (UTC)", "")
+			for i := range editions {
+				e := &editions[i]
+				loc, err := cfg.Location(editionZone(cfg, e, zone))
+				if err != nil {
+					return err
+				}
+				for _, o := range e.Coming(loc, e.ReaderHour(hour), start, count) {
+					j := nextJSON{e.Name, o.Zone, o.Local, stamp(o.Due), text(o.Reason)}
+					if !asJSON {
+						t.row(j.Edition, j.Zone, j.Local, deref(j.Due), o.Reason)
+					} else if err := p.printJSON(j); err != nil {
+						return err
+					}
+				}
+			}
+			if asJSON {
+				return nil
+			}
+			return t.flush()
+		},
+	}
+	p.clockFlag(c)
+	c.Flags().StringVar(&zone, "zone", "", "time `zone` of an edition in readers' zones")
+	c.Flags().IntVar(&hour, "hour", -1, "`hour` of an edition in readers' zones")
+	c.Flags().StringVar(&from, "from", "", "from this `RFC3339` instant on instead of now")
+	c.Flags().IntVar(&count, "count", 5, "`N` slots of each edition")
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	return c
+}
+
+func findEdition(cfg *schedule.Config, name string) (*schedule.Edition, error) {
+	if e := cfg.Edition(name); e != nil {
+		return e, nil
+	}
+	var names []string
+	for _, e := range cfg.Editions {
+		names = append(names, e.Name)
+	}
+	return nil, usagef("%s has no edition %q; it has %v", cfg.File, name, names)
+}
+
+// editionZone is the zone an edition is shown in: its place, else the wished one, else where the publication sits.
+func editionZone(cfg *schedule.Config, e *schedule.Edition, wished string) string {
+	switch {
+	case e.Zone != schedule.ReaderZone:
+		return e.Zone
+	case wished != "":
+		return wished
+	case len(cfg.Publication.Cities) > 0:
+		return cfg.Publication.Cities[0].Zone
+	}
+	return "UTC"
+}

@@ -1,0 +1,260 @@
+package commands
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"broadsheet/digest"
+	"broadsheet/mailer"
+	"broadsheet/schedule"
+	"broadsheet/store"
+)
+
+type sendFlags struct {
+	only, to                   string
+	dryRun, asJSON, yes, queue bool
+}
+
+func (p *program) send() *cobra.Command {
+	var f sendFlags
+	c := &cobra.Command{
+		Use:   "send EDITION",
+		Short: "Open what is due and unopened, and send until nothing is due now",
+		Long: `Opens the issues of EDITION that are due and not yet open, sends until nothing is due now and
+leaves deferred mail to the next send or serve. Refused and deferred mail is an outcome, not a
+failure. Exit code 3 says that nothing was due, 4 that another sender is at work.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if f.only != "" && f.to != "" || f.dryRun && (f.only != "" || f.to != "") {
+				return usagef("--only, --to and --dry-run exclude each other")
+			}
+			cfg, err := p.config()
+			if err != nil {
+				return err
+			}
+			ed, err := findEdition(cfg, args[0])
+			if err != nil {
+				return err
+			}
+			if !f.dryRun {
+				if err := usage(cfg.Secrets(p.getenv)); err != nil {
+					return err
+				}
+			}
+			e, err := p.engine(c.Context())
+			if err != nil {
+				return err
+			}
+			switch {
+			case f.dryRun:
+				return p.dryRun(c.Context(), e, ed, f.asJSON)
+			case f.to != "":
+				return p.sendTest(c.Context(), e, ed, f.to)
+			}
+			return p.sendEdition(c.Context(), e, ed, f)
+		},
+	}
+	p.clockFlag(c)
+	c.Flags().StringVar(&f.only, "only", "", "open the issue for all, but send the delivery of this `ADDRESS` alone")
+	c.Flags().StringVar(&f.to, "to", "", "send this reader's `ADDRESS` a test copy that touches no history")
+	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "print what would be opened; open and send nothing")
+	c.Flags().BoolVar(&f.asJSON, "json", false, "one JSON object a line per issue")
+	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask before mail leaves this machine")
+	c.Flags().BoolVar(&f.queue, "wait", false, "wait for another sender to end instead of exiting with 4")
+	return c
+}
+
+// engine opens configuration, keys and database and wires the rooms together.
+func (p *program) engine(ctx context.Context) (*engine, error) {
+	now, err := p.clock()
+	if err != nil {
+		return nil, err
+	}
+	cfg, db, err := p.configAndDatabase(ctx, true)
+	if err != nil {
+		return nil, err
+	}
+	e, err := newEngine(cfg, db, p.ring, now, p.logger())
+	if err != nil {
+		return nil, err
+	}
+	return e, e.checkFollowed(ctx)
+}
+
+func (p *program) sendEdition(ctx context.Context, e *engine, ed *schedule.Edition, f sendFlags) error {
+	if err := p.mayLeave(ctx, e, ed, f.yes); err != nil {
+		return err
+	}
+	unlock, err := p.lockSender(ctx, e, f.queue)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+
+	before, err := openIssues(ctx, e.db, ed)
+	if err != nil {
+		return err
+	}
+	b := progress(p.stderr, "readers", 0)
+	opened, openErr := e.openDue(ctx, ed, func(i *digest.Issue) { b.set(int64(i.Audience)) })
+	b.done()
+	if openErr != nil && len(opened) == 0 {
+		return openErr
+	}
+	worked := before
+	for _, i := range opened {
+		worked[i.ID] = true
+	}
+
+	var sent int
+	if f.only != "" {
+		sent, err = p.sendOnly(ctx, e, f.only, worked)
+	} else {
+		sent, err = p.sendDue(ctx, e)
+	}
+	if ctx.Err() == nil && openErr == nil && err == nil && len(opened) == 0 && sent == 0 {
+		return &exitError{exitNothing, fmt.Errorf("nothing is due for edition %q", ed.Name)}
+	}
+	return errors.Join(openErr, err, p.report(context.WithoutCancel(ctx), e.db, worked, f.asJSON))
+}
+
+// lockSender makes this process the sender and takes up what an earlier one left.
+func (p *program) lockSender(ctx context.Context, e *engine, wait bool) (unlock func(), err error) {
+	unlock, err = e.db.LockSender(ctx, wait)
+	if errors.Is(err, store.ErrLocked) {
+		return nil, &exitError{exitBusy, fmt.Errorf("%w; wait for it with --wait", err)}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := e.db.Recover(ctx, e.now()); err != nil {
+		unlock()
+		return nil, err
+	}
+	return unlock, nil
+}
+
+// sendDue sends until nothing is due now, and waits out the spread of issues.
+func (p *program) sendDue(ctx context.Context, e *engine) (sent int, err error) {
+	b := progress(p.stderr, "mails", 0)
+	defer b.done()
+	for {
+		counts := map[string]int{}
+		err = e.sendAll(ctx, true, func(s *mailer.Sender) {
+			name := s.Relay.Name
+			s.Progress = func(st mailer.Stats) {
+				n := 0
+				for _, c := range st.Outcomes {
+					n += c
+				}
+				counts[name] = n
+				b.set(int64(sent + sum(counts)))
+			}
+		})
+		sent += sum(counts)
+		if err != nil || ctx.Err() != nil {
+			return sent, err
+		}
+		wait, ok, err := e.db.SpreadUntil(ctx, e.now())
+		if err != nil || !ok {
+			return sent, err
+		}
+		select {
+		case <-ctx.Done():
+			return sent, nil
+		case <-time.After(wait.Sub(e.now())):
+		}
+	}
+}
+
+func sum(counts map[string]int) (n int) {
+	for _, c := range counts {
+		n += c
+	}
+	return n
+}
+
+// openIssues are the issues of an edition that have deliveries still to go.
+func openIssues(ctx context.Context, db *store.DB, ed *schedule.Edition) (map[int64]bool, error) {
+	rows, err := db.Issues(ctx, store.IssueFilter{Edition: ed.Name, Unfinished: true})
+	worked := map[int64]bool{}
+	for _, r := range rows {
+		worked[r.Issue.ID] = true
+	}
+	return worked, err
+}
+
+// report prints what became of the issues worked on.
+func (p *program) report(ctx context.Context, db *store.DB, worked map[int64]bool, asJSON bool) error {
+	var rows []issueJSON
+	for id := range worked {
+		row, err := db.IssueRow(ctx, id)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, jsonIssue(row))
+	}
+	slices.SortFunc(rows, func(a, b issueJSON) int { return cmp.Compare(a.Issue, b.Issue) })
+	for _, r := range rows {
+		if !r.balanced() && r.State == digest.Open {
+			return fmt.Errorf("the books of issue %d do not balance", r.Issue)
+		}
+		if asJSON {
+			if err := p.printJSON(r); err != nil {
+				return err
+			}
+		}
+	}
+	if asJSON {
+		return nil
+	}
+	return p.issueTable(rows)
+}
+
+// mayLeave asks before mail goes to a relay that is not on this machine.
+func (p *program) mayLeave(ctx context.Context, e *engine, ed *schedule.Edition, yes bool) error {
+	var away []string
+	for _, r := range e.cfg.Relays {
+		if !loopback(r.Host) {
+			away = append(away, fmt.Sprintf("%s (%s:%d)", r.Name, r.Host, r.Port))
+		}
+	}
+	if len(away) == 0 {
+		return nil
+	}
+	if off := e.now().Sub(time.Now()).Abs(); off > 5*time.Minute {
+		return usagef("--at is %s away from now and relay %s is not on this machine: use --dry-run or --to", off.Round(time.Minute), away[0])
+	}
+	due, err := e.finder.Due(ctx, ed, e.now())
+	if err != nil {
+		return err
+	}
+	for _, d := range due {
+		n, err := e.db.AudienceSize(ctx, ed.Name, d.Audience)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(p.stderr, "edition %s, slot %s in %s: %d readers\n", ed.Name, d.Issue.Slot, d.Issue.Zone, n)
+	}
+	fmt.Fprintf(p.stderr, "relay %s\n", strings.Join(away, ", "))
+	if yes {
+		return nil
+	}
+	return p.confirm("Mail will leave this machine.", ed.Name)
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}

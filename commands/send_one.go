@@ -1,0 +1,159 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"broadsheet/digest"
+	"broadsheet/mailer"
+	"broadsheet/schedule"
+	"broadsheet/store"
+)
+
+// sendOnly sends one reader's due delivery of the issues named, and leaves the others queued.
+func (p *program) sendOnly(ctx context.Context, e *engine, address string, issues map[int64]bool) (sent int, err error) {
+	s, err := p.findSubscriber(ctx, e.db, address)
+	if err != nil {
+		return 0, err
+	}
+	for id := range issues {
+		q := store.Only{DB: e.db, Issue: id, Subscriber: s.ID}
+		err = errors.Join(err, e.sendAll(ctx, true, func(m *mailer.Sender) {
+			m.Queue, m.Relay.Connections = q, 1
+			m.Progress = func(st mailer.Stats) { sent = max(sent, len(st.Outcomes)) }
+		}))
+	}
+	return sent, err
+}
+
+// sendTest sends a reader a copy of the digest that is next in line: with inert links, a
+// subject that says what it is, and no trace in the history.
+func (p *program) sendTest(ctx context.Context, e *engine, ed *schedule.Edition, address string) error {
+	mail, err := e.rehearse(ctx, ed, address, true)
+	if err != nil {
+		return err
+	}
+	r := e.relay(e.cfg.Relays[0])
+	reply, err := mailer.SendOne(ctx, r, mail.Message)
+	if err != nil {
+		return fmt.Errorf("send test copy through %s: %w", r.Name, err)
+	}
+	fmt.Fprintf(p.stderr, "test copy of %s %s taken by %s: %s\n", ed.Name, mail.Issue.Slot, r.Name, reply)
+	return nil
+}
+
+// rehearsed is a mail that was put together and not sent.
+type rehearsed struct {
+	mailer.Message
+	Issue    digest.Issue
+	Delivery mailer.Delivery
+}
+
+// errNothing says that a reader would get no mail.
+var errNothing = errors.New("no mail for this reader")
+
+// rehearse puts together a reader's mail of the issue that is on record for now's slot, or of
+// the one that would be opened. The reader need not follow the edition for a test.
+func (e *engine) rehearse(ctx context.Context, ed *schedule.Edition, address string, test bool) (rehearsed, error) {
+	s, err := e.db.Subscriber(ctx, address)
+	if errors.Is(err, store.ErrNotFound) {
+		return rehearsed{}, fmt.Errorf("there is no reader %s: add one with subscribers add", address)
+	}
+	if err != nil {
+		return rehearsed{}, err
+	}
+	issue, err := e.issueFor(ctx, ed, s.Zone, s.Hour)
+	if err != nil {
+		return rehearsed{}, err
+	}
+	d := mailer.Delivery{Issue: issue.ID, Slot: issue.SlotID, Subscriber: s.ID, Address: s.Address, KeyID: e.keys.SigningID(), Date: e.now()}
+	out := rehearsed{Issue: issue, Delivery: d}
+	if issue.ID != 0 {
+		stored, err := e.db.DeliveryOf(ctx, issue.SlotID, s.ID)
+		switch {
+		case err == nil && stored.Digest != 0 && !test:
+			if !stored.Date.IsZero() {
+				out.Delivery.Date, out.Delivery.KeyID = stored.Date, stored.KeyID
+			}
+			out.Delivery.Digest, out.Delivery.Address, out.Delivery.Issue = stored.Digest, stored.Address, stored.Issue
+			out.Message, err = e.composer.Compose(ctx, &out.Delivery, nil)
+			return out, err
+		case err == nil && stored.Digest == 0 && !test:
+			return out, fmt.Errorf("%w: %s in %s %s: %s", errNothing, stored.State, ed.Name, issue.Slot, stored.Reason)
+		case err != nil && !errors.Is(err, store.ErrNotFound):
+			return out, err
+		}
+	}
+	r, err := e.opener(ed, nil).Rehearse(ctx, issue, s.ID, false)
+	if err != nil {
+		return out, err
+	}
+	if r.Digest == nil {
+		return out, fmt.Errorf("%w: %s in %s %s: %s", errNothing, r.State, ed.Name, issue.Slot, r.Reason)
+	}
+	compose := e.composer.Message
+	if test {
+		compose = e.composer.Test
+	}
+	out.Message, err = compose(r.Digest, &issue, &out.Delivery, nil)
+	return out, err
+}
+
+// issueFor is the issue of the latest slot due at the clock's now for a reader of that zone and
+// hour, as it is on record or as it would be opened.
+func (e *engine) issueFor(ctx context.Context, ed *schedule.Edition, zone string, hour int) (digest.Issue, error) {
+	name := editionZone(e.cfg, ed, zone)
+	loc, err := e.cfg.Location(name)
+	if err != nil {
+		return digest.Issue{}, err
+	}
+	hour = ed.ReaderHour(hour)
+	slot, ok := ed.Latest(loc, hour, e.now().Add(ed.Prepare))
+	if !ok {
+		return digest.Issue{}, fmt.Errorf("edition %q has no slot before %s", ed.Name, e.now().Format(time.RFC3339))
+	}
+	i, err := e.db.IssueBySlot(ctx, ed.Name, slot.Key, slot.Zone, slot.Hour)
+	if !errors.Is(err, store.ErrNotFound) {
+		return i, err
+	}
+	id, err := e.db.EditionID(ctx, ed.Name)
+	if err != nil {
+		return digest.Issue{}, err
+	}
+	i = digest.NewIssue(ed, slot, e.now())
+	i.EditionID = id
+	if next, ok := ed.Next(loc, hour, slot.Due); ok {
+		i.Next = next.Due
+	}
+	return i, nil
+}
+
+// dryRun prints what would be opened now, reader by reader in sum, and writes nothing.
+func (p *program) dryRun(ctx context.Context, e *engine, ed *schedule.Edition, asJSON bool) error {
+	due, err := e.finder.Due(ctx, ed, e.now())
+	if err != nil {
+		return err
+	}
+	var rows []issueJSON
+	for _, d := range due {
+		issue, err := e.opener(ed, nil).DryRun(ctx, d)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, jsonIssue(store.IssueRow{Issue: issue.Issue, Counts: issue.Counts}))
+	}
+	if len(rows) == 0 {
+		return &exitError{exitNothing, fmt.Errorf("nothing is due for edition %q", ed.Name)}
+	}
+	if !asJSON {
+		return p.issueTable(rows)
+	}
+	for _, r := range rows {
+		if err := p.printJSON(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}

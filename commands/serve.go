@@ -1,0 +1,127 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"broadsheet/web"
+)
+
+// wake is the longest the scheduler sleeps before it reads the wall clock again: long timers
+// are not to be trusted across suspends and clock changes.
+const wake = 30 * time.Second
+
+func (p *program) serve() *cobra.Command {
+	var listen string
+	var wait bool
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Fetch feeds, open issues when they are due, send, and answer links",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := p.config()
+			if err != nil {
+				return err
+			}
+			if err := usage(cfg.Secrets(p.getenv)); err != nil {
+				return err
+			}
+			e, err := p.engine(c.Context())
+			if err != nil {
+				return err
+			}
+			unlock, err := p.lockSender(c.Context(), e, wait)
+			if err != nil {
+				return err
+			}
+			defer unlock()
+			l, err := net.Listen("tcp", listen)
+			if err != nil {
+				return usagef("--listen: %w", err)
+			}
+			return e.serve(c.Context(), l)
+		},
+	}
+	p.clockFlag(c)
+	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8080", "`ADDRESS` for the readers' links; put your web server in front of it")
+	c.Flags().BoolVar(&wait, "wait", false, "wait for another sender to end instead of exiting with 4")
+	return c
+}
+
+// serve runs until ctx ends: intake, scheduler, senders and pages, each on its own.
+func (e *engine) serve(ctx context.Context, l net.Listener) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	mux := http.NewServeMux()
+	(&web.Links{Publication: e.cfg.Publication, Keys: e.keys, Stories: e.db, Log: e.log}).Register(mux)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
+		WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(e.log.Handler(), slog.LevelWarn)}
+	e.log.Info("serving", slog.String("listen", l.Addr().String()), slog.Int("editions", len(e.cfg.Editions)))
+
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			cancel(fmt.Errorf("serve pages: %w", err))
+		}
+	})
+	wg.Go(func() { e.repeat(ctx, e.intakeOnce) })
+	wg.Go(func() { e.repeat(ctx, e.openAll) })
+	wg.Go(func() {
+		if err := e.sendAll(ctx, false, nil); err != nil {
+			cancel(err)
+		}
+	})
+	<-ctx.Done()
+	closing, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer stop()
+	err := server.Shutdown(closing)
+	wg.Wait()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return err
+}
+
+// repeat calls do at once and then every wake.
+func (e *engine) repeat(ctx context.Context, do func(context.Context)) {
+	tick := time.NewTicker(wake)
+	defer tick.Stop()
+	for {
+		do(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// intakeOnce fetches what is due. Feeds log their own troubles.
+func (e *engine) intakeOnce(ctx context.Context) {
+	_, files, err := e.intake(ctx, false)
+	for _, f := range files {
+		if f.Err != nil {
+			e.log.Warn("read file", slog.String("path", f.Path), slog.Any("error", f.Err))
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		e.log.Error("fetch stories", slog.Any("error", err))
+	}
+}
+
+// openAll opens every issue that is due. One edition's trouble does not stop the others.
+func (e *engine) openAll(ctx context.Context) {
+	for i := range e.cfg.Editions {
+		if _, err := e.openDue(ctx, &e.cfg.Editions[i], nil); err != nil && ctx.Err() == nil {
+			e.log.Error("open issues", slog.String("edition", e.cfg.Editions[i].Name), slog.Any("error", err))
+		}
+	}
+}

@@ -1,0 +1,153 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"broadsheet/store"
+	"broadsheet/subscribers"
+)
+
+func (p *program) suppressions() *cobra.Command {
+	return group("suppressions", "Addresses that get no mail, with reason and date",
+		p.suppressionsList(), p.suppressionsImport(), p.suppressionsExport(), p.suppressionsLift())
+}
+
+type suppressionJSON struct {
+	Address *string `json:"address"`
+	Reason  string  `json:"reason"`
+	Note    *string `json:"note"`
+	At      *string `json:"at"`
+}
+
+func jsonSuppression(s subscribers.Suppression) suppressionJSON {
+	return suppressionJSON{text(s.Address), s.Reason, text(s.Note), stamp(s.At)}
+}
+
+func (p *program) suppressionsList() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "list", Short: "List barred addresses", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			db, err := p.database(c.Context(), true)
+			if err != nil {
+				return err
+			}
+			t := p.table("ADDRESS", "REASON", "SINCE (UTC)", "NOTE")
+			for s, err := range db.Suppressions(c.Context()) {
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					if err := p.printJSON(jsonSuppression(s.Suppression)); err != nil {
+						return err
+					}
+					continue
+				}
+				address := s.Address
+				if address == "" {
+					address = "(erased) " + s.Hash.String()
+				}
+				t.row(address, s.Reason, s.At.UTC().Format(time.DateTime), s.Note)
+			}
+			if asJSON {
+				return nil
+			}
+			return t.flush()
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	return c
+}
+
+func (p *program) suppressionsImport() *cobra.Command {
+	return &cobra.Command{
+		Use: "import FILE|-", Short: "Bar the addresses of a CSV file: address, reason, note, at", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			db, err := p.database(c.Context(), true)
+			if err != nil {
+				return err
+			}
+			in, done, err := p.openInput(args[0])
+			if err != nil {
+				return err
+			}
+			defer done()
+			rows, err := subscribers.NewSuppressionReader(in)
+			if err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			for _, w := range rows.Warnings() {
+				fmt.Fprintf(p.stderr, "%s: %s\n", args[0], w)
+			}
+			count, err := importRows(c.Context(), rows.Next, func(e *subscribers.RowError) {
+				fmt.Fprintf(p.stderr, "%s: %s\n", args[0], e)
+			}, func(ctx context.Context, rows []subscribers.SuppressionRow) (store.Imported, error) {
+				return db.ImportSuppressions(ctx, rows, time.Now())
+			})
+			done()
+			fmt.Fprintf(p.stdout, "%d new, %d known, %d bad rows\n", count.New, count.Same, count.Bad)
+			if err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			return count.verdict(args[0])
+		},
+	}
+}
+
+func (p *program) suppressionsExport() *cobra.Command {
+	var out string
+	c := &cobra.Command{
+		Use: "export", Short: "Write all suppressions as CSV", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			db, err := p.database(c.Context(), true)
+			if err != nil {
+				return err
+			}
+			return p.writeOutput(out, func(w io.Writer) error {
+				csv := subscribers.NewSuppressionWriter(w)
+				for s, err := range db.Suppressions(c.Context()) {
+					if err != nil {
+						return err
+					}
+					if err := csv.Write(s.Suppression, s.Hash); err != nil {
+						return fmt.Errorf("write suppressions: %w", err)
+					}
+				}
+				return csv.Flush()
+			})
+		},
+	}
+	c.Flags().StringVarP(&out, "out", "o", "", "write to `FILE` instead of standard output")
+	return c
+}
+
+func (p *program) suppressionsLift() *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use: "lift ADDRESS", Short: "Let an address get mail again", Args: cobra.ExactArgs(1),
+		Long: "Lifts the bar; it does not make anybody a reader. The reason is kept in the log of changes.",
+		RunE: func(c *cobra.Command, args []string) error {
+			db, err := p.database(c.Context(), true)
+			if err != nil {
+				return err
+			}
+			err = db.LiftSuppression(c.Context(), args[0], reason, time.Now())
+			if errors.Is(err, store.ErrNotFound) {
+				return fmt.Errorf("%s is not suppressed", args[0])
+			}
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(p.stderr, "lifted the suppression of %s\n", args[0])
+			return nil
+		},
+	}
+	c.Flags().StringVar(&reason, "reason", "operator", "`why`; it is kept")
+	return c
+}
