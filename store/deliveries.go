@@ -1,0 +1,152 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"time"
+
+	"broadsheet/mailer"
+)
+
+// DeliveryRow is a delivery for people to look at.
+type DeliveryRow struct {
+	mailer.Delivery
+	Edition string
+	SlotKey string
+	Relay   string       // that gave the last reply
+	Reply   mailer.Reply // the last; Text without ids
+}
+
+// ID is the delivery's number: its slot and its subscriber in one.
+func (d *DeliveryRow) ID() int64 { return DeliveryID(d.Slot, d.Subscriber) }
+
+// DeliveryID makes one number of a slot and a subscriber.
+func DeliveryID(slot, subscriber int64) int64 { return slot<<32 | subscriber }
+
+// DeliveryFilter says which deliveries to list. Zero fields do not filter.
+type DeliveryFilter struct {
+	Issue      int64
+	Subscriber int64
+	State      mailer.State
+}
+
+const deliveryRow = `SELECT d.issue, d.slot, d.subscriber, coalesce(d.digest, 0), st.address, d.state, d.reason, d.attempts, d.copies,
+	d.date, d.key_id, d.due, i.ends, d.at, e.name, s.slot_key, coalesce(nullif(d.relay, ''), b.relay, ''), d.code, d.enhanced, coalesce(rt.body, '')
+	FROM slots s CROSS JOIN deliveries d ON d.slot = s.id JOIN editions e ON e.id = s.edition
+	JOIN settings st ON st.id = d.settings JOIN issues i ON i.id = d.issue
+	LEFT JOIN batches b ON b.id = d.batch LEFT JOIN reply_texts rt ON rt.id = d.reply `
+
+func scanDelivery(r *sql.Rows) (d DeliveryRow, err error) {
+	var date, due, ends, at int64
+	err = r.Scan(&d.Issue, &d.Slot, &d.Subscriber, &d.Digest, &d.Address, &d.State, &d.Reason, &d.Attempts, &d.Copies,
+		&date, &d.KeyID, &due, &ends, &at, &d.Edition, &d.SlotKey, &d.Relay, &d.Reply.Code, &d.Reply.Enhanced, &d.Reply.Text)
+	d.Date, d.Due, d.Ends, d.At = fromUS(date), fromUS(due), fromUS(ends), fromUS(at)
+	return d, err
+}
+
+// Deliveries lists deliveries by slot and subscriber. Memory stays flat.
+func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) iter.Seq2[DeliveryRow, error] {
+	first, last := int64(0), int64(math.MaxInt64) // slots
+	if f.Issue != 0 {
+		err := db.read().scan(ctx, `SELECT slot FROM issues WHERE id = ?1`, args{f.Issue}, &first)
+		if err != nil {
+			return func(yield func(DeliveryRow, error) bool) {
+				yield(DeliveryRow{}, fmt.Errorf("list deliveries: %w", notFound(err, "issue %d", f.Issue)))
+			}
+		}
+		last = first
+	}
+	one, most := int64(0), int64(math.MaxInt64) // subscribers
+	if f.Subscriber != 0 {
+		one, most = f.Subscriber, f.Subscriber
+	}
+	return pages(func(after DeliveryRow) ([]DeliveryRow, error) {
+		return selectAll(ctx, db.read(), deliveryRow+`WHERE s.id BETWEEN ?1 AND ?2 AND d.subscriber BETWEEN ?3 AND ?4
+			AND (s.id > ?1 OR d.subscriber > ?5) AND (?6 = 0 OR d.issue = ?6) AND (?7 = '' OR d.state = ?7)
+			ORDER BY s.id, d.subscriber LIMIT ?8`,
+			args{max(first, after.Slot), last, one, most, after.Subscriber, f.Issue, string(f.State), pageSize}, scanDelivery)
+	}, "list deliveries")
+}
+
+// Delivery loads one delivery by its ID; [ErrNotFound] if there is none.
+func (db *DB) Delivery(ctx context.Context, id int64) (DeliveryRow, error) {
+	list, err := selectAll(ctx, db.read(), deliveryRow+`WHERE s.id = ?1 AND d.subscriber = ?2`, args{id >> 32, id & math.MaxUint32}, scanDelivery)
+	if err == nil && len(list) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return DeliveryRow{}, fmt.Errorf("load delivery %d: %w", id, err)
+	}
+	return list[0], nil
+}
+
+// Attempt is a try that was not accepted at once.
+type Attempt struct {
+	At     time.Time
+	State  mailer.State // of the delivery after it
+	Reason string
+	Relay  string
+	Reply  mailer.Reply
+}
+
+// Attempts lists the tries of a delivery, the first one first. A delivery that the relay took
+// at the first try has none.
+func (db *DB) Attempts(ctx context.Context, id int64) ([]Attempt, error) {
+	list, err := selectAll(ctx, db.read(), `SELECT a.at, a.state, a.reason, a.relay, a.code, a.enhanced, coalesce(rt.body, '')
+		FROM attempts a LEFT JOIN reply_texts rt ON rt.id = a.reply WHERE a.slot = ?1 AND a.subscriber = ?2 ORDER BY a.n`,
+		args{id >> 32, id & math.MaxUint32}, func(r *sql.Rows) (a Attempt, err error) {
+			var at int64
+			err = r.Scan(&at, &a.State, &a.Reason, &a.Relay, &a.Reply.Code, &a.Reply.Enhanced, &a.Reply.Text)
+			a.At = fromUS(at)
+			return a, err
+		})
+	if err != nil {
+		return nil, fmt.Errorf("list attempts of delivery %d: %w", id, err)
+	}
+	return list, nil
+}
+
+// ErrNoRetry says why an operator cannot send a delivery again.
+var ErrNoRetry = errors.New("cannot be sent again")
+
+// RetryDelivery puts a failed, expired or uncertain delivery back into the queue because an
+// operator wishes it, and keeps that among its attempts. It is [ErrNoRetry] if the delivery
+// is in another state, past its end of life, or if a later one took its stories over.
+func (db *DB) RetryDelivery(ctx context.Context, id int64, why string, now time.Time) error {
+	err := db.write(ctx, func(ctx context.Context, t *tx) error {
+		d, err := t.delivery(ctx, id>>32, id&math.MaxUint32)
+		if errors.Is(err, sql.ErrNoRows) {
+			return ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		switch {
+		case d.State != mailer.Failed && d.State != mailer.Expired && d.State != mailer.Uncertain:
+			return fmt.Errorf("%w: it is %s", ErrNoRetry, d.State)
+		case now.After(d.Ends):
+			return fmt.Errorf("%w: its life ended at %s", ErrNoRetry, d.Ends.Format(time.RFC3339))
+		case d.later():
+			return fmt.Errorf("%w: a later issue has taken over", ErrNoRetry)
+		}
+		d.Reason = cmp.Or(why, "by an operator") + " (was " + string(d.State) + ": " + d.Reason + ")"
+		d.State, d.Due, d.relay, d.reply, d.replyID = mailer.Queued, now, "", mailer.Reply{}, sql.NullInt64{}
+		if err := t.save(ctx, d, now); err != nil {
+			return err
+		}
+		if err := t.attempt(ctx, d); err != nil {
+			return err
+		}
+		_, err = t.exec(ctx, `UPDATE batches SET done = 0, due = CASE WHEN done = 0 AND due < ?2 THEN due ELSE ?2 END WHERE id = ?1`, d.batch, us(now))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("retry delivery %d: %w", id, err)
+	}
+	return nil
+}

@@ -1,0 +1,73 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+
+	"modernc.org/sqlite"
+	codes "modernc.org/sqlite/lib"
+)
+
+var (
+	// ErrFull says that the database or its disk is full. What was being written is not
+	// there; nothing else is harmed, and writing goes on once there is space.
+	ErrFull = errors.New("database or disk is full: free some space")
+	// ErrBusy says that another process held the database for longer than the busy timeout.
+	ErrBusy = errors.New("database is locked: another program has been writing for too long")
+	// ErrDamaged says that the file is no SQLite database or is damaged.
+	ErrDamaged = errors.New("database is damaged or no SQLite database: restore a backup")
+	// ErrReadOnly says that the file cannot be written.
+	ErrReadOnly = errors.New("database cannot be written: look at the rights of the file and its folder")
+	// ErrNewer says that a newer program made the database.
+	ErrNewer = errors.New("database is newer than this program")
+	// ErrLocked says that another sender is at work on the database.
+	ErrLocked = errors.New("another sender is at work on this database")
+	// ErrKey says that the database belongs to another key.
+	ErrKey = errors.New("the key is not this database's: its oldest key must stay the last one in BROADSHEET_KEY")
+	// ErrNoKey says that suppressions cannot be looked up without a key.
+	ErrNoKey = errors.New("no key: suppressions are found by a keyed hash, set BROADSHEET_KEY or BROADSHEET_KEY_FILE")
+	// ErrNotFound says that there is no such row.
+	ErrNotFound = errors.New("not found")
+	// ErrTaken says that the address belongs to another reader.
+	ErrTaken = errors.New("another reader has this address")
+)
+
+// explain puts the words for people in front of the engine's own.
+func explain(err error) error {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	if !ok || known(err) {
+		return err
+	}
+	switch e.Code() & 0xff {
+	case codes.SQLITE_FULL:
+		return fmt.Errorf("%w (%w)", ErrFull, err)
+	case codes.SQLITE_BUSY, codes.SQLITE_LOCKED:
+		return fmt.Errorf("%w (%w)", ErrBusy, err)
+	case codes.SQLITE_CORRUPT, codes.SQLITE_NOTADB:
+		return fmt.Errorf("%w (%w)", ErrDamaged, err)
+	case codes.SQLITE_READONLY, codes.SQLITE_CANTOPEN, codes.SQLITE_PERM:
+		return fmt.Errorf("%w (%w)", ErrReadOnly, err)
+	}
+	return err
+}
+
+// known says whether err already has its words.
+func known(err error) bool {
+	for _, e := range []error{ErrFull, ErrBusy, ErrDamaged, ErrReadOnly} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// spent says whether a connection is not to be trusted after err: SQLite has been seen to
+// report a full disk only once on a connection.
+func spent(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
+		return false
+	}
+	code := e.Code() & 0xff
+	return code == codes.SQLITE_FULL || code == codes.SQLITE_IOERR
+}

@@ -1,0 +1,148 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"time"
+
+	"broadsheet/digest"
+	"broadsheet/mailer"
+	"broadsheet/subscribers"
+)
+
+var _ digest.Diary = (*DB)(nil)
+
+// editionID is the row id of an edition's name; it is made where there is none.
+func (t *tx) editionID(ctx context.Context, name string) (id int64, err error) {
+	if _, err := t.exec(ctx, `INSERT INTO editions (name) VALUES (?1) ON CONFLICT (name) DO NOTHING`, name); err != nil {
+		return 0, err
+	}
+	return id, t.scan(ctx, `SELECT id FROM editions WHERE name = ?1`, args{name}, &id)
+}
+
+// follow brings a reader's rows in followers in line with new settings.
+func (t *tx) follow(ctx context.Context, id int64, old, s *subscribers.Settings, now time.Time) error {
+	active := 0
+	if s.Status == subscribers.Active {
+		active = 1
+	}
+	for _, name := range s.Editions {
+		edition, err := t.editionID(ctx, name)
+		if err != nil {
+			return err
+		}
+		// Who comes back after a delivery was away since then.
+		if _, err := t.exec(ctx, `INSERT INTO followers (edition, subscriber, active, zone, hour, days) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+			ON CONFLICT (edition, subscriber) DO UPDATE SET zone = ?4, hour = ?5, days = ?6, active = ?3,
+			returned = CASE WHEN followers.active = 0 AND ?3 = 1 AND followers.last_slot > 0 THEN 1 ELSE followers.returned END`,
+			edition, id, active, s.Zone, s.Hour, dayBits(s.Days)); err != nil {
+			return err
+		}
+	}
+	if old == nil {
+		return nil
+	}
+	for _, name := range old.Editions {
+		if slices.Contains(s.Editions, name) {
+			continue
+		}
+		if _, err := t.exec(ctx, `UPDATE followers SET active = 0 WHERE subscriber = ?1 AND active = 1
+			AND edition = (SELECT id FROM editions WHERE name = ?2)`, id, name); err != nil {
+			return err
+		}
+	}
+	return t.bar(ctx, id, "", now)
+}
+
+// bar takes the mail that waits for a reader out of the queue: all of it where a reason is
+// given, else that of editions he no longer gets. What is being sent at this moment is left
+// alone.
+func (t *tx) bar(ctx context.Context, subscriber int64, reason string, now time.Time) error {
+	type place struct{ slot, active int64 }
+	list, err := selectAll(ctx, t, `SELECT last_slot, active FROM followers WHERE subscriber = ?1 AND last_slot > 0`, args{subscriber}, func(r *sql.Rows) (p place, err error) { return p, r.Scan(&p.slot, &p.active) })
+	if err != nil {
+		return err
+	}
+	for _, p := range list {
+		if p.active == 1 && reason == "" {
+			continue
+		}
+		d, err := t.delivery(ctx, p.slot, subscriber)
+		if err != nil {
+			return err
+		}
+		if d.State != mailer.Queued && d.State != mailer.Deferred {
+			continue
+		}
+		d.State, d.Reason = mailer.Suppressed, cmp.Or(reason, d.away())
+		if err := t.save(ctx, d, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// countSections keeps section_followers right: readers, but those who left for good, by the
+// sections that they have not muted.
+func (t *tx) countSections(ctx context.Context, old, s *subscribers.Settings) error {
+	delta := make(map[string]int)
+	count := func(s *subscribers.Settings, by int) {
+		if s == nil || s.Status == subscribers.Unsubscribed {
+			return
+		}
+		for _, f := range s.Sections {
+			if f.Level != subscribers.Muted {
+				delta[f.Section] += by
+			}
+		}
+	}
+	count(old, -1)
+	count(s, 1)
+	for section, by := range delta {
+		if by == 0 {
+			continue
+		}
+		if _, err := t.exec(ctx, `INSERT INTO section_followers (section, readers) VALUES (?1, ?2)
+			ON CONFLICT (section) DO UPDATE SET readers = section_followers.readers + ?2`, section, by); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// FollowedSections counts by section the readers who follow it: all but those unsubscribed.
+func (db *DB) FollowedSections(ctx context.Context) (map[string]int, error) {
+	type row struct {
+		section string
+		readers int
+	}
+	list, err := selectAll(ctx, db.read(), `SELECT section, readers FROM section_followers WHERE readers > 0`, nil, func(r *sql.Rows) (v row, err error) { return v, r.Scan(&v.section, &v.readers) })
+	if err != nil {
+		return nil, fmt.Errorf("list followed sections: %w", err)
+	}
+	sections := make(map[string]int, len(list))
+	for _, v := range list {
+		sections[v.section] = v.readers
+	}
+	return sections, nil
+}
+
+// Places meets [digest.Diary]. It seeks from one place to the next, so it takes as long as
+// there are places and not as there are readers.
+func (db *DB) Places(ctx context.Context, edition string) ([]digest.Place, error) {
+	list, err := selectAll(ctx, db.read(), `WITH RECURSIVE e (id) AS (SELECT id FROM editions WHERE name = ?1),
+		p (zone, hour) AS (
+			SELECT * FROM (SELECT f.zone, f.hour FROM followers f, e WHERE f.edition = e.id AND f.active = 1 ORDER BY f.zone, f.hour LIMIT 1)
+			UNION ALL
+			SELECT n.zone, n.hour FROM p, e JOIN followers n ON n.edition = e.id AND n.active = 1 AND n.subscriber = (
+				SELECT f.subscriber FROM followers f WHERE f.edition = e.id AND f.active = 1 AND (f.zone, f.hour) > (p.zone, p.hour)
+				ORDER BY f.zone, f.hour LIMIT 1))
+		SELECT zone, hour FROM p`, args{edition}, func(r *sql.Rows) (p digest.Place, err error) { return p, r.Scan(&p.Zone, &p.Hour) })
+	if err != nil {
+		return nil, fmt.Errorf("list places of %s: %w", edition, err)
+	}
+	return list, nil
+}

@@ -1,0 +1,269 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"broadsheet/stories"
+)
+
+var _ stories.Shelf = (*DB)(nil)
+
+const feedColumns = `url, etag, last_modified, fetched, ok, due, failures, error, items`
+
+func scanFeed(r interface{ Scan(...any) error }) (f stories.FeedState, err error) {
+	var fetched, ok, due int64
+	err = r.Scan(&f.URL, &f.ETag, &f.LastModified, &fetched, &ok, &due, &f.Failures, &f.Error, &f.Items)
+	f.Fetched, f.OK, f.Due = fromUS(fetched), fromUS(ok), fromUS(due)
+	return f, err
+}
+
+// Feed meets [stories.Shelf].
+func (db *DB) Feed(ctx context.Context, url string) (stories.FeedState, error) {
+	list, err := selectAll(ctx, db.read(), `SELECT `+feedColumns+` FROM feeds WHERE url = ?1`, args{url}, func(r *sql.Rows) (stories.FeedState, error) { return scanFeed(r) })
+	if err != nil {
+		return stories.FeedState{}, fmt.Errorf("load feed: %w", err)
+	}
+	if len(list) == 0 {
+		return stories.FeedState{URL: url}, nil
+	}
+	return list[0], nil
+}
+
+// Feeds lists what is known of all feeds, by URL.
+func (db *DB) Feeds(ctx context.Context) ([]stories.FeedState, error) {
+	list, err := selectAll(ctx, db.read(), `SELECT `+feedColumns+` FROM feeds ORDER BY url`, nil, func(r *sql.Rows) (stories.FeedState, error) { return scanFeed(r) })
+	if err != nil {
+		return nil, fmt.Errorf("list feeds: %w", err)
+	}
+	return list, nil
+}
+
+// SaveFeed meets [stories.Shelf].
+func (db *DB) SaveFeed(ctx context.Context, f stories.FeedState) error {
+	err := db.write(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, `INSERT INTO feeds (`+feedColumns+`) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+			ON CONFLICT (url) DO UPDATE SET etag = ?2, last_modified = ?3, fetched = ?4, ok = ?5, due = ?6,
+			failures = ?7, error = ?8, items = ?9`,
+			f.URL, f.ETag, f.LastModified, us(f.Fetched), us(f.OK), us(f.Due), f.Failures, f.Error, f.Items)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("save feed: %w", err)
+	}
+	return nil
+}
+
+// AddStories meets [stories.Shelf].
+func (db *DB) AddStories(ctx context.Context, batch []stories.Story, now time.Time) (stories.Added, error) {
+	var added stories.Added
+	err := db.write(ctx, func(ctx context.Context, t *tx) error {
+		added = stories.Added{}
+		c, err := t.takeCounter(ctx, now)
+		if err != nil {
+			return err
+		}
+		for i := range batch {
+			if err := c.add(ctx, &batch[i], &added); err != nil {
+				return fmt.Errorf("%q: %w", batch[i].Headline, err)
+			}
+		}
+		if err := c.release(ctx); err != nil {
+			return err
+		}
+		return c.put(ctx)
+	})
+	if err != nil {
+		return stories.Added{}, fmt.Errorf("add stories: %w", err)
+	}
+	return added, nil
+}
+
+// counter is the counter of arrivals, held until the transaction ends: whoever gives numbers
+// or takes a cut-off waits for it, so numbers commit in their order and without a gap.
+type counter struct {
+	t     *tx
+	now   int64
+	value int64
+}
+
+func (t *tx) takeCounter(ctx context.Context, now time.Time) (*counter, error) {
+	c := &counter{t: t, now: us(now)}
+	// An update, because that holds the row in every engine.
+	err := t.scan(ctx, `UPDATE counters SET value = value WHERE name = 'arrival' RETURNING value`, nil, &c.value)
+	return c, err
+}
+
+func (c *counter) put(ctx context.Context) error {
+	_, err := c.t.exec(ctx, `UPDATE counters SET value = ?1 WHERE name = 'arrival'`, c.value)
+	return err
+}
+
+// release gives numbers to what was held until now.
+func (c *counter) release(ctx context.Context) error {
+	type held struct {
+		story   int64
+		section string
+	}
+	list, err := selectAll(ctx, c.t, `SELECT story, section FROM story_sections
+		WHERE arrival IS NULL AND release_at <= ?1 ORDER BY release_at, story, section`, args{c.now}, func(r *sql.Rows) (h held, err error) { return h, r.Scan(&h.story, &h.section) })
+	if err != nil {
+		return err
+	}
+	for _, h := range list {
+		c.value++
+		if _, err := c.t.exec(ctx, `UPDATE story_sections SET arrival = ?3, arrived = ?4 WHERE story = ?1 AND section = ?2`,
+			h.story, h.section, c.value, c.now); err != nil {
+			return err
+		}
+		if err := c.arrived(ctx, h.story); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *counter) arrived(ctx context.Context, story int64) error {
+	_, err := c.t.exec(ctx, `UPDATE stories SET first = ?2 WHERE id = ?1 AND first = 0`, story, c.now)
+	return err
+}
+
+// add puts one story on record, or recognises it.
+func (c *counter) add(ctx context.Context, s *stories.Story, added *stories.Added) error {
+	keys := stories.Keys(s)
+	id, err := c.find(ctx, keys)
+	if err != nil {
+		return err
+	}
+	isNew := id == 0
+	revised := false
+	if isNew {
+		if err := c.t.scan(ctx, `INSERT INTO stories (revision, created, first) VALUES (0, ?1, 0) RETURNING id`,
+			args{c.now}, &id); err != nil {
+			return err
+		}
+	}
+	if err := c.remember(ctx, id, keys); err != nil {
+		return err
+	}
+	if revised, err = c.revise(ctx, id, s); err != nil {
+		return err
+	}
+	placed, held, err := c.place(ctx, id, s)
+	if err != nil {
+		return err
+	}
+	switch {
+	case isNew:
+		added.New++
+	case revised:
+		added.Revised++
+	default:
+		added.Known++
+	}
+	if placed && !isNew {
+		added.Placed++
+	}
+	if held {
+		added.Held++
+	}
+	return nil
+}
+
+// find returns the story that shares a key, 0 if none does. The first key counts most.
+func (c *counter) find(ctx context.Context, keys []stories.Key) (int64, error) {
+	for _, k := range keys {
+		var story, seen int64
+		err := c.t.scan(ctx, `SELECT story, seen FROM story_keys WHERE kind = ?1 AND value = ?2`, args{k.Kind, k.Value}, &story, &seen)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+		case err != nil:
+			return 0, err
+		case k.Window == 0 || max(c.now-seen, seen-c.now) <= k.Window.Microseconds():
+			return story, nil
+		}
+	}
+	return 0, nil
+}
+
+// remember keeps the keys by which the story is known from now on. A key that counts for a
+// while counts from the last sighting.
+func (c *counter) remember(ctx context.Context, story int64, keys []stories.Key) error {
+	for _, k := range keys {
+		query := `INSERT INTO story_keys (kind, value, story, seen) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (kind, value) DO NOTHING`
+		if k.Window > 0 {
+			query = `INSERT INTO story_keys (kind, value, story, seen) VALUES (?1, ?2, ?3, ?4)
+				ON CONFLICT (kind, value) DO UPDATE SET story = ?3, seen = ?4`
+		}
+		if _, err := c.t.exec(ctx, query, k.Kind, k.Value, story, c.now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// revise adds a revision if the wording is new.
+func (c *counter) revise(ctx context.Context, story int64, s *stories.Story) (bool, error) {
+	hash := s.Hash()
+	var have string
+	err := c.t.scan(ctx, `SELECT r.hash FROM stories s JOIN revisions r ON r.id = s.revision WHERE s.id = ?1`, args{story}, &have)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return false, err
+	}
+	if err == nil && have == hash {
+		return false, nil
+	}
+	body, err := encodeStory(s)
+	if err != nil {
+		return false, err
+	}
+	var revision int64
+	if err := c.t.scan(ctx, `INSERT INTO revisions (story, hash, at, published, language, headline, lead, body)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id`,
+		args{story, hash, c.now, us(s.Published), s.Language, s.Headline, s.Lead, body}, &revision); err != nil {
+		return false, err
+	}
+	if _, err := c.t.exec(ctx, `UPDATE stories SET revision = ?2 WHERE id = ?1`, story, revision); err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+// place enters the story into its sections, with a number if it may be shown already.
+func (c *counter) place(ctx context.Context, story int64, s *stories.Story) (placed, held bool, err error) {
+	// The release of what is held follows the latest date.
+	if _, err := c.t.exec(ctx, `UPDATE story_sections SET release_at = ?2 WHERE story = ?1 AND arrival IS NULL`, story, us(s.Published)); err != nil {
+		return false, false, err
+	}
+	hold := us(s.Published) > c.now
+	for _, section := range s.Sections {
+		var arrival any
+		var arrived, release int64
+		if hold {
+			release = us(s.Published)
+		} else {
+			arrival, arrived = c.value+1, c.now
+		}
+		n, err := c.t.exec(ctx, `INSERT INTO story_sections (story, section, arrival, arrived, release_at)
+			VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (story, section) DO NOTHING`, story, section, arrival, arrived, release)
+		if err != nil {
+			return placed, held, err
+		}
+		if n == 0 {
+			continue
+		}
+		placed = true
+		if hold {
+			held = true
+			continue
+		}
+		c.value++
+	}
+	if placed && !hold {
+		err = c.arrived(ctx, story)
+	}
+	return placed, held, err
+}

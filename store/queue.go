@@ -1,0 +1,285 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"broadsheet/mailer"
+)
+
+var _ mailer.Queue = (*DB)(nil)
+
+const (
+	// leaseTime is how long a batch stays with a sender that does not renew.
+	leaseTime = 2 * time.Minute
+	// silence is how long after a lost lease its handed deliveries wait for their second
+	// copy: the lost sender may still be waiting for the answer to the first.
+	silence = 15 * time.Minute
+)
+
+// leased is a batch as it is being claimed.
+type leased struct {
+	id, issue, leaseUntil, start, fence int64
+	relay                               string
+}
+
+const batchColumns = `SELECT b.id, b.issue, b.lease_until, b.start, b.relay FROM batches b `
+
+func scanBatch(r *sql.Rows) (b leased, err error) {
+	return b, r.Scan(&b.id, &b.issue, &b.leaseUntil, &b.start, &b.relay)
+}
+
+// Lease meets [mailer.Queue]. It takes batches by due time, then by how many of their readers
+// the last issue missed, then in an order that changes with the issue.
+func (db *DB) Lease(ctx context.Context, relay, worker string, now time.Time) (*mailer.Batch, error) {
+	var out *mailer.Batch
+	err := db.write(ctx, func(ctx context.Context, t *tx) error {
+		for {
+			found, err := selectAll(ctx, t, batchColumns+`WHERE b.relay = ?1 AND b.done = 0 AND b.due <= ?2 AND b.lease_until < ?3
+				ORDER BY b.due, b.priority DESC, b.shuffle LIMIT 1`+db.dialect.skipLocked, args{relay, us(now), us(db.opts.Now())}, scanBatch)
+			if err != nil || len(found) == 0 {
+				return err
+			}
+			// One without anything due is put right on the way; then the next is looked at.
+			if out, err = db.take(ctx, t, &found[0], worker, now, 0); err != nil || out != nil {
+				return err
+			}
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("lease batch: %w", err)
+	}
+	return out, nil
+}
+
+// LeaseOne takes the batch of one reader's delivery in an issue, without waiting for the
+// batch's turn, and returns that delivery alone. It returns nil if the delivery is not due,
+// not open, or in a batch that another sender has.
+func (db *DB) LeaseOne(ctx context.Context, issue, subscriber int64, worker string, now time.Time) (*mailer.Batch, error) {
+	var out *mailer.Batch
+	err := db.write(ctx, func(ctx context.Context, t *tx) error {
+		found, err := selectAll(ctx, t, batchColumns+`JOIN issues i ON i.id = b.issue
+			JOIN deliveries d ON d.slot = i.slot AND d.subscriber = ?2 AND d.batch = b.id
+			WHERE i.id = ?1 AND i.state = 'open' AND i.due <= ?3 AND b.done = 0 AND b.lease_until < ?4`,
+			args{issue, subscriber, us(now), us(db.opts.Now())}, scanBatch)
+		if err != nil || len(found) == 0 {
+			return err
+		}
+		out, err = db.take(ctx, t, &found[0], worker, now, subscriber)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("lease delivery: %w", err)
+	}
+	return out, nil
+}
+
+// take leases a batch with those of its deliveries that are due, or with that of one reader.
+// It returns nil if there are none, and says in the batch's row when there will be.
+func (db *DB) take(ctx context.Context, t *tx, b *leased, worker string, now time.Time, only int64) (*mailer.Batch, error) {
+	if b.leaseUntil > 0 {
+		// The lease ended without a word.
+		ended := db.opts.Now().Sub(fromUS(b.leaseUntil))
+		if err := t.repair(ctx, b.id, now.Add(max(0, silence-ended)), now); err != nil {
+			return nil, fmt.Errorf("free lost batch: %w", err)
+		}
+	}
+	list, err := selectAll(ctx, t, `SELECT d.issue, d.slot, d.subscriber, coalesce(d.digest, 0), st.address, d.state, d.reason, d.attempts,
+			d.copies, d.date, d.key_id, d.due, i.ends, d.at
+		FROM deliveries d JOIN settings st ON st.id = d.settings JOIN issues i ON i.id = d.issue
+		WHERE d.batch = ?1 AND d.state IN ('queued', 'deferred') ORDER BY d.slot, d.subscriber`, args{b.id},
+		func(r *sql.Rows) (d mailer.Delivery, err error) {
+			var date, due, ends, at int64
+			err = r.Scan(&d.Issue, &d.Slot, &d.Subscriber, &d.Digest, &d.Address, &d.State, &d.Reason, &d.Attempts, &d.Copies,
+				&date, &d.KeyID, &due, &ends, &at)
+			if only == 0 {
+				due = max(due, b.start)
+			}
+			d.Date, d.Due, d.Ends, d.At = fromUS(date), fromUS(due), fromUS(ends), fromUS(at)
+			return d, err
+		})
+	if err != nil {
+		return nil, err
+	}
+	due := slices.DeleteFunc(slices.Clone(list), func(d mailer.Delivery) bool {
+		return d.Due.After(now) || only != 0 && d.Subscriber != only
+	})
+	if len(due) == 0 {
+		return nil, t.free(ctx, b.id)
+	}
+	out := &mailer.Batch{ID: b.id, Issue: b.issue, Relay: b.relay, Until: db.opts.Now().Add(leaseTime), Deliveries: due}
+	return out, t.scan(ctx, `UPDATE batches SET worker = ?2, lease_until = ?3, fence = fence + 1 WHERE id = ?1 RETURNING fence`,
+		args{b.id, cmp.Or(worker, "-"), us(out.Until)}, &out.Fence)
+}
+
+// free ends a lease and says when the batch is due again, or that it is done.
+func (t *tx) free(ctx context.Context, batch int64) error {
+	var due sql.NullInt64
+	if err := t.scan(ctx, `SELECT min(CASE WHEN d.due > b.start THEN d.due ELSE b.start END)
+		FROM batches b JOIN deliveries d ON d.batch = b.id
+		WHERE b.id = ?1 AND d.state IN ('queued', 'deferred', 'sending', 'handed')`, args{batch}, &due); err != nil {
+		return err
+	}
+	_, err := t.exec(ctx, `UPDATE batches SET worker = '', lease_until = 0, due = coalesce(?2, due),
+		done = CASE WHEN ?2 IS NULL THEN 1 ELSE 0 END WHERE id = ?1`, batch, due)
+	return err
+}
+
+// repair puts right what a sender left in the middle: what had not left goes back, what had
+// left without an answer goes once more at again, or is uncertain.
+func (t *tx) repair(ctx context.Context, batch int64, again, now time.Time) error {
+	type key struct{ slot, subscriber int64 }
+	list, err := selectAll(ctx, t, `SELECT slot, subscriber FROM deliveries WHERE batch = ?1 AND state IN ('sending', 'handed')
+		ORDER BY slot, subscriber`, args{batch}, func(r *sql.Rows) (k key, err error) { return k, r.Scan(&k.slot, &k.subscriber) })
+	if err != nil {
+		return err
+	}
+	for _, k := range list {
+		d, err := t.delivery(ctx, k.slot, k.subscriber)
+		if err != nil {
+			return err
+		}
+		handed := d.State == mailer.Handed
+		switch {
+		case !handed && d.Copies == 0:
+			d.State, d.Reason, d.Due = mailer.Queued, "sender ended", time.Time{}
+			d.Attempts = max(d.Attempts-1, 0) // our fault, not the reader's
+		case !handed:
+			d.State, d.Reason, d.Due = mailer.Deferred, mailer.ReasonUnanswered, now
+			d.Attempts = max(d.Attempts-1, 0)
+		case d.Copies > 1:
+			d.State, d.Reason = mailer.Uncertain, mailer.ReasonUnanswered
+		default:
+			d.State, d.Reason, d.Due = mailer.Deferred, mailer.ReasonUnanswered, again
+		}
+		if err := t.save(ctx, d, now); err != nil {
+			return err
+		}
+		if handed {
+			if err := t.attempt(ctx, d); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Renew meets [mailer.Queue].
+func (db *DB) Renew(ctx context.Context, b *mailer.Batch) error {
+	until := db.opts.Now().Add(leaseTime)
+	err := db.write(ctx, func(ctx context.Context, t *tx) error {
+		n, err := t.exec(ctx, `UPDATE batches SET lease_until = ?3 WHERE id = ?1 AND fence = ?2 AND lease_until > 0`, b.ID, b.Fence, us(until))
+		if err == nil && n == 0 {
+			return mailer.ErrLost
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("renew lease: %w", err)
+	}
+	b.Until = until
+	return nil
+}
+
+// Release meets [mailer.Queue]. A batch that another has by now is left to him.
+func (db *DB) Release(ctx context.Context, b *mailer.Batch, now time.Time) error {
+	err := db.write(ctx, func(ctx context.Context, t *tx) error {
+		var fence, until int64
+		if err := t.scan(ctx, `SELECT fence, lease_until FROM batches WHERE id = ?1`, args{b.ID}, &fence, &until); err != nil {
+			return err
+		}
+		if fence != b.Fence || until == 0 {
+			return nil
+		}
+		if err := t.repair(ctx, b.ID, now.Add(time.Minute), now); err != nil {
+			return err
+		}
+		return t.free(ctx, b.ID)
+	})
+	if err != nil {
+		return fmt.Errorf("release batch: %w", err)
+	}
+	return nil
+}
+
+// Recover puts right what a sender that is gone has left, without waiting for its leases to
+// end. Call it with the lock of [DB.LockSender] in hand. It returns the number of batches.
+func (db *DB) Recover(ctx context.Context, now time.Time) (int, error) {
+	var n int
+	err := db.write(ctx, func(ctx context.Context, t *tx) error {
+		list, err := selectAll(ctx, t, `SELECT id FROM batches WHERE lease_until > 0 ORDER BY id`, nil, number)
+		if err != nil {
+			return err
+		}
+		n = len(list)
+		for _, id := range list {
+			if err := errors.Join(t.repair(ctx, id, now, now), t.free(ctx, id)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("recover: %w", err)
+	}
+	return n, nil
+}
+
+// NextDue meets [mailer.Queue]. What a sender has in hand does not count.
+func (db *DB) NextDue(ctx context.Context, relay string) (time.Time, bool, error) {
+	var due sql.NullInt64
+	err := db.read().scan(ctx, `SELECT min(due) FROM batches WHERE relay = ?1 AND done = 0 AND due IS NOT NULL AND lease_until < ?2`,
+		args{relay, us(db.opts.Now())}, &due)
+	if err != nil {
+		return time.Time{}, false, fmt.Errorf("find next due delivery: %w", err)
+	}
+	return fromUS(due.Int64), due.Valid, nil
+}
+
+// Expire ends the deliveries that wait past their end of life, of all relays, held ones too.
+func (db *DB) Expire(ctx context.Context, now time.Time) (int, error) {
+	var n int
+	err := db.write(ctx, func(ctx context.Context, t *tx) error {
+		n = 0
+		list, err := selectAll(ctx, t, `SELECT b.id FROM batches b JOIN issues i ON i.id = b.issue
+			WHERE b.done = 0 AND b.due IS NOT NULL AND b.lease_until = 0 AND i.ends < ?1 ORDER BY b.id`, args{us(now)}, number)
+		if err != nil {
+			return err
+		}
+		for _, batch := range list {
+			ids, err := selectAll(ctx, t, `SELECT subscriber FROM deliveries WHERE batch = ?1 AND state IN ('queued', 'deferred')
+				ORDER BY subscriber`, args{batch}, number)
+			if err != nil {
+				return err
+			}
+			var slot int64
+			if err := t.scan(ctx, `SELECT i.slot FROM batches b JOIN issues i ON i.id = b.issue WHERE b.id = ?1`, args{batch}, &slot); err != nil {
+				return err
+			}
+			for _, id := range ids {
+				d, err := t.delivery(ctx, slot, id)
+				if err != nil {
+					return err
+				}
+				d.State, d.Reason = mailer.Expired, mailer.ReasonExpired
+				if err := t.save(ctx, d, now); err != nil {
+					return err
+				}
+				n++
+			}
+			if err := t.free(ctx, batch); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("expire deliveries: %w", err)
+	}
+	return n, nil
+}

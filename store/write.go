@@ -1,0 +1,225 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// querier is what reads need: a transaction or the pool of readers.
+type querier interface {
+	rows(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	// scan reads one row; sql.ErrNoRows if there is none.
+	scan(ctx context.Context, query string, args []any, dest ...any) error
+}
+
+// writer is the one connection that writes. Its transactions run one after the other.
+type writer struct {
+	pool    *sql.DB
+	dialect dialect
+	turn    chan struct{} // a mutex that a context can give up on
+	conn    *sql.Conn     // nil until needed, and again after an error that spoils it
+	stmts   map[string]*sql.Stmt
+}
+
+func newWriter(pool *sql.DB, d dialect) *writer {
+	return &writer{pool: pool, dialect: d, turn: make(chan struct{}, 1)}
+}
+
+// tx is a transaction that writes. Rows are read to their end before the next statement.
+type tx struct{ w *writer }
+
+// write runs fn in a transaction that has taken the write lock at its start. It waits for its
+// turn as long as ctx lasts; once begun, a transaction runs to its end, for it is short and an
+// outcome must not get lost to a Ctrl-C. fn may not call write.
+//
+// All writing goes through here, so this is where many small ones can share a commit.
+func (db *DB) write(ctx context.Context, fn func(ctx context.Context, t *tx) error) error {
+	w := db.writer
+	select {
+	case w.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-w.turn }()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return explain(w.run(context.WithoutCancel(ctx), fn))
+}
+
+func (w *writer) run(ctx context.Context, fn func(ctx context.Context, t *tx) error) (err error) {
+	if w.conn == nil {
+		if w.conn, err = w.pool.Conn(ctx); err != nil {
+			return err
+		}
+		w.stmts = make(map[string]*sql.Stmt)
+	}
+	t := &tx{w}
+	if _, err := t.exec(ctx, w.dialect.begin); err != nil {
+		if spent(err) {
+			w.drop()
+		}
+		return err
+	}
+	committed := false
+	defer func() {
+		if committed {
+			return
+		}
+		_, undone := t.exec(ctx, "ROLLBACK") // fails where SQLite has rolled back by itself
+		if spent(err) || errors.Is(err, driver.ErrBadConn) || undone != nil {
+			w.drop()
+		}
+	}()
+	if err := fn(ctx, t); err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, "COMMIT"); err != nil {
+		return err
+	}
+	committed = true
+	return nil
+}
+
+// drop closes the connection for good; the next transaction opens another.
+func (w *writer) drop() {
+	for _, s := range w.stmts {
+		s.Close()
+	}
+	_ = w.conn.Raw(func(any) error { return driver.ErrBadConn }) // keeps the pool from using it again
+	w.conn.Close()
+	w.conn = nil
+}
+
+func (w *writer) close() error {
+	w.turn <- struct{}{}
+	defer func() { <-w.turn }()
+	if w.conn != nil {
+		for _, s := range w.stmts {
+			s.Close()
+		}
+		w.conn.Close()
+		w.conn = nil
+	}
+	return w.pool.Close()
+}
+
+func (t *tx) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	if s := t.w.stmts[query]; s != nil {
+		return s, nil
+	}
+	s, err := t.w.conn.PrepareContext(ctx, query)
+	if err == nil {
+		t.w.stmts[query] = s
+	}
+	return s, err
+}
+
+// exec returns the number of rows that it changed.
+func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	s, err := t.prepare(ctx, query)
+	if err != nil {
+		return 0, err
+	}
+	r, err := s.ExecContext(ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}
+
+func (t *tx) rows(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	s, err := t.prepare(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return s.QueryContext(ctx, args...)
+}
+
+func (t *tx) scan(ctx context.Context, query string, args []any, dest ...any) error {
+	s, err := t.prepare(ctx, query)
+	if err != nil {
+		return err
+	}
+	return s.QueryRowContext(ctx, args...).Scan(dest...)
+}
+
+// pool reads on the readers' connections.
+type pool struct{ db *DB }
+
+func (db *DB) read() pool { return pool{db} }
+
+func (p pool) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	if s, ok := p.db.stmts.Load(query); ok {
+		return s.(*sql.Stmt), nil
+	}
+	s, err := p.db.readers.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, explain(err)
+	}
+	if old, loaded := p.db.stmts.LoadOrStore(query, s); loaded {
+		s.Close()
+		return old.(*sql.Stmt), nil
+	}
+	return s, nil
+}
+
+func (p pool) rows(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	s, err := p.prepare(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.QueryContext(ctx, args...)
+	return rows, explain(err)
+}
+
+func (p pool) scan(ctx context.Context, query string, args []any, dest ...any) error {
+	s, err := p.prepare(ctx, query)
+	if err != nil {
+		return err
+	}
+	return explain(s.QueryRowContext(ctx, args...).Scan(dest...))
+}
+
+// args are the values of ?1, ?2 and so on.
+type args = []any
+
+// selectAll reads all rows of a query.
+func selectAll[T any](ctx context.Context, q querier, query string, a args, scan func(*sql.Rows) (T, error)) ([]T, error) {
+	rows, err := q.rows(ctx, query, a...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	return list, explain(rows.Err())
+}
+
+func number(r *sql.Rows) (n int64, err error) { return n, r.Scan(&n) }
+
+// idList is a list for [dialect.ids].
+func idList(ids []int64) string {
+	if len(ids) == 0 {
+		return "[]"
+	}
+	b, _ := json.Marshal(ids) // numbers cannot fail
+	return string(b)
+}
+
+func notFound(err error, format string, args ...any) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf(format+": %w", append(args, ErrNotFound)...)
+	}
+	return err
+}
