@@ -51,10 +51,13 @@ func (c *Conn) command(within time.Duration, parts ...string) (Reply, error) {
 // the answer to what comes next.
 func (c *Conn) inStep() error {
 	if n := c.r.Buffered(); n > 0 {
-		return fmt.Errorf("%w: %d octets that answer nothing", ErrProtocol, n)
+		return fmt.Errorf("%w: %d octets", errUnasked, n)
 	}
 	return nil
 }
+
+// errUnasked says that there is a reply to nothing.
+var errUnasked = fmt.Errorf("%w: it answers nothing", ErrProtocol)
 
 // quit says goodbye to a relay in good standing and closes. Trouble here changes nothing.
 func (c *Conn) quit() {

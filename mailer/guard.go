@@ -14,8 +14,8 @@ const dialRoom = 64 << 10
 
 // How long a message in hand may still take once the sender is told to stop.
 const (
-	stopWithin        = 8 * time.Second  // to its end, within the 10 s that are promised
-	stopWithinPending = 28 * time.Second // if only the reply to the last byte is missing
+	finishIn  = 8 * time.Second  // to its end, within the 10 s that are promised
+	hearOutIn = 28 * time.Second // if only the reply to the last byte is missing: 30 s
 )
 
 // guard is the connection below go-mail and TLS. It holds the absolute deadline of the command
@@ -28,7 +28,8 @@ type guard struct {
 	deadline time.Time
 	pending  bool      // all but the reply to a whole message is done
 	sent     int       // octets that the network took
-	stopped  time.Time // when it was told to stop; zero: not yet
+	finish   time.Time // told to stop: the message in hand must end by then; zero: not told
+	hearOut  time.Time // the same if only the reply to it is missing
 }
 
 func (g *guard) Read(p []byte) (int, error) {
@@ -107,24 +108,21 @@ func (g *guard) within(d time.Duration, pending bool) {
 	_ = g.apply() // a connection that takes no deadline is closed; the next read says so
 }
 
-// stop shortens this and all later steps.
-func (g *guard) stop() {
+// stop shortens this and all later steps: so long to finish, so long if only a reply is missing.
+func (g *guard) stop(finish, hearOut time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.stopped = now()
+	g.finish, g.hearOut = now().Add(finish), now().Add(hearOut)
 	_ = g.apply()
 }
 
 func (g *guard) apply() error {
-	t := g.deadline
-	if !g.stopped.IsZero() {
-		limit := g.stopped.Add(stopWithin)
-		if g.pending {
-			limit = g.stopped.Add(stopWithinPending)
-		}
-		if t.IsZero() || limit.Before(t) {
-			t = limit
-		}
+	t, limit := g.deadline, g.finish
+	if g.pending {
+		limit = g.hearOut
+	}
+	if !limit.IsZero() && (t.IsZero() || limit.Before(t)) {
+		t = limit
 	}
 	return g.Conn.SetDeadline(t)
 }

@@ -12,7 +12,14 @@ import (
 type plain struct{}
 
 func (plain) Carry(c *Conn, next func() *Letter) error {
-	for l := next(); l != nil; l = next() {
+	for {
+		if err := c.inStep(); err != nil {
+			return err // before a letter is taken that has nothing to do with it
+		}
+		l := next()
+		if l == nil {
+			return nil
+		}
 		verb, reply, err := c.transact(l)
 		l.Done(verb, reply, err)
 		if _, unsent := errors.AsType[*Unsendable](err); unsent {
@@ -32,7 +39,6 @@ func (plain) Carry(c *Conn, next func() *Letter) error {
 			}
 		}
 	}
-	return nil
 }
 
 // afterwards says whether a transaction is still open after the reply that ended a try, or that

@@ -43,6 +43,8 @@ type Sender struct {
 	// Poll is how often a run that is not until idle asks for work though none is said to be
 	// due. 0 means 5 s.
 	Poll time.Duration
+
+	finish, hearOut time.Duration // finishIn and hearOutIn unless a test is in a hurry
 }
 
 // Stats counts what a run has done. Each delivery is counted once a try.
@@ -136,6 +138,7 @@ func (s *Sender) newRun(untilIdle bool) *run {
 	}
 	r.Patience = cmp.Or(r.Patience, 2*time.Minute)
 	r.Poll = cmp.Or(r.Poll, 5*time.Second)
+	r.finish, r.hearOut = cmp.Or(r.finish, finishIn), cmp.Or(r.hearOut, hearOutIn)
 	r.Relay.Timeouts = r.Relay.Timeouts.withDefaults()
 	r.gate = newGate(r.Relay.Rate, cmp.Or(r.RetryFirst, time.Second), cmp.Or(r.RetryMost, time.Minute),
 		cmp.Or(r.RetryHeld, 10*time.Minute), r.Rand)

@@ -17,7 +17,7 @@ func SendOne(ctx context.Context, relay Relay, m Message) (Reply, error) {
 	if c == nil {
 		return reply, refusal(verb, reply, err)
 	}
-	defer context.AfterFunc(ctx, c.guard.stop)()
+	defer context.AfterFunc(ctx, func() { c.guard.stop(finishIn, hearOutIn) })()
 	verb, reply, err = c.transact(&Letter{Message: m})
 	if _, aferr := afterwards(verb, reply); err != nil || aferr != nil {
 		c.close()

@@ -45,7 +45,7 @@ func (r *run) undrawnNow() int {
 
 // carry sends over c until there is nothing more to send, the relay is in trouble or ctx ends.
 func (r *run) carry(ctx context.Context, c *Conn) {
-	stop := context.AfterFunc(ctx, c.guard.stop)
+	stop := context.AfterFunc(ctx, func() { c.guard.stop(r.finish, r.hearOut) })
 	defer stop()
 	var buf []byte
 	paid := false // a turn at the relay's rate that no message has used yet
@@ -68,11 +68,14 @@ func (r *run) carry(ctx context.Context, c *Conn) {
 		}
 		return nil
 	})
-	if err != nil {
-		c.close()
+	if err == nil {
+		c.quit()
 		return
 	}
-	c.quit()
+	c.close()
+	if errors.Is(err, errUnasked) && ctx.Err() == nil { // no letter's end has told the gate
+		r.heard(Redial, Ehlo, Reply{}, err)
+	}
 }
 
 // begin writes the intent and puts the message together. nil: this delivery does not go now.

@@ -1,0 +1,426 @@
+package mailer
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/hmac"
+	"crypto/pbkdf2"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-sasl"
+	"github.com/emersion/go-smtp"
+
+	"broadsheet/mailer/relaytest"
+)
+
+// certificate makes one for name, and the pool that trusts it.
+func certificate(t *testing.T, name string) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		DNSNames: []string{name}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(leaf)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
+}
+
+// server is go-smtp with accounts and a box of what it took.
+type server struct {
+	mechanisms []string
+	mu         sync.Mutex
+	mails      []string
+	users      []string // who authenticated, by which mechanism
+	options    []smtp.MailOptions
+}
+
+type serverSession struct {
+	*server
+	authenticated bool
+}
+
+func (s *serverSession) Reset()                                   {}
+func (s *serverSession) Logout() error                            { return nil }
+func (s *serverSession) Rcpt(_ string, _ *smtp.RcptOptions) error { return nil }
+func (s *serverSession) AuthMechanisms() []string                 { return s.mechanisms }
+
+func (s *serverSession) Mail(_ string, o *smtp.MailOptions) error {
+	if len(s.mechanisms) > 0 && !s.authenticated {
+		return &smtp.SMTPError{Code: 530, EnhancedCode: smtp.EnhancedCode{5, 7, 0}, Message: "authenticate first"}
+	}
+	s.mu.Lock()
+	s.options = append(s.options, *o)
+	s.mu.Unlock()
+	return nil
+}
+
+func (s *serverSession) Data(r io.Reader) error {
+	b, err := io.ReadAll(r)
+	s.mu.Lock()
+	s.mails = append(s.mails, string(b))
+	s.mu.Unlock()
+	return err
+}
+
+func (s *serverSession) Auth(mech string) (sasl.Server, error) {
+	check := func(user, password string) error {
+		if user != "digest" || password != "secret" {
+			return &smtp.SMTPError{Code: 535, EnhancedCode: smtp.EnhancedCode{5, 7, 8}, Message: "wrong user or password"}
+		}
+		s.mu.Lock()
+		s.users = append(s.users, user+" "+mech)
+		s.mu.Unlock()
+		s.authenticated = true
+		return nil
+	}
+	switch mech {
+	case "PLAIN":
+		return sasl.NewPlainServer(func(_, user, password string) error { return check(user, password) }), nil
+	case "SCRAM-SHA-256":
+		return &scramServer{password: "secret", done: func(user string) error { return check(user, "secret") }}, nil
+	}
+	return nil, errors.New("no such mechanism")
+}
+
+// scramServer is the server's side of RFC 5802 with SHA-256 (RFC 7677).
+type scramServer struct {
+	password    string
+	done        func(user string) error
+	step        int
+	user, first string
+	nonce       string
+}
+
+func (s *scramServer) Next(response []byte) (challenge []byte, done bool, err error) {
+	wrong := &smtp.SMTPError{Code: 535, EnhancedCode: smtp.EnhancedCode{5, 7, 8}, Message: "wrong user or password"}
+	s.step++
+	switch {
+	case response == nil:
+		s.step = 0
+		return []byte{}, false, nil
+	case s.step == 1: // n,,n=user,r=nonce
+		bare := strings.TrimPrefix(string(response), "n,,")
+		parts := strings.Split(bare, ",")
+		s.user, s.nonce = strings.TrimPrefix(parts[0], "n="), strings.TrimPrefix(parts[1], "r=")+"server"
+		s.first = bare + ",r=" + s.nonce + ",s=" + base64.StdEncoding.EncodeToString([]byte("salt")) + ",i=4096"
+		return []byte(s.first[len(bare)+1:]), false, nil
+	case s.step == 2: // c=biws,r=nonce,p=proof
+		without, proof64, _ := strings.Cut(string(response), ",p=")
+		proof, _ := base64.StdEncoding.DecodeString(proof64)
+		salted, err := pbkdf2.Key(sha256.New, s.password, []byte("salt"), 4096, 32)
+		if err != nil {
+			return nil, false, err
+		}
+		mac := func(key []byte, text string) []byte {
+			m := hmac.New(sha256.New, key)
+			m.Write([]byte(text))
+			return m.Sum(nil)
+		}
+		message := s.first + "," + without
+		key := mac(salted, "Client Key")
+		stored := sha256.Sum256(key)
+		for i, b := range mac(stored[:], message) {
+			key[i] ^= b
+		}
+		if !hmac.Equal(key, proof) {
+			return nil, false, wrong
+		}
+		return []byte("v=" + base64.StdEncoding.EncodeToString(mac(mac(salted, "Server Key"), message))), false, nil
+	default:
+		return nil, true, s.done(s.user)
+	}
+}
+
+// startServer runs go-smtp with tls "implicit", "starttls" or "none" and returns how to reach it.
+func startServer(t *testing.T, s *server, mode string, change ...func(*smtp.Server)) Relay {
+	t.Helper()
+	cert, pool := certificate(t, "localhost")
+	srv := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &serverSession{server: s}, nil }))
+	srv.Domain, srv.MaxMessageBytes = "relay.example", 1<<20
+	srv.ErrorLog = discard{}
+	conf := &tls.Config{Certificates: []tls.Certificate{cert}}
+	if mode == "starttls" {
+		srv.TLSConfig = conf
+	}
+	for _, c := range change {
+		c(srv)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := ln.Addr().(*net.TCPAddr).Port
+	if mode == "implicit" {
+		ln = tls.NewListener(ln, conf)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = srv.Serve(ln) })
+	t.Cleanup(func() { _ = srv.Close(); wg.Wait() })
+	return Relay{Name: "main", Host: "localhost", Port: port, TLS: mode, HELO: "lantern.example", RootCAs: pool, Connections: 2,
+		Timeouts: Timeouts{Command: 5 * time.Second, Data: 5 * time.Second, Dot: 5 * time.Second}}
+}
+
+type discard struct{}
+
+func (discard) Printf(string, ...any) {}
+func (discard) Println(...any)        {}
+
+func test(body string) Message {
+	return Message{ReturnPath: "bounce@lantern.example", Recipient: "reader@example.org", Body: []byte(body)}
+}
+
+func TestSendOneOverTLS(t *testing.T) {
+	for _, mode := range []string{"implicit", "starttls"} {
+		for _, mech := range []string{"", "PLAIN", "SCRAM-SHA-256"} {
+			t.Run(mode+" "+mech, func(t *testing.T) {
+				t.Parallel()
+				s := &server{}
+				relay := startServer(t, s, mode)
+				if mech != "" {
+					s.mechanisms = []string{mech}
+					relay.Auth, relay.User, relay.Password = "auto", "digest", "secret"
+				}
+				reply, err := SendOne(t.Context(), relay, test("Subject: hello\r\n\r\n.dot\r\n.\r\n"))
+				if err != nil || reply.Code != 250 {
+					t.Fatalf("%v, %v", reply, err)
+				}
+				if len(s.mails) != 1 || s.mails[0] != "Subject: hello\r\n\r\n.dot\r\n.\r\n" {
+					t.Errorf("arrived: %q", s.mails)
+				}
+				if mech != "" && !slices.Equal(s.users, []string{"digest " + mech}) {
+					t.Errorf("authenticated: %v", s.users)
+				}
+			})
+		}
+	}
+}
+
+// TestDialRefuses: nothing is sent to a relay that is not who it should be, and the effect on
+// the relay is the table's.
+func TestDialRefuses(t *testing.T) {
+	_, stranger := certificate(t, "localhost")
+	tests := []struct {
+		name, mode string
+		server     *server
+		relay      func(*Relay)
+		option     func(*smtp.Server)
+		verb       Verb
+		code       int
+		effect     Effect
+	}{
+		{name: "unknown authority", mode: "implicit", relay: func(r *Relay) { r.RootCAs = stranger }, verb: Connect, effect: Redial},
+		{name: "unknown authority", mode: "starttls", relay: func(r *Relay) { r.RootCAs = stranger }, verb: StartTLS, effect: Redial},
+		{name: "other name", mode: "implicit", relay: func(r *Relay) { r.Host = "127.0.0.1" }, verb: Connect, effect: Redial},
+		{name: "other name", mode: "starttls", relay: func(r *Relay) { r.Host = "127.0.0.1" }, verb: StartTLS, effect: Redial},
+		{name: "no STARTTLS", mode: "none", relay: func(r *Relay) { r.TLS = "starttls" }, verb: Ehlo, effect: Redial},
+		{name: "TLS 1.1", mode: "starttls", option: func(s *smtp.Server) { s.TLSConfig.MaxVersion = tls.VersionTLS11 }, verb: StartTLS, effect: Redial},
+		{name: "wrong password", mode: "starttls", server: &server{mechanisms: []string{"PLAIN"}},
+			relay: func(r *Relay) { r.Auth, r.User, r.Password = "auto", "digest", "wrong" }, verb: Auth, code: 535, effect: Hold},
+		{name: "wrong password, SCRAM", mode: "implicit", server: &server{mechanisms: []string{"SCRAM-SHA-256"}},
+			relay: func(r *Relay) { r.Auth, r.User, r.Password = "auto", "digest", "wrong" }, verb: Auth, code: 535, effect: Hold},
+		{name: "no mechanism in common", mode: "starttls", server: &server{mechanisms: []string{"XOAUTH2"}},
+			relay: func(r *Relay) { r.Auth, r.User, r.Password = "auto", "digest", "secret" }, verb: Auth, effect: Hold},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name+" "+tt.mode, func(t *testing.T) {
+			t.Parallel()
+			s := tt.server
+			if s == nil {
+				s = &server{}
+			}
+			var change []func(*smtp.Server)
+			if tt.option != nil {
+				change = append(change, tt.option)
+			}
+			relay := startServer(t, s, tt.mode, change...)
+			if tt.relay != nil {
+				tt.relay(&relay)
+			}
+			c, verb, reply, err := dial(t.Context(), relay)
+			if c != nil {
+				t.Fatal("it went through")
+			}
+			if verb != tt.verb || reply.Code != tt.code {
+				t.Errorf("ended at %s with %v, %v", verb, reply, err)
+			}
+			if _, effect := Decide(verb, reply, err, &Delivery{}, noon, half); effect != tt.effect {
+				t.Errorf("effect %q, want %q", effect, tt.effect)
+			}
+			if _, err := SendOne(t.Context(), relay, test("x\r\n")); err == nil || len(s.mails) > 0 {
+				t.Errorf("a mail went out: %v", err)
+			}
+		})
+	}
+}
+
+// TestDialNotOnLoopback: without TLS nothing leaves the machine, whatever the name says.
+func TestDialNotOnLoopback(t *testing.T) {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addrs {
+		ip, ok := a.(*net.IPNet)
+		if !ok || ip.IP.IsLoopback() || ip.IP.To4() == nil {
+			continue
+		}
+		ln, err := net.Listen("tcp", net.JoinHostPort(ip.IP.String(), "0"))
+		if err != nil {
+			continue
+		}
+		defer func() { _ = ln.Close() }()
+		relay := Relay{Name: "far", Host: ip.IP.String(), Port: ln.Addr().(*net.TCPAddr).Port, TLS: "none", HELO: "lantern.example"}
+		if _, err := SendOne(t.Context(), relay, test("x\r\n")); err == nil || !strings.Contains(err.Error(), "not on loopback") {
+			t.Errorf("error %v", err)
+		}
+		return
+	}
+	t.Skip("this machine has no address beside loopback")
+}
+
+func TestDialGreetingWithoutEnd(t *testing.T) {
+	for _, line := range []string{"CONNECT flood", "CONNECT lines 10000", "EHLO flood"} {
+		relay := relaytest.Start(t, line)
+		_, err := SendOne(t.Context(), Relay{Name: "main", Host: relay.Host, Port: relay.Port, TLS: "none", HELO: "lantern.example"}, test("x\r\n"))
+		if err == nil {
+			t.Errorf("%s went through", line)
+		}
+	}
+}
+
+func TestDialEndsWithContext(t *testing.T) {
+	for _, line := range []string{"CONNECT silence", "EHLO silence", "CONNECT drip 220 slow"} {
+		relay := relaytest.Start(t, line)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() {
+			_, err := SendOne(ctx, Relay{Name: "main", Host: relay.Host, Port: relay.Port, TLS: "none", HELO: "lantern.example"}, test("x\r\n"))
+			done <- err
+		}()
+		<-relay.Waiting()
+		cancel()
+		if err := <-done; err == nil {
+			t.Errorf("%s: no error", line)
+		}
+	}
+}
+
+// TestEnvelopeParameters: each is there if needed and offered, and only then.
+func TestEnvelopeParameters(t *testing.T) {
+	full := "EHLO* 250-relay.example|250-SIZE 5000|250-8BITMIME|250-SMTPUTF8|250 PIPELINING"
+	tests := []struct {
+		name, ehlo string
+		m          Message
+		want       string // MAIL and RCPT, or the reason
+	}{
+		{"nothing offered", "EHLO* 250 relay.example", test("x\r\n"), "MAIL FROM:<bounce@lantern.example> RCPT TO:<reader@example.org>"},
+		{"plain", full, test("x\r\n"), "MAIL FROM:<bounce@lantern.example> SIZE=3 RCPT TO:<reader@example.org>"},
+		{"8-bit", full, Message{ReturnPath: "b@l.example", Recipient: "r@e.example", Body: []byte("ü\r\n"), EightBit: true}, "MAIL FROM:<b@l.example> SIZE=4 BODY=8BITMIME RCPT TO:<r@e.example>"},
+		{"8-bit not offered", "EHLO* 250 relay.example", Message{ReturnPath: "b@l.example", Recipient: "r@e.example", Body: []byte("ü\r\n"), EightBit: true}, ReasonNo8Bit},
+		{"8-bit not said", full, Message{ReturnPath: "b@l.example", Recipient: "r@e.example", Body: []byte("ü\r\n")}, "8-bit"},
+		{"domain in letters", full, Message{ReturnPath: "b@l.example", Recipient: "r@bücher.example", Body: []byte("x\r\n")}, "MAIL FROM:<b@l.example> SIZE=3 RCPT TO:<r@xn--bcher-kva.example>"},
+		{"UTF-8 address", full, Message{ReturnPath: "b@l.example", Recipient: "jürgen@e.example", Body: []byte("x\r\n")}, "MAIL FROM:<b@l.example> SIZE=3 SMTPUTF8 RCPT TO:<jürgen@e.example>"},
+		{"UTF-8 address not offered", "EHLO* 250 relay.example", Message{ReturnPath: "b@l.example", Recipient: "jürgen@e.example", Body: []byte("x\r\n")}, ReasonNoUTF8},
+		{"over SIZE", full, test(strings.Repeat("xxxxxxxx\r\n", 501)), ReasonTooBig},
+		{"null sender", full, Message{Recipient: "r@e.example", Body: []byte("x\r\n")}, "return path"},
+		{"lone LF", full, test("a\nb\r\n"), "lone LF"},
+		{"lone CR", full, test("a\rb\r\n"), "lone CR"},
+		{"smuggling", full, test("a\n.\r\nMAIL FROM:<x@y.example>\r\n"), "lone LF"},
+		{"NUL", full, test("a\x00b\r\n"), "NUL"},
+		{"long line", full, test(strings.Repeat("x", 999) + "\r\n"), "999 octets"},
+		{"no line end", full, test("x"), "CRLF"},
+		{"empty", full, test(""), "CRLF"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			relay := relaytest.Start(t, tt.ehlo)
+			_, err := SendOne(t.Context(), Relay{Name: "main", Host: relay.Host, Port: relay.Port, TLS: "none", HELO: "lantern.example"}, tt.m)
+			var got []string
+			for _, c := range relay.Sessions()[0].Commands {
+				if strings.HasPrefix(c, "MAIL") || strings.HasPrefix(c, "RCPT") {
+					got = append(got, c)
+				}
+			}
+			if strings.HasPrefix(tt.want, "MAIL") {
+				if err != nil || strings.Join(got, " ") != tt.want {
+					t.Errorf("said %q, %v", got, err)
+				}
+			} else if err == nil || !strings.Contains(err.Error(), tt.want) || len(got) > 0 {
+				t.Errorf("said %q, %v", got, err)
+			}
+		})
+	}
+}
+
+func TestSendOneRefused(t *testing.T) {
+	relay := relaytest.Start(t, "RCPT 550 5.1.1 <reader@example.org> no such reader", "DOT hangup")
+	settings := Relay{Name: "main", Host: relay.Host, Port: relay.Port, TLS: "none", HELO: "lantern.example"}
+	reply, err := SendOne(t.Context(), settings, test("x\r\n"))
+	if err == nil || reply.Enhanced != "5.1.1" || strings.Contains(err.Error(), "reader@") {
+		t.Errorf("%v, %v", reply, err)
+	}
+	if _, err = SendOne(t.Context(), settings, test("x\r\n")); !errors.Is(err, io.EOF) {
+		t.Errorf("silence after the dot: %v", err)
+	}
+}
+
+// TestSenderOverTLS sends a whole batch with AUTH and one unknown reader, through STARTTLS.
+func TestSenderOverTLS(t *testing.T) {
+	s := &server{mechanisms: []string{"SCRAM-SHA-256", "PLAIN"}}
+	relay := startServer(t, s, "starttls")
+	relay.Auth, relay.User, relay.Password = "auto", "digest", "secret"
+	q := newQueue(t, 20)
+	snd := &Sender{Queue: q, Composer: letters{}, Worker: "w", Relay: relay, Now: func() time.Time { return noon }}
+	runIdle(t, snd)
+	wantStates(t, q, map[State]int{Accepted: 20})
+	if len(s.mails) != 20 || !slices.Contains(s.users, "digest SCRAM-SHA-256") {
+		t.Errorf("%d mails, users %v", len(s.mails), s.users)
+	}
+	for i := range q.rows {
+		if d := q.row(int64(i + 1)); !slices.Contains(s.mails, body(&d)) {
+			t.Errorf("mail of subscriber %d is not the composed one", d.Subscriber)
+		}
+	}
+	for _, o := range s.options {
+		if o.UTF8 || o.Body != "" || o.Size == 0 {
+			t.Fatalf("parameters %+v", o)
+		}
+	}
+}
+
+func TestSenderWrongPasswordHolds(t *testing.T) {
+	s := &server{mechanisms: []string{"PLAIN"}}
+	relay := startServer(t, s, "implicit")
+	relay.Auth, relay.User, relay.Password = "auto", "digest", "wrong"
+	q := newQueue(t, 5)
+	stats, err := (&Sender{Queue: q, Composer: letters{}, Worker: "w", Relay: relay}).Run(t.Context(), true)
+	if !errors.Is(err, ErrHeld) || !stats.Held || !strings.Contains(fmt.Sprint(err), "535") || strings.Contains(fmt.Sprint(err), "wrong\"") {
+		t.Errorf("%+v, %v", stats, err)
+	}
+	wantStates(t, q, map[State]int{Queued: 5})
+}

@@ -1,0 +1,160 @@
+package mailer
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func productGate(rate float64) *gate {
+	return newGate(rate, time.Second, time.Minute, 10*time.Minute, rand.Float64)
+}
+
+// TestGateRelayDownForAnHour is F8: at most 150 attempts in the hour, however many connections,
+// and the relay is found again within two minutes.
+func TestGateRelayDownForAnHour(t *testing.T) {
+	for name, effect := range map[string]Effect{"unreachable": Redial, "held": Hold} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := productGate(10)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				start := time.Now()
+				var attempts atomic.Int64
+				var back atomic.Int64
+				var wg sync.WaitGroup
+				for range 64 {
+					wg.Go(func() {
+						for g.mayDial(ctx) == nil {
+							if time.Since(start) > time.Hour {
+								back.CompareAndSwap(0, int64(time.Since(start)-time.Hour))
+								cancel()
+								return
+							}
+							attempts.Add(1)
+							time.Sleep(time.Second) // the time it takes to be refused
+							g.apply(effect, "down")
+						}
+					})
+				}
+				wg.Wait()
+				if n := attempts.Load(); n > 64+86 {
+					t.Errorf("%d attempts", n)
+				}
+				if d := time.Duration(back.Load()); effect == Redial && d > 2*time.Minute {
+					t.Errorf("back after %v", d)
+				}
+				t.Logf("%d attempts, back after %v", attempts.Load(), time.Duration(back.Load()))
+			})
+		})
+	}
+}
+
+func TestGatePace(t *testing.T) {
+	for _, rate := range []float64{2, 10, 1000} {
+		synctest.Test(t, func(t *testing.T) {
+			g := productGate(rate)
+			var n int
+			for start := time.Now(); time.Since(start) < 10*time.Second; n++ {
+				if err := g.pace(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if want := 10*rate + burst(rate); float64(n) < 10*rate-1 || float64(n) > want+1 {
+				t.Errorf("%d messages in 10 s at %v a second", n, rate)
+			}
+		})
+	}
+	if err := productGate(0).pace(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestGateSlowsAndRecovers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := productGate(100)
+		g.apply(Slow, "throttled")
+		if g.rate != 50 || g.open() {
+			t.Fatalf("rate %v, open %t", g.rate, g.open())
+		}
+		for range 10 {
+			g.apply(Slow, "throttled")
+		}
+		if g.rate != 100.0/16 {
+			t.Errorf("rate %v", g.rate)
+		}
+		time.Sleep(2 * time.Minute)
+		if !g.open() {
+			t.Error("it stays closed")
+		}
+		for range 4 * recoverAfter {
+			g.apply(GoOn, "")
+		}
+		if g.rate != 100 {
+			t.Errorf("rate %v after recovery", g.rate)
+		}
+	})
+}
+
+func TestGateConnectionTroubleLeavesOthersAlone(t *testing.T) {
+	g := productGate(10)
+	g.apply(Redial, "421")
+	if !g.open() {
+		t.Error("messages wait because one connection was closed")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if g.mayDial(ctx) == nil {
+		t.Error("a new connection went at once")
+	}
+	g.proved()
+	if err := g.mayDial(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestGateHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := productGate(0)
+		for i := range sendersInARow {
+			if alarm := g.apply(SenderRefused, "mail 550"); alarm != (i == sendersInARow-1) {
+				t.Errorf("refusal %d: alarm %t", i+1, alarm)
+			}
+		}
+		if g.apply(Hold, "mail 550") {
+			t.Error("the same alarm again")
+		}
+		time.Sleep(15 * time.Minute)
+		g.apply(GoOn, "")
+		if held, since, _ := g.health(); held || !since.IsZero() {
+			t.Error("a message that goes through does not end the hold")
+		}
+
+		g = productGate(0)
+		g.apply(SenderRefused, "")
+		g.apply(GoOn, "")
+		g.apply(SenderRefused, "")
+		if g.apply(SenderRefused, ""); g.held {
+			t.Error("held after two in a row")
+		}
+
+		g = productGate(0) // 6 % of a run, never two in a row
+		alarms := 0
+		for i := range 300 {
+			effect := GoOn
+			if i%16 == 15 {
+				effect = ContentRefused
+			}
+			if g.apply(effect, "dot 554") {
+				alarms++
+			}
+		}
+		if alarms != 1 {
+			t.Errorf("%d alarms for 6 %% refused contents", alarms)
+		}
+	})
+}
