@@ -118,6 +118,8 @@ func (f *Finder) dueIn(ctx context.Context, e *schedule.Edition, p Place, a Audi
 		Local:   slot.Local,
 		Due:     slot.Due,
 		Ends:    e.Ends(slot, now),
+		MinGap:  e.MinGap,
+		Quiet:   e.Quiet,
 	}
 	if next, ok := e.Next(zone, p.Hour, slot.Due); ok {
 		i.Next = next.Due

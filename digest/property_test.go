@@ -490,7 +490,7 @@ func newModel() *model {
 func TestNothingTwiceNothingLost(t *testing.T) {
 	lives := uint64(100)
 	if testing.Short() {
-		lives = 20
+		lives = 8
 	}
 	for seed := range lives {
 		newLife(t, newModel(), seed).run(15)
