@@ -31,6 +31,7 @@ type Feeds struct {
 type item struct {
 	Story
 	Published, Updated time.Time
+	Categories         []string // names of its sections, the feed's own first, then tags
 }
 
 // Changed is when the item's wording was last touched.
@@ -89,7 +90,8 @@ func (f *Feeds) channels() []channel {
 				languages = append(languages, s.Language)
 			}
 		}
-		slices.SortFunc(languages, func(a, b string) int { return bytes.Compare([]byte(b), []byte(a)) })
+		slices.Sort(languages)
+		slices.Reverse(languages) // en before ar
 		for _, language := range languages {
 			self := fmt.Sprintf("/feeds/%s/%s.%s", language, section.ID, formatOf(section.ID).ext)
 			list = append(list, channel{Section: section, Language: language, Self: self})
@@ -137,6 +139,14 @@ func (f *Feeds) fill(c *channel, now time.Time) {
 		if !updated.IsZero() {
 			it.Updated = updated.UTC().Truncate(time.Second)
 		}
+		for _, x := range Sections() {
+			if x.ID == c.ID {
+				it.Categories = slices.Insert(it.Categories, 0, x.Name)
+			} else if slices.Contains(s.Sections, x.ID) {
+				it.Categories = append(it.Categories, x.Name)
+			}
+		}
+		it.Categories = append(it.Categories, s.Tags...)
 		c.Items = append(c.Items, it)
 		if it.Changed().After(c.Changed) {
 			c.Changed = it.Changed()

@@ -75,6 +75,9 @@ func TestFeedsCanBeRead(t *testing.T) {
 				it.PublishedParsed == nil || !it.PublishedParsed.Equal(published) {
 				t.Errorf("%s: %s reads as %+v", feed.Path, s.Slug, it)
 			}
+			if len(it.Categories) == 0 || strings.ToLower(it.Categories[0]) != feed.Section {
+				t.Errorf("%s: %s stands under %q", feed.Path, s.Slug, it.Categories)
+			}
 			if parsed.Language != s.Language {
 				t.Errorf("%s: language %q, want %q", feed.Path, parsed.Language, s.Language)
 			}

@@ -26,14 +26,6 @@ var formatTemplates = template.Must(template.New("").Funcs(template.FuncMap{
 	"rfc822":  func(t time.Time) string { return t.UTC().Format(time.RFC1123Z) },
 	"rfc3339": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"site":    func() string { return Site },
-	"sectionName": func(id string) string {
-		for _, s := range Sections() {
-			if s.ID == id {
-				return s.Name
-			}
-		}
-		return id
-	},
 }).ParseFS(formatFiles, "feeds/*.tmpl"))
 
 func writeRSS(c channel) ([]byte, error)  { return execute("rss.tmpl", c) }
@@ -73,21 +65,14 @@ func writeJSON(c channel) ([]byte, error) {
 	}{"https://jsonfeed.org/version/1.1", c.Title(), Site + "/" + c.ID, c.Language, []entry{}}
 	for _, it := range c.Items {
 		e := entry{ID: it.URL(), URL: it.URL(), Title: it.Headline, Summary: it.Lead, HTML: it.HTML(),
-			Published: it.Published.Format(time.RFC3339), Image: it.ImageURL(), Language: it.Language}
+			Published: it.Published.Format(time.RFC3339), Image: it.ImageURL(),
+			Tags: it.Categories, Language: it.Language}
 		if !it.Updated.IsZero() {
 			e.Modified = it.Updated.Format(time.RFC3339)
 		}
 		for _, name := range it.Credits() {
 			e.Authors = append(e.Authors, author{name})
 		}
-		for _, id := range it.Sections {
-			for _, s := range Sections() {
-				if s.ID == id {
-					e.Tags = append(e.Tags, s.Name)
-				}
-			}
-		}
-		e.Tags = append(e.Tags, it.Tags...)
 		feed.Items = append(feed.Items, e)
 	}
 	return json.MarshalIndent(feed, "", " ")
@@ -99,21 +84,6 @@ func (c channel) Title() string { return "The Meridian Courier: " + c.Name }
 // Credits are authors, then agencies, as feeds name both in one place.
 func (s Story) Credits() []string {
 	return append(append([]string(nil), s.Authors...), s.Agencies...)
-}
-
-// Byline is the whole line as a page would print it.
-func (s Story) Byline() string {
-	line := strings.Join(s.Authors, " and ")
-	if s.Language == "ar" {
-		line = strings.Join(s.Authors, " و")
-	}
-	if len(s.Agencies) > 0 {
-		if line != "" {
-			line += ", "
-		}
-		line += strings.Join(s.Agencies, ", ")
-	}
-	return line
 }
 
 // ImageURL is the address of the story's picture, "" if it has none.

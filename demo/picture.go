@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"path"
+	"strings"
 	"sync"
 )
 
@@ -22,7 +23,7 @@ func Pictures(stories []Story) http.Handler {
 	draw := map[string]func() []byte{}
 	for _, s := range stories {
 		if s.Picture != nil {
-			draw[s.Slug+".png"] = sync.OnceValue(func() []byte { return drawPicture(s.Slug, s.Sections[0]) })
+			draw[s.Slug+".png"] = sync.OnceValue(func() []byte { return drawPicture(s.Slug, s.Picture.Scene) })
 		}
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -41,49 +42,54 @@ func Pictures(stories []Story) http.Handler {
 	})
 }
 
-// palettes are sky above, sky below, sun, and three hills from far to near.
-var palettes = [][6]uint32{
-	{0x27496d, 0xf3c9a5, 0xfff1d6, 0x9d8189, 0x5d576b, 0x2b2d42},
-	{0x8fc1d4, 0xf6ead7, 0xffd166, 0x8ab17d, 0x4f7f6b, 0x264653},
-	{0x2a2d57, 0xe07a5f, 0xf4d58d, 0x81524a, 0x4a3b52, 0x1f1d36},
-	{0xcdd9e5, 0xf8f3ea, 0xe76f51, 0x9fb3c8, 0x627d98, 0x243b53},
-	{0xf2d0a4, 0xfff4e0, 0xd1495b, 0xd4a373, 0xa26769, 0x582c4d},
-	{0x0b3954, 0x5fa8a0, 0xf7ede2, 0x2a7f83, 0x145c68, 0x08303f},
+// scenes are sky above, sky below, sun, and three hills from far to near.
+var scenes = map[string][6]uint32{
+	"dusk":    {0x27496d, 0xf3c9a5, 0xfff1d6, 0x9d8189, 0x5d576b, 0x2b2d42},
+	"morning": {0x8fc1d4, 0xf6ead7, 0xffd166, 0x8ab17d, 0x4f7f6b, 0x264653},
+	"evening": {0x2a2d57, 0xe07a5f, 0xf4d58d, 0x81524a, 0x4a3b52, 0x1f1d36},
+	"winter":  {0xcdd9e5, 0xf8f3ea, 0xe76f51, 0x9fb3c8, 0x627d98, 0x243b53},
+	"sand":    {0xf2d0a4, 0xfff4e0, 0xd1495b, 0xd4a373, 0xa26769, 0x582c4d},
+	"sea":     {0x0b3954, 0x5fa8a0, 0xf7ede2, 0x2a7f83, 0x145c68, 0x08303f},
 }
 
-// drawPicture paints sky, sun and hills, or a town before the nearest hill.
-func drawPicture(slug, section string) []byte {
+// drawPicture paints sky, sun and hills, or a town behind the nearest hill. The slug decides
+// where they stand.
+func drawPicture(slug, scene string) []byte {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(slug))
 	seed := h.Sum64()
 	chance := rand.New(rand.NewPCG(seed, 17))
-	p := palettes[seed%uint64(len(palettes))]
+	name, place, _ := strings.Cut(scene, " ")
+	p := scenes[name]
 	sunX, sunY := 140+chance.Float64()*680, 110+chance.Float64()*150
 	sunR := 46 + chance.Float64()*50
-	type wave struct{ base, high, length, shift float64 }
-	var hills [3]wave
-	for i := range hills {
-		hills[i] = wave{300 + 75*float64(i), 26 + chance.Float64()*34, 180 + chance.Float64()*260, chance.Float64() * 7}
+	var tops [3][pictureWidth]float64 // height of each hill in each column
+	for i := range tops {
+		high, length, shift := 26+chance.Float64()*34, 180+chance.Float64()*260, chance.Float64()*7
+		for x := range tops[i] {
+			fx := float64(x)
+			tops[i][x] = 300 + 75*float64(i) + high*math.Sin(fx/length*2+shift) + 0.4*high*math.Sin(fx/length*5+shift*2)
+		}
 	}
-	town := section == "business" || section == "politics" || section == "technology"
-	var roofs [40]float64
-	for i := range roofs {
-		roofs[i] = 300 + chance.Float64()*130
+	if place == "town" {
+		for from := 0; from < pictureWidth; from += 24 {
+			roof := 300 + chance.Float64()*130
+			for x := from; x < from+24; x++ {
+				tops[1][x] = roof
+			}
+		}
 	}
 
 	img := image.NewRGBA(image.Rect(0, 0, pictureWidth, pictureHeight))
 	for y := range pictureHeight {
+		fy := float64(y)
+		sky := mix(rgb(p[0]), rgb(p[1]), math.Round(fy/pictureHeight*24)/24*1.4) // bands, as in a print
 		for x := range pictureWidth {
-			fx, fy := float64(x), float64(y)
-			c := mix(rgb(p[0]), rgb(p[1]), math.Round(fy/pictureHeight*24)/24*1.4) // bands, as in a print
+			fx, c := float64(x), sky
 			c = mix(c, rgb(p[2]), edge(sunR-math.Hypot(fx-sunX, fy-sunY)))
 			c = mix(c, rgb(p[2]), 0.25*edge(sunR*1.7-math.Hypot(fx-sunX, fy-sunY)))
-			for i, w := range hills {
-				top := w.base + w.high*math.Sin(fx/w.length*2+w.shift) + 0.4*w.high*math.Sin(fx/w.length*5+w.shift*2)
-				if town && i == 1 {
-					top = roofs[int(fx/24)%len(roofs)]
-				}
-				c = mix(c, rgb(p[3+i]), edge(fy-top))
+			for i := range tops {
+				c = mix(c, rgb(p[3+i]), edge(fy-tops[i][x]))
 			}
 			img.SetRGBA(x, y, c)
 		}
@@ -98,8 +104,14 @@ func edge(inside float64) float64 { return min(max(inside+0.5, 0), 1) }
 
 func rgb(v uint32) color.RGBA { return color.RGBA{uint8(v >> 16), uint8(v >> 8), uint8(v), 255} }
 
+// mix is a with a share t of b.
 func mix(a, b color.RGBA, t float64) color.RGBA {
-	t = min(max(t, 0), 1)
+	switch {
+	case t <= 0:
+		return a
+	case t >= 1:
+		return b
+	}
 	m := func(x, y uint8) uint8 { return uint8(math.Round(float64(x) + (float64(y)-float64(x))*t)) }
 	return color.RGBA{m(a.R, b.R), m(a.G, b.G), m(a.B, b.B), 255}
 }

@@ -59,6 +59,7 @@ type Story struct {
 
 // Picture is a drawing made for a story. Its address is [PictureSite] + Slug + ".png".
 type Picture struct {
+	Scene  string // one of dusk, morning, evening, winter, sand, sea; "sea town" with houses
 	Alt    string
 	Credit string
 }
@@ -167,6 +168,12 @@ func parseStories(b []byte, name string) ([]Story, error) {
 			return nil, bad("slug must be lower-case words with hyphens between")
 		case s.Headline == "" || s.Lead == "" || s.Text == "":
 			return nil, bad("headline, lead and text are required")
+		}
+		if p := s.Picture; p != nil {
+			name, place, _ := strings.Cut(p.Scene, " ")
+			if _, ok := scenes[name]; !ok || place != "" && place != "town" || p.Alt == "" {
+				return nil, bad("picture wants an alt, and a scene such as dusk or \"dusk town\"")
+			}
 		}
 		for _, id := range s.Sections {
 			if !slices.ContainsFunc(Sections(), func(x Section) bool { return x.ID == id }) {

@@ -52,6 +52,7 @@ func TestParseStoriesSaysWhatIsWrong(t *testing.T) {
 		{"empty", "world.yaml", "- {slug: a, ago: 1h, headline: h, lead: l}\n", "are required"},
 		{"ago", "world.yaml", "- {slug: a, ago: 49h, headline: h, lead: l, text: t}\n", `ago is "49h"`},
 		{"later", "world.yaml", "- {slug: a, ago: 1h, headline: h, lead: l, text: t, later: {ago: 2h}}\n", "later.ago"},
+		{"scene", "world.yaml", "- {slug: a, ago: 1h, headline: h, lead: l, text: t, picture: {scene: moon, alt: a}}\n", "scene such as"},
 		{"section", "wold.yaml", "- {slug: a, ago: 1h, headline: h, lead: l, text: t}\n", `unknown section "wold"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
