@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"html"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 	"broadsheet/subscribers"
 )
 
-// composerMemory bounds the digests and fragments a composer keeps, in octets each.
+// composerMemory bounds the digests and the fragments that a composer keeps, in octets each.
 const composerMemory = 24 << 20
 
 // Composer puts mails together from a delivery and its stored digest, and from nothing else, so
@@ -25,23 +26,19 @@ type Composer struct {
 
 	mu        sync.Mutex
 	fragments *lru[int64, []segment]
-	digests   *lru[int64, *form]
+	forms     *lru[int64, *form]
 	issues    *lru[int64, *Issue]
 }
 
 var _ mailer.Composer = (*Composer)(nil)
 
-// form is a digest ready to be filled. Its segments are shared between digests.
+// form is a digest ready to be filled. It knows its fragments by id, so that what is kept of
+// them has one bound.
 type form struct {
-	subject string
-	zone    *time.Location
-	pieces  []formPiece
-	size    int
-}
-
-type formPiece struct {
-	segments []segment
-	values   []string
+	subject   string
+	zone      *time.Location
+	fragments []int64
+	values    [][]string
 }
 
 // NewComposer makes a composer. domain is that of From: Message-IDs are in the digest already,
@@ -52,7 +49,7 @@ func NewComposer(archive Archive, keys *subscribers.Keys, domain string) *Compos
 		keys:      keys,
 		domain:    domain,
 		fragments: newLRU[int64, []segment](composerMemory),
-		digests:   newLRU[int64, *form](composerMemory),
+		forms:     newLRU[int64, *form](composerMemory),
 		issues:    newLRU[int64, *Issue](256),
 	}
 }
@@ -68,60 +65,56 @@ func (c *Composer) Compose(ctx context.Context, d *mailer.Delivery, buf []byte) 
 	if err != nil {
 		return mailer.Message{}, fmt.Errorf("compose mail: %w", err)
 	}
-	return c.fill(f, i, d, buf, false)
+	pieces := make([][]segment, len(f.fragments))
+	if err := c.pieces(ctx, f.fragments, pieces); err != nil {
+		return mailer.Message{}, fmt.Errorf("compose mail: %w", err)
+	}
+	return c.fill(f, pieces, i, d, buf, false)
 }
 
 // Message makes the mail of a delivery whose digest is at hand, as preview does: the same bytes
 // that Compose gives for it. A Date that is zero becomes that of the slot.
 func (c *Composer) Message(dg *Digest, i *Issue, d *mailer.Delivery, buf []byte) (mailer.Message, error) {
-	f, err := newForm(dg, parseFragment)
-	if err != nil {
-		return mailer.Message{}, fmt.Errorf("compose mail: %w", err)
-	}
-	return c.fill(f, i, d, buf, false)
+	return c.direct(dg, i, d, buf, false)
 }
 
 // Test makes a test copy: its links never open, its subject says what it is, and a bounce of it
 // means nothing.
 func (c *Composer) Test(dg *Digest, i *Issue, d *mailer.Delivery, buf []byte) (mailer.Message, error) {
-	f, err := newForm(dg, parseFragment)
-	if err != nil {
-		return mailer.Message{}, fmt.Errorf("compose test mail: %w", err)
-	}
-	return c.fill(f, i, d, buf, true)
+	return c.direct(dg, i, d, buf, true)
 }
 
-func parseFragment(f *Fragment) ([]segment, error) { return parse(f.Body) }
+func (c *Composer) direct(dg *Digest, i *Issue, d *mailer.Delivery, buf []byte, test bool) (mailer.Message, error) {
+	f, err := newForm(dg)
+	if err != nil {
+		return mailer.Message{}, fmt.Errorf("compose mail: %w", err)
+	}
+	pieces := make([][]segment, len(dg.Pieces))
+	for n, p := range dg.Pieces {
+		if pieces[n], err = parse(p.Fragment.Body); err != nil {
+			return mailer.Message{}, fmt.Errorf("compose mail: piece %d: %w", n, err)
+		}
+	}
+	return c.fill(f, pieces, i, d, buf, test)
+}
 
-func newForm(d *Digest, segments func(*Fragment) ([]segment, error)) (*form, error) {
+func newForm(d *Digest) (*form, error) {
 	zone, err := time.LoadLocation(d.Zone)
 	if err != nil {
 		return nil, fmt.Errorf("read digest %d: %w", d.ID, err)
 	}
-	f := &form{subject: d.Subject, zone: zone, pieces: make([]formPiece, len(d.Pieces))}
-	for n, p := range d.Pieces {
-		segs, err := segments(p.Fragment)
-		if err != nil {
-			return nil, fmt.Errorf("read digest %d, piece %d: %w", d.ID, n, err)
-		}
-		for _, s := range segs {
-			if (s.kind == markValue || s.kind == markSubject) && s.value >= len(p.Values) {
-				return nil, fmt.Errorf("read digest %d, piece %d: value %d is missing", d.ID, n, s.value)
-			}
-		}
-		for _, v := range p.Values {
-			f.size += len(v)
-		}
-		f.pieces[n] = formPiece{segs, p.Values}
-		f.size += 64
+	f := &form{subject: d.Subject, zone: zone}
+	for _, p := range d.Pieces {
+		f.fragments = append(f.fragments, p.Fragment.ID)
+		f.values = append(f.values, p.Values)
 	}
 	return f, nil
 }
 
-// form fetches a digest, and those of its fragments that are not at hand.
+// form fetches a digest.
 func (c *Composer) form(ctx context.Context, id int64) (*form, error) {
 	c.mu.Lock()
-	f, ok := c.digests.get(id)
+	f, ok := c.forms.get(id)
 	c.mu.Unlock()
 	if ok {
 		return f, nil
@@ -130,45 +123,58 @@ func (c *Composer) form(ctx context.Context, id int64) (*form, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load digest %d: %w", id, err)
 	}
-	known := map[int64][]segment{}
-	var missing []int64
-	c.mu.Lock()
-	for _, p := range d.Pieces {
-		if segs, ok := c.fragments.get(p.Fragment.ID); ok {
-			known[p.Fragment.ID] = segs
-		} else if _, ok := known[p.Fragment.ID]; !ok {
-			known[p.Fragment.ID] = nil
-			missing = append(missing, p.Fragment.ID)
-		}
-	}
-	c.mu.Unlock()
-	if len(missing) > 0 {
-		found, err := c.archive.Fragments(ctx, missing)
-		if err != nil {
-			return nil, fmt.Errorf("load fragments of digest %d: %w", id, err)
-		}
-		for _, n := range missing {
-			if found[n] == nil {
-				return nil, fmt.Errorf("load fragments of digest %d: fragment %d is missing", id, n)
-			}
-			segs, err := parse(found[n].Body)
-			if err != nil {
-				return nil, fmt.Errorf("read fragment %d: %w", n, err)
-			}
-			known[n] = segs
-			c.mu.Lock()
-			c.fragments.put(n, segs, len(found[n].Body)+256)
-			c.mu.Unlock()
-		}
-	}
-	f, err = newForm(d, func(f *Fragment) ([]segment, error) { return known[f.ID], nil })
-	if err != nil {
+	if f, err = newForm(d); err != nil {
 		return nil, err
+	}
+	weight := 256
+	for _, values := range f.values {
+		weight += 32
+		for _, v := range values {
+			weight += 16 + len(v)
+		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.digests.put(id, f, f.size+256)
+	c.forms.put(id, f, weight)
 	return f, nil
+}
+
+// pieces finds the fragments with the given ids, and fetches those that are not at hand.
+func (c *Composer) pieces(ctx context.Context, ids []int64, into [][]segment) error {
+	var missing []int64
+	c.mu.Lock()
+	for n, id := range ids {
+		var ok bool
+		if into[n], ok = c.fragments.get(id); !ok && !slices.Contains(missing, id) {
+			missing = append(missing, id)
+		}
+	}
+	c.mu.Unlock()
+	if len(missing) == 0 {
+		return nil
+	}
+	found, err := c.archive.Fragments(ctx, missing)
+	if err != nil {
+		return fmt.Errorf("load fragments: %w", err)
+	}
+	for _, id := range missing {
+		if found[id] == nil {
+			return fmt.Errorf("load fragments: fragment %d is missing", id)
+		}
+		segs, err := parse(found[id].Body)
+		if err != nil {
+			return fmt.Errorf("read fragment %d: %w", id, err)
+		}
+		for n := range ids {
+			if ids[n] == id {
+				into[n] = segs
+			}
+		}
+		c.mu.Lock()
+		c.fragments.put(id, segs, len(found[id].Body)+80*len(segs)+256)
+		c.mu.Unlock()
+	}
+	return nil
 }
 
 // issue fetches what of an issue never changes once it is on record.
@@ -190,19 +196,19 @@ func (c *Composer) issue(ctx context.Context, id int64) (*Issue, error) {
 }
 
 // fill writes the mail: fixed text, values, and the marks that belong to the reader.
-func (c *Composer) fill(f *form, i *Issue, d *mailer.Delivery, buf []byte, test bool) (mailer.Message, error) {
+func (c *Composer) fill(f *form, pieces [][]segment, i *Issue, d *mailer.Delivery, buf []byte, test bool) (mailer.Message, error) {
 	if c.keys == nil && !test {
 		return mailer.Message{}, errors.New("compose mail: there are no keys")
 	}
 	w := writing{c: c, form: f, issue: i, delivery: d, test: test, b: buf[:0]}
-	for _, p := range f.pieces {
-		for n := range p.segments {
-			s := &p.segments[n]
+	for n, segs := range pieces {
+		for k := range segs {
+			s := &segs[k]
 			w.b = append(w.b, s.text...)
 			if s.kind == 0 {
 				continue
 			}
-			if err := w.mark(s, p.values); err != nil {
+			if err := w.mark(s, f.values[n]); err != nil {
 				return mailer.Message{}, fmt.Errorf("compose mail of subscriber %d: %w", d.Subscriber, err)
 			}
 		}
@@ -229,6 +235,9 @@ type writing struct {
 }
 
 func (w *writing) mark(s *segment, values []string) error {
+	if (s.kind == markValue || s.kind == markSubject) && s.value >= len(values) {
+		return fmt.Errorf("value %d of a piece is missing", s.value)
+	}
 	switch s.kind {
 	case markValue:
 		w.b = append(w.b, values[s.value]...)

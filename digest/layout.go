@@ -212,7 +212,7 @@ func (l *sheet) sectionSize(c *column) (head, foot int, err error) {
 // render makes both forms of a story in the role it has now.
 func (l *sheet) render(e *article) error {
 	var err error
-	script := templates.ScriptOf(l.p.languageOf(e.story))
+	script := l.p.script(e.story)
 	kinds := []string{".txt"}
 	if l.html {
 		kinds = append(kinds, ".html")
@@ -270,9 +270,8 @@ func (l *sheet) section(name string, c *column, more, first bool) (*rendered, er
 func (l *sheet) contents(name string) (string, error) {
 	v := contentsView{W: l.words}
 	for _, c := range l.columns {
-		s := l.p.section(c.id)
-		text := templates.Fill(l.words.SectionCount, "section", isolate(s.name, l.words.RTL()), "n", l.words.Number(len(c.articles)))
-		v.Sections = append(v.Sections, contentsEntry{Label: text, Anchor: s.anchor})
+		v.Sections = append(v.Sections, templates.Fill(l.words.SectionCount,
+			"section", isolate(l.p.section(c.id), l.words.RTL()), "n", l.words.Number(len(c.articles))))
 	}
 	var b bytes.Buffer
 	var err error
@@ -285,7 +284,7 @@ func (l *sheet) contents(name string) (string, error) {
 }
 
 func (l *sheet) moreText(c *column) string {
-	return l.words.Count(l.words.More, c.more, "section", isolate(l.p.section(c.id).name, l.words.RTL()))
+	return l.words.Count(l.words.More, c.more, "section", isolate(l.p.section(c.id), l.words.RTL()))
 }
 
 // subject is the reader's own lead headline and how many more there are, or what the edition wants.
@@ -513,11 +512,17 @@ func (l *sheet) storyValues(n int, s *stories.Story) []string {
 	return v
 }
 
-func (p *Press) languageOf(s *stories.Story) string {
-	if s.Language != "" {
-		return s.Language
+// script is how a story is written. Where its language is not understood its headline tells the direction.
+func (p *Press) script(s *stories.Story) templates.Script {
+	lang := s.Language
+	if lang == "" {
+		lang = p.pub.Language
 	}
-	return p.pub.Language
+	script := templates.ScriptOf(lang)
+	if script.Language == "" && hasRTL(headline(s)) {
+		script.Direction = "rtl"
+	}
+	return script
 }
 
 func (p *Press) cached(k fragmentKey) (*rendered, bool) {

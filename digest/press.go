@@ -27,8 +27,8 @@ const pressMemory = 32 << 20
 type Press struct {
 	pub      schedule.Publication
 	edition  schedule.Edition
-	domain   string // of From
-	sections map[string]sectionName
+	domain   string            // of From
+	sections map[string]string // id to name
 	cities   map[string]string // zone to the publication's own name of its city
 	set      *templates.Set
 	subject  *texttemplate.Template // nil = the default form
@@ -38,14 +38,12 @@ type Press struct {
 	zones map[string]*time.Location
 }
 
-type sectionName struct{ name, anchor string }
-
 // NewPress makes the press of an edition. The error says what is wrong with the edition's own
 // subject line or with the publication's address.
 func NewPress(c *schedule.Config, e schedule.Edition, set *templates.Set) (*Press, error) {
 	p := &Press{
 		pub: c.Publication, edition: e, set: set,
-		sections: map[string]sectionName{},
+		sections: map[string]string{},
 		cities:   map[string]string{},
 		kept:     newLRU[fragmentKey, *rendered](pressMemory),
 		zones:    map[string]*time.Location{},
@@ -55,8 +53,8 @@ func NewPress(c *schedule.Config, e schedule.Edition, set *templates.Set) (*Pres
 		return nil, fmt.Errorf("make press: publication.from %q: %w", c.Publication.From, err)
 	}
 	p.domain = from.Address[strings.LastIndexByte(from.Address, '@')+1:]
-	for i, s := range c.Sections {
-		p.sections[s.ID] = sectionName{name: clean(s.Name), anchor: fmt.Sprintf("s%d", i+1)}
+	for _, s := range c.Sections {
+		p.sections[s.ID] = clean(s.Name)
 	}
 	for _, city := range c.Publication.Cities {
 		p.cities[city.Zone] = city.Name
@@ -101,11 +99,11 @@ func (p *Press) zone(name string) (*time.Location, error) {
 }
 
 // section names a section; one that left the configuration goes by its id.
-func (p *Press) section(id string) sectionName {
-	if s, ok := p.sections[id]; ok {
-		return s
+func (p *Press) section(id string) string {
+	if name := p.sections[id]; name != "" {
+		return name
 	}
-	return sectionName{name: clean(id), anchor: fmt.Sprintf("x%x", id)}
+	return clean(id)
 }
 
 // fragmentKey is what a fragment depends on.

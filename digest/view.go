@@ -53,16 +53,20 @@ type storyView struct {
 	Headline string
 	Summary  string
 	Link     templates.Mark
-	Meta     []templates.Mark
+	Meta     []metaPart
 	Image    *image
+}
+
+// metaPart is one part of the line below a story.
+type metaPart struct {
+	Text  templates.Mark
+	Whole bool // not to be broken over lines
 }
 
 type contentsView struct {
 	W        *templates.Words
-	Sections []contentsEntry
+	Sections []string // with their counts
 }
-
-type contentsEntry struct{ Label, Anchor string }
 
 // Values of the frame's head; the cities' times follow.
 const (
@@ -143,20 +147,20 @@ func (p *Press) link(kind subscribers.Kind, story int64, section string) templat
 }
 
 func (p *Press) sectionView(w *templates.Words, id string, more, first bool) sectionView {
-	s := p.section(id)
-	name := isolate(s.name, w.RTL())
+	name := p.section(id)
+	label := isolate(name, w.RTL())
 	v := sectionView{
-		W: w, Name: s.name, Anchor: s.anchor,
+		W: w, Name: name,
 		Less:      p.link(subscribers.SectionLess, 0, id),
 		Mute:      p.link(subscribers.SectionMute, 0, id),
-		LessLabel: templates.Fill(w.Less, "section", name),
-		MuteLabel: templates.Fill(w.Mute, "section", name),
+		LessLabel: templates.Fill(w.Less, "section", label),
+		MuteLabel: templates.Fill(w.Mute, "section", label),
 	}
 	if more {
 		v.More, v.MoreLink = valueMark(0), p.link(subscribers.SectionMore, 0, id)
 	}
 	if !first {
-		v.Up, v.UpLabel = p.link(subscribers.SectionUp, 0, id), templates.Fill(w.MoveUp, "section", name)
+		v.Up, v.UpLabel = p.link(subscribers.SectionUp, 0, id), templates.Fill(w.MoveUp, "section", label)
 	}
 	return v
 }
@@ -169,13 +173,9 @@ const (
 )
 
 func (p *Press) storyView(w *templates.Words, s *stories.Story, role Role) (storyView, error) {
-	language := s.Language
-	if language == "" {
-		language = p.pub.Language
-	}
 	v := storyView{
 		W:        w,
-		Story:    templates.ScriptOf(language),
+		Story:    p.script(s),
 		Number:   valueMark(storyNumber),
 		Headline: headline(s),
 		Summary:  summary(s, role),
@@ -234,7 +234,7 @@ func bounded(s string) string {
 }
 
 // meta is the line below a story: who, where, whose, when, how long.
-func (p *Press) meta(w *templates.Words, s *stories.Story) []templates.Mark {
+func (p *Press) meta(w *templates.Words, s *stories.Story) []metaPart {
 	var parts []string
 	if names := authors(w, s.Authors); names != "" {
 		parts = append(parts, templates.Fill(w.By, "names", names))
@@ -248,20 +248,20 @@ func (p *Press) meta(w *templates.Words, s *stories.Story) []templates.Mark {
 	if strings.Join(parts, "") == "" {
 		parts = []string{clean(s.Byline)}
 	}
-	var meta []templates.Mark
+	var meta []metaPart
 	for _, part := range parts {
 		if part = cut(part, 120); part != "" {
-			meta = append(meta, templates.Mark(isolate(part, w.RTL())))
+			meta = append(meta, metaPart{Text: templates.Mark(isolate(part, w.RTL()))})
 		}
 	}
 	if !s.Published.IsZero() {
-		meta = append(meta, valueMark(storyTime))
+		meta = append(meta, metaPart{valueMark(storyTime), true})
 	}
 	if updated(s) {
-		meta = append(meta, valueMark(storyUpdated))
+		meta = append(meta, metaPart{valueMark(storyUpdated), true})
 	}
 	if s.Words > 0 {
-		meta = append(meta, templates.Mark(isolate(w.Count(w.StoryMin, minutes(s.Words)), w.RTL())))
+		meta = append(meta, metaPart{templates.Mark(isolate(w.Count(w.StoryMin, minutes(s.Words)), w.RTL())), true})
 	}
 	return meta
 }

@@ -8,18 +8,19 @@ import (
 
 // Script is a language with its direction of writing and the type that suits it.
 type Script struct {
-	Language  string // BCP 47
+	Language  string // BCP 47, "" = unknown
 	Direction string // ltr or rtl
 }
 
-// ScriptOf is the script of a language, which need not have a file of words. A language that is
-// not understood is taken to run from left to right.
+// ScriptOf is the script of a language, which need not have a file of words. One that is not
+// understood has no name and runs from left to right.
 func ScriptOf(lang string) Script {
-	s := Script{Language: lang, Direction: "ltr"}
+	s := Script{Direction: "ltr"}
 	tag, err := language.Parse(lang)
-	if err != nil {
+	if err != nil || lang == "" {
 		return s
 	}
+	s.Language = tag.String()
 	switch script, _ := tag.Script(); script.String() {
 	case "Arab", "Hebr", "Syrc", "Thaa", "Nkoo", "Adlm", "Rohg", "Samr", "Mand":
 		s.Direction = "rtl"
@@ -59,7 +60,7 @@ func (s Script) Small() htmltemplate.CSS {
 
 // Label is the look of a section's name.
 func (s Script) Label() htmltemplate.CSS {
-	return s.style("font-size:13px;line-height:1.4;font-weight:bold;letter-spacing:1.2px;text-transform:uppercase",
+	return s.style("font-size:16px;line-height:1.4;font-weight:bold",
 		"font-size:17px;line-height:1.6;font-weight:bold")
 }
 
