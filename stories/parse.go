@@ -159,10 +159,10 @@ func (r *reader) link(ref string) string {
 		return ref
 	}
 	u, err := url.Parse(ref)
-	if err == nil && u.Scheme != "" || err != nil && strings.Contains(ref, ":") {
+	if err != nil || u.Scheme != "" || strings.ContainsAny(ref, `<>"`) {
 		return ""
 	}
-	if base := first(r.bases...); base != nil && err == nil {
+	if base := first(r.bases...); base != nil {
 		return base.ResolveReference(u).String()
 	}
 	return ref
@@ -246,6 +246,18 @@ func (s *Story) dates(item *gofeed.Item) {
 	}
 	if t, ok := parseDate(item.Updated); ok {
 		s.Updated = t
+	}
+	for _, e := range item.Extensions["dcterms"]["modified"] {
+		if t, ok := parseDate(e.Value); ok && s.Updated.IsZero() {
+			s.Updated = t
+		}
+	}
+	for _, name := range []string{"issued", "created"} {
+		for _, e := range item.Extensions["dcterms"][name] {
+			if t, ok := parseDate(e.Value); ok && s.PublishedRaw == "" {
+				s.Published, s.PublishedRaw = t, line(e.Value)
+			}
+		}
 	}
 	if s.Published.IsZero() && s.PublishedRaw == "" && !s.Updated.IsZero() {
 		s.Published, s.PublishedRaw = s.Updated, line(item.Updated)

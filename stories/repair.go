@@ -13,13 +13,13 @@ import (
 
 // Limits on one document. Real feeds stay far below them.
 const (
-	maxUnpacked = 32 << 20 // bytes
-	maxDepth    = 64       // elements, arrays or objects in each other
-	maxItems    = 5000     // further ones are left out, with a warning
-	maxElements = 400_000  // elements or JSON values in all
-	maxTag      = 64 << 10 // bytes of one tag with its attributes
-	maxText     = 1 << 20  // bytes of one run of text; the rest is cut
-	maxEntities = 100      // declared entities; and each may stand for 1 KB
+	maxUnpacked = 32 << 20  // bytes
+	maxDepth    = 64        // elements, arrays or objects in each other
+	maxItems    = 5000      // further ones are left out, with a warning
+	maxElements = 400_000   // elements or JSON values in all
+	maxTag      = 64 << 10  // bytes of one tag with its attributes
+	maxText     = 512 << 10 // bytes of one text, a thick book; the rest is cut
+	maxEntities = 100       // declared entities; and each may stand for 1 KB
 	maxExpanded = 256 << 10
 )
 
