@@ -273,3 +273,22 @@ func exercise(t *testing.T, e *Edition) {
 	e.ReachBack(loc, 7, []int{1, 9}, s)
 	e.QuietUntil(now, loc)
 }
+
+// TestHostileShapes reads large files of shapes over which a parser's time could grow with
+// the square of their size.
+func TestHostileShapes(t *testing.T) {
+	fill := func(s string) string { return strings.Repeat(s, mostBytes/8/len(s)) }
+	for _, text := range []string{
+		"a: [" + fill("x,") + "]", fill("- a\n"), fill("a: b\n"), fill("a:\n"), fill("- - - -\n"), fill("-\n -\n"), fill("? a\n"),
+		fill("---\n"), fill("[]\n"), fill("{a: b} "), fill("a: {b: c}\n"), fill("'a' "), fill(": "), fill("- "), fill("["), fill("{a: "),
+		fill("%\n"), "a: |\n" + fill(" b\n"), "a: \"" + fill("b\n") + "\"", fill("&a "), fill("!!a "), "sections:\n" + fill("- {id: a, name: b}\n"),
+	} {
+		start := time.Now()
+		if _, err := Parse("schedule.yaml", []byte(text)); err == nil {
+			t.Errorf("%.20q… was accepted", text)
+		}
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("%.20q… took %s", text, took)
+		}
+	}
+}

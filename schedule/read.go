@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -15,9 +16,10 @@ import (
 )
 
 const (
-	mostBytes    = 1 << 20
-	mostNesting  = 8   // the keys need four
-	mostProblems = 100 // who has more is served better by the first hundred
+	mostBytes    = 1 << 19 // 5,000 feeds are less
+	mostNesting  = 8       // the keys need four
+	mostKeys     = 100     // of one mapping; an edition has 22
+	mostProblems = 100     // who has more is served better by the first hundred
 )
 
 // reader walks the file's syntax tree and gathers what is wrong with it. It reads the tree
@@ -45,8 +47,8 @@ func (r *reader) done() error {
 }
 
 // tree parses the text; nil if that failed, with the problem noted. Anchors, aliases and tags
-// are refused, which leaves no way to make a small file large, and so is deep nesting, over
-// which the parser's time grows with the square.
+// are refused, which leaves no way to make a small file large, and so are deep nesting and
+// mappings of very many keys, over which the parser's time grows with the square.
 func (r *reader) tree(text []byte) (root ast.Node) {
 	defer func() {
 		if recover() != nil {
@@ -61,8 +63,8 @@ func (r *reader) tree(text []byte) (root ast.Node) {
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		at := mark{1, 1}
-		message := err.Error()
-		if e, ok := errors.AsType[yaml.Error](err); ok {
+		message := "it cannot be read"
+		if e, ok := errors.AsType[yaml.Error](err); ok { // its Error would print the whole file in colour
 			message = e.GetMessage()
 			if tk := e.GetToken(); tk != nil && tk.Position != nil {
 				at = mark{tk.Position.Line, tk.Position.Column}
@@ -92,11 +94,12 @@ func (r *reader) tree(text []byte) (root ast.Node) {
 
 // plain checks the tokens before the parser sees them.
 func (r *reader) plain(tokens token.Tokens) bool {
-	depth, line, onLine := 0, 0, 0
+	depth, many, line, dashes := 0, 0, 0, 0
+	keys := make(map[int]int) // by column, outside brackets
 	for _, tk := range tokens {
 		at := mark{tk.Position.Line, tk.Position.Column}
 		if at.line != line {
-			line, onLine = at.line, 0
+			line, dashes = at.line, 0
 		}
 		switch tk.Type {
 		case token.AliasType:
@@ -111,15 +114,37 @@ func (r *reader) plain(tokens token.Tokens) bool {
 		case token.MergeKeyType:
 			r.wrong(at, "merge keys (<<) are not offered; write the values out")
 			return false
+		case token.MappingKeyType:
+			r.wrong(at, "a value that begins with ? must stand in quotes")
+			return false
 		case token.SequenceStartType, token.MappingStartType:
-			depth++
+			depth, many = depth+1, 0
 		case token.SequenceEndType, token.MappingEndType:
-			depth--
-		case token.SequenceEntryType, token.MappingKeyType:
-			onLine++
+			depth, many = depth-1, 0
+		case token.SequenceEntryType:
+			if dashes++; dashes > 1 {
+				r.wrong(at, "a list in a list has no place here")
+				return false
+			}
+			maps.DeleteFunc(keys, func(column, _ int) bool { return column > at.column })
+		case token.MappingValueType:
+			if depth > 0 {
+				many++
+				break
+			}
+			if tk.Prev != nil { // the key
+				column := tk.Prev.Position.Column
+				maps.DeleteFunc(keys, func(c, _ int) bool { return c > column })
+				keys[column]++
+				many = keys[column]
+			}
 		}
-		if depth > mostNesting || onLine > mostNesting || tk.Position.IndentNum > 100 {
+		if depth > mostNesting || tk.Position.IndentNum > 100 {
 			r.wrong(at, "it is nested too deeply")
+			return false
+		}
+		if many > mostKeys {
+			r.wrong(at, "here are more than %d keys in one place; the file has no use for so many", mostKeys)
 			return false
 		}
 	}
