@@ -137,3 +137,13 @@ func unquote(t *testing.T, b []byte) []byte {
 	}
 	return out
 }
+
+// decoded undoes RFC 2047 words.
+func decoded(t *testing.T, s string) string {
+	t.Helper()
+	out, err := new(mime.WordDecoder).DecodeHeader(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
