@@ -170,7 +170,7 @@ func (f field) value(s string) (int, error) {
 		return f.min + i, nil
 	}
 	if strings.ContainsAny(s, "LW#") && !slices.Contains(f.names, strings.ToLower(s)) {
-		return 0, errors.New("L, W and # are not offered")
+		return 0, errors.New("the signs L, W and # are not offered")
 	}
 	v, err := number(s)
 	if err != nil || v < f.min || v > f.max {

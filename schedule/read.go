@@ -94,12 +94,13 @@ func (r *reader) tree(text []byte) (root ast.Node) {
 
 // plain checks the tokens before the parser sees them.
 func (r *reader) plain(tokens token.Tokens) bool {
-	depth, many, line, dashes := 0, 0, 0, 0
+	depth, many := 0, 0
+	line, dashes, colons := 0, 0, 0
 	keys := make(map[int]int) // by column, outside brackets
 	for _, tk := range tokens {
 		at := mark{tk.Position.Line, tk.Position.Column}
 		if at.line != line {
-			line, dashes = at.line, 0
+			line, dashes, colons = at.line, 0, 0
 		}
 		switch tk.Type {
 		case token.AliasType:
@@ -132,6 +133,7 @@ func (r *reader) plain(tokens token.Tokens) bool {
 				many++
 				break
 			}
+			colons++
 			if tk.Prev != nil { // the key
 				column := tk.Prev.Position.Column
 				maps.DeleteFunc(keys, func(c, _ int) bool { return c > column })
@@ -139,7 +141,7 @@ func (r *reader) plain(tokens token.Tokens) bool {
 				many = keys[column]
 			}
 		}
-		if depth > mostNesting || tk.Position.IndentNum > 100 {
+		if depth > mostNesting || colons > mostNesting || tk.Position.IndentNum > 100 {
 			r.wrong(at, "it is nested too deeply")
 			return false
 		}
