@@ -7,7 +7,7 @@
 // new each time ([DirFeeds] serves a folder of feed files instead). [Readers] are a dozen
 // people in as many zones. The digests made for them go out by SMTP to the [Relay], which
 // refuses, greylists and defers as [Reader.Rule] says, and lays what it takes into an
-// [Inbox]. [Inbox.Handler] shows that as a web page, with every mail as HTML, text, source
+// [Inbox]. A [Page] shows that in the browser, with every mail as HTML, text, source
 // and headers. The pictures of the stories are drawn by [Pictures].
 //
 // Nothing here is used when mail goes to real readers.
