@@ -44,6 +44,8 @@ func (r *run) feed(ctx context.Context) {
 			return err
 		})
 		switch {
+		case err != nil && ctx.Err() != nil:
+			return
 		case err != nil:
 			r.fail(fmt.Errorf("lease batch for relay %s: %w", r.Relay.Name, err))
 		case b != nil && len(b.Deliveries) > 0:
@@ -52,7 +54,7 @@ func (r *run) feed(ctx context.Context) {
 			r.release(ctx, b)
 			r.sleep(ctx, changed, r.idle(ctx))
 		case r.untilIdle && !busy && r.nothingDrawn():
-			r.cancel(errIdle)
+			r.cancel()
 		default:
 			r.sleep(ctx, changed, r.idle(ctx))
 		}
@@ -160,14 +162,15 @@ func (r *run) forgo() {
 	}
 }
 
-func (r *run) releaseAll(ctx context.Context) {
+// releaseAll gives everything back at the end of a run.
+func (r *run) releaseAll() {
 	r.forgo()
 	r.mu.Lock()
 	rest := r.batches
 	r.batches = nil
 	r.mu.Unlock()
 	for _, l := range rest {
-		r.release(ctx, l.batch)
+		r.release(context.Background(), l.batch)
 	}
 }
 
@@ -270,6 +273,3 @@ func (r *run) insist(ctx context.Context, f func() error) error {
 		wait = min(2*wait, 5*time.Second)
 	}
 }
-
-// fail ends the run because the queue does not work.
-func (r *run) fail(err error) { r.cancel(err) }

@@ -69,7 +69,7 @@ func (g *gate) apply(e Effect, why string) (alarm bool) {
 		return g.holdNow(t, why)
 	case Redial:
 		g.lost++
-		g.dialAt = t.Add(g.wait(g.lost))
+		g.dialAt = later(g.sendAt, t.Add(g.wait(g.lost)))
 	case Hold:
 		return g.holdNow(t, why)
 	case SenderRefused:

@@ -74,7 +74,7 @@ func (q *memQueue) Lease(_ context.Context, relay, worker string, now time.Time)
 
 // ours returns the row if the lease still stands; q.mu is held.
 func (q *memQueue) ours(b *Batch, d *Delivery) (*Delivery, error) {
-	if l := q.leases[b.ID]; !l.held || l.fence != b.Fence {
+	if l := q.leases[b.ID]; !l.held || l.fence != b.Fence || time.Now().After(l.until) {
 		return nil, ErrLost
 	}
 	if d == nil {

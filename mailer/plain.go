@@ -140,45 +140,6 @@ func (c *Conn) envelope(m *Message) (from, to string, wide bool, err error) {
 	return from, to, wide, nil
 }
 
-// checkBody finds what would not arrive as it left or would end the message early at a lax
-// relay (SMTP smuggling): lone CR or LF, NUL, lines over 998 octets, no CRLF at the end.
-func checkBody(b []byte) (eightBit bool, err error) {
-	if !bytes.HasSuffix(b, []byte("\r\n")) {
-		return false, errors.New("body does not end with CRLF")
-	}
-	for at := 0; at < len(b); {
-		n := bytes.IndexByte(b[at:], '\n')
-		line := b[at : at+n]
-		switch {
-		case n == 0 || line[n-1] != '\r':
-			return false, fmt.Errorf("body has a lone LF at octet %d", at+n)
-		case bytes.IndexByte(line, '\r') != n-1:
-			return false, fmt.Errorf("body has a lone CR in the line at octet %d", at)
-		case n-1 > maxLine:
-			return false, fmt.Errorf("body has a line of %d octets at octet %d", n-1, at)
-		case bytes.IndexByte(line, 0) >= 0:
-			return false, fmt.Errorf("body has a NUL in the line at octet %d", at)
-		}
-		at += n + 1
-	}
-	return !asciiBytes(b), nil
-}
-
-func asciiBytes(b []byte) bool {
-	for len(b) >= 8 {
-		if (b[0]|b[1]|b[2]|b[3]|b[4]|b[5]|b[6]|b[7])&0x80 != 0 {
-			return false
-		}
-		b = b[8:]
-	}
-	for _, c := range b {
-		if c&0x80 != 0 {
-			return false
-		}
-	}
-	return true
-}
-
 // stuffed writes b with a dot before each line that begins with one (RFC 5321 section 4.5.2).
 // Stretches between such lines go out whole, past the writer's small buffer.
 func (c *Conn) stuffed(b []byte) {

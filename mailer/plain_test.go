@@ -1,8 +1,10 @@
 package mailer
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -125,13 +127,14 @@ func TestSenderStopsAtAMuteRelay(t *testing.T) {
 	}
 }
 
-// TestSenderStopsWhileAReplyIsDue: the reply is waited for longer than the rest, then the copy
-// counts as unanswered.
+// TestSenderStopsWhileAReplyIsDue: the reply is waited for longer than the rest, and the lease is
+// kept meanwhile; then the copy counts as unanswered.
 func TestSenderStopsWhileAReplyIsDue(t *testing.T) {
 	relay, q := relaytest.Start(t, "DOT silence"), newQueue(t, 3)
+	q.term = 300 * time.Millisecond
 	s := sender(t, q, relay, 1)
 	s.Relay.Timeouts = Timeouts{}
-	s.finish, s.hearOut = time.Millisecond, 50*time.Millisecond
+	s.finish, s.hearOut = time.Millisecond, 700*time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { _, err := s.Run(ctx, false); done <- err }()
@@ -168,6 +171,26 @@ func TestGuardStop(t *testing.T) {
 func isTimeout(err error) bool {
 	t, ok := errors.AsType[net.Error](err)
 	return ok && t.Timeout()
+}
+
+// TestPlainGoneBeforeTheLastBytes: handed on record, but the connection took none of the last
+// octets, so the message cannot have arrived and no copy is in doubt.
+func TestPlainGoneBeforeTheLastBytes(t *testing.T) {
+	ours, theirs := net.Pipe()
+	g := &guard{Conn: ours, room: -1}
+	c := &Conn{r: bufio.NewReader(g), w: bufio.NewWriter(g), guard: g, timeouts: Timeouts{}.withDefaults()}
+	go func() {
+		in := bufio.NewReader(theirs)
+		for _, answer := range []string{"250 fine", "250 fine", "354 go"} {
+			_, _ = in.ReadString('\n')
+			_, _ = theirs.Write([]byte(answer + "\r\n"))
+		}
+		_, _ = in.WriteTo(io.Discard)
+	}()
+	l := Letter{Message: test("x\r\n"), Handed: theirs.Close}
+	if verb, _, err := c.transact(&l); verb != Data || err == nil {
+		t.Errorf("ended at %s with %v", verb, err)
+	}
 }
 
 func BenchmarkPlain(b *testing.B) {

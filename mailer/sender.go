@@ -21,7 +21,7 @@ var ErrDown = errors.New("relay is down")
 var ErrHeld = errors.New("relay is held")
 
 // Sender takes due deliveries of one relay from the queue and sends them. Set the fields, then
-// call Run; several senders may share a queue. Queue, Composer, Relay and Worker are required.
+// call Run, as often as you like; several senders may share a queue. Queue, Composer, Relay and Worker are required.
 type Sender struct {
 	Queue    Queue
 	Composer Composer
@@ -37,8 +37,8 @@ type Sender struct {
 	// Patience is how long a run until idle waits for a relay that is down. 0 means 2 minutes.
 	Patience time.Duration
 	// RetryFirst and RetryMost bound the waits between attempts to reach a relay in trouble,
-	// RetryHeld is the wait when it is held. 0 means 1 s, 1 min and 10 min: at most 80
-	// attempts in an hour.
+	// RetryHeld is the wait when it is held. 0 means 1 s, 1 min and 10 min: some 70
+	// attempts in an hour, and one more for each connection.
 	RetryFirst, RetryMost, RetryHeld time.Duration
 	// Poll is how often a run that is not until idle asks for work though none is said to be
 	// due. 0 means 5 s.
@@ -69,26 +69,25 @@ func (s *Sender) Run(ctx context.Context, untilIdle bool) (Stats, error) {
 		return Stats{}, err
 	}
 	r := s.newRun(untilIdle)
-	ctx, r.cancel = context.WithCancelCause(ctx)
-	defer r.cancel(nil)
+	ctx, r.cancel = context.WithCancel(ctx)
+	defer r.cancel()
+	// Leases are kept while messages in hand come to their end, which may be after ctx.
+	keep, done := context.WithCancel(context.WithoutCancel(ctx))
+	defer done()
 
 	var workers, helpers sync.WaitGroup
-	helpers.Go(func() { r.renew(ctx) })
+	helpers.Go(func() { r.renew(keep) })
 	helpers.Go(func() { r.watch(ctx) })
 	workers.Go(func() { r.feed(ctx) })
 	for range max(1, s.Relay.Connections) {
 		workers.Go(func() { r.work(ctx) })
 	}
 	workers.Wait()
-	cause := context.Cause(ctx)
-	r.cancel(nil)
+	r.cancel()
+	done()
 	helpers.Wait()
-	r.releaseAll(context.WithoutCancel(ctx))
-	stats := r.snapshot()
-	if errors.Is(cause, errIdle) || errors.Is(cause, context.Canceled) || errors.Is(cause, context.DeadlineExceeded) {
-		cause = nil
-	}
-	return stats, cause
+	r.releaseAll()
+	return r.snapshot(), r.err
 }
 
 func (s *Sender) check() error {
@@ -101,16 +100,13 @@ func (s *Sender) check() error {
 	return s.Relay.Check()
 }
 
-// errIdle ends a run that has nothing left to do.
-var errIdle = errors.New("nothing is due")
-
 // run is one call of Run.
 type run struct {
 	Sender
 	untilIdle bool
 	gate      *gate
 	dialogue  Dialogue
-	cancel    context.CancelCauseFunc
+	cancel    context.CancelFunc
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced when there is new work or a place where it was
@@ -118,6 +114,7 @@ type run struct {
 	inHand  int // deliveries taken and not settled
 	strikes map[identity]int
 	stats   Stats
+	err     error // why the run had to end
 
 	telling sync.Mutex // one call of Progress at a time
 }
@@ -159,7 +156,7 @@ func (r *run) watch(ctx context.Context) {
 			return
 		}
 		if _, since, why := r.gate.health(); !since.IsZero() && now().Sub(since) > r.Patience {
-			r.cancel(fmt.Errorf("send through %s: %w for %s: %s", r.Relay, ErrDown, r.Patience, why))
+			r.fail(fmt.Errorf("send through %s: %w for %s: %s", r.Relay, ErrDown, r.Patience, why))
 		}
 	}
 }
@@ -189,12 +186,22 @@ func (r *run) heard(e Effect, verb Verb, reply Reply, err error) {
 		return
 	}
 	if held && r.untilIdle {
-		r.cancel(fmt.Errorf("send through %s: %w: %s", r.Relay, ErrHeld, why))
+		r.fail(fmt.Errorf("send through %s: %w: %s", r.Relay, ErrHeld, why))
 	}
 	r.mu.Lock()
 	r.stats.Held, r.stats.Since, r.stats.Trouble = held, since, why
 	r.mu.Unlock()
 	r.tell()
+}
+
+// fail ends the run for a reason.
+func (r *run) fail(err error) {
+	r.mu.Lock()
+	if r.err == nil {
+		r.err = err
+	}
+	r.mu.Unlock()
+	r.cancel()
 }
 
 func (r *run) tell() {

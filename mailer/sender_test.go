@@ -517,12 +517,12 @@ func TestSenderLedgerBroken(t *testing.T) {
 // TestSenderStops is F2: the message in hand comes to its end, no other is begun.
 func TestSenderStops(t *testing.T) {
 	relay, q := relaytest.Start(t, "DOT* wait; 250 2.0.0 taken"), newQueue(t, 20)
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancelCause(t.Context())
 	done := make(chan error)
 	go func() { _, err := sender(t, q, relay, 2).Run(ctx, false); done <- err }()
 	<-relay.Waiting()
 	<-relay.Waiting()
-	cancel()
+	cancel(errors.New("interrupt signal received")) // whose fault it is is no error of the run
 	relay.Release()
 	if err := <-done; err != nil {
 		t.Fatal(err)
@@ -562,7 +562,7 @@ func TestSenderServes(t *testing.T) {
 
 func TestSenderRenewsLeases(t *testing.T) {
 	relay, q := relaytest.Start(t, "MAIL wait; 250 go"), newQueue(t, 3)
-	q.term = 40 * time.Millisecond
+	q.term = 300 * time.Millisecond
 	s := sender(t, q, relay, 1)
 	done := make(chan error)
 	go func() { _, err := s.Run(t.Context(), true); done <- err }()

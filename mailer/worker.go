@@ -21,9 +21,7 @@ func (r *run) work(ctx context.Context) {
 		if r.undrawnNow() == 0 {
 			continue
 		}
-		r.mu.Lock()
-		r.stats.Dials++
-		r.mu.Unlock()
+		r.count(func(s *Stats) { s.Dials++ })
 		c, verb, reply, err := dial(ctx, r.Relay)
 		if c == nil {
 			if ctx.Err() != nil {
@@ -84,16 +82,14 @@ func (r *run) begin(ctx context.Context, c *Conn, l *leased, d *Delivery, buf *[
 	keep := context.WithoutCancel(ctx)
 	err := r.insist(ctx, func() error { return r.Queue.Intend(keep, l.batch, d, r.KeyID, r.Now()) })
 	if err != nil {
-		r.mu.Lock()
 		switch {
 		case errors.Is(err, ErrLost):
-			r.stats.Lost++
+			r.count(func(s *Stats) { s.Lost++ })
 		case errors.Is(err, ErrWait):
-			r.stats.Waiting++
+			r.count(func(s *Stats) { s.Waiting++ })
 		default:
 			r.fail(fmt.Errorf("write intent of delivery %d/%d: %w", d.Slot, d.Subscriber, err))
 		}
-		r.mu.Unlock()
 		r.settled(ctx, l)
 		return nil
 	}
@@ -119,8 +115,19 @@ func (r *run) begin(ctx context.Context, c *Conn, l *leased, d *Delivery, buf *[
 			d.State, d.Copies = Handed, copies+1
 			return nil
 		},
-		Done: func(verb Verb, reply Reply, err error) { r.end(ctx, c, l, d, verb, reply, err) },
+		Done: func(verb Verb, reply Reply, err error) {
+			if verb != Dot {
+				d.Copies = copies // handed, perhaps, but nothing of the end has left
+			}
+			r.end(ctx, c, l, d, verb, reply, err)
+		},
 	}
+}
+
+func (r *run) count(f func(*Stats)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f(&r.stats)
 }
 
 // compose asks the composer; what goes wrong inside it stays this one delivery's trouble.
@@ -137,9 +144,7 @@ func (r *run) compose(ctx context.Context, d *Delivery, buf []byte) (m Message, 
 func (r *run) end(ctx context.Context, c *Conn, l *leased, d *Delivery, verb Verb, reply Reply, err error) {
 	defer r.settled(ctx, l)
 	if errors.Is(err, ErrLost) {
-		r.mu.Lock()
-		r.stats.Lost++
-		r.mu.Unlock()
+		r.count(func(s *Stats) { s.Lost++ })
 		return
 	}
 	o, effect := Decide(verb, reply, err, d, r.Now(), r.Rand)
@@ -149,16 +154,14 @@ func (r *run) end(ctx context.Context, c *Conn, l *leased, d *Delivery, verb Ver
 	}
 	keep := context.WithoutCancel(ctx)
 	rerr := r.insist(ctx, func() error { return r.Queue.Record(keep, l.batch, d, o, r.Now()) })
-	r.mu.Lock()
 	switch {
 	case rerr == nil:
-		r.stats.Outcomes[o.State]++
+		r.count(func(s *Stats) { s.Outcomes[o.State]++ })
 	case errors.Is(rerr, ErrLost):
-		r.stats.Lost++
+		r.count(func(s *Stats) { s.Lost++ })
 	default:
 		r.fail(fmt.Errorf("record outcome of delivery %d/%d: %w", d.Slot, d.Subscriber, rerr))
 	}
-	r.mu.Unlock()
 	r.log(d, verb, o, err)
 	_, unsent := errors.AsType[*Unsendable](err)
 	switch {
@@ -201,6 +204,9 @@ func (r *run) log(d *Delivery, verb Verb, o Outcome, err error) {
 	level := slog.LevelInfo
 	if o.State == Accepted || o.State == Queued {
 		level = slog.LevelDebug
+	}
+	if !r.Log.Enabled(context.Background(), level) {
+		return
 	}
 	attrs := []slog.Attr{slog.Int64("issue", d.Issue), slog.Int64("subscriber", d.Subscriber),
 		slog.String("address", mask(d.Address)), slog.String("state", string(o.State)),

@@ -126,7 +126,7 @@ func (r *Relay) Messages() []Message {
 	return out
 }
 
-// Stop ends the relay before the test does: later connections are refused.
+// stop ends all sessions and waits for them.
 func (r *Relay) stop() {
 	close(r.done)
 	_ = r.ln.Close()
