@@ -109,7 +109,7 @@ func (t *table) across(e *Edition) {
 		t.bad("cron", "cron fires %s apart, but min_gap is %s%s; write min_gap: %s or less, or a cron that fires less often", every, spanText(e.MinGap), stated, every)
 	}
 	if len(e.Hours) > 0 {
-		if e.Zone != ReaderZone {
+		if e.rule.place != nil {
 			t.bad("hours", "hours need zone: reader, since a place has the cron's hour")
 		}
 		if !e.DailyAtMost() {

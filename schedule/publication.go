@@ -1,11 +1,11 @@
 package schedule
 
 import (
-	"fmt"
 	"net"
 	"net/mail"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -101,7 +101,7 @@ func (t *table) mailbox(key string) (name, address string) {
 	switch {
 	case strings.IndexFunc(a.Address, func(r rune) bool { return r > 0x7e || r <= ' ' }) >= 0:
 		t.bad(key, "%s: address %q must be plain ASCII without spaces (a domain in its xn-- form)", key, clip(a.Address))
-	case !strings.Contains(domain, ".") || hostProblem(domain) != "":
+	case !strings.Contains(domain, ".") || isAddress(domain) || hostProblem(domain) != "":
 		t.bad(key, "%s: %q is not a domain that mail can come from; write e.g. news@lantern.example", key, clip(domain))
 	case strings.IndexFunc(a.Name, func(r rune) bool { return r < ' ' || r == 0x7f }) >= 0:
 		t.bad(key, "%s: the name must be one line without control characters", key)
@@ -146,7 +146,7 @@ func Loopback(host string) bool {
 
 // hostProblem says what is wrong with a host name or address, "" if nothing.
 func hostProblem(host string) string {
-	if _, err := netip.ParseAddr(host); err == nil {
+	if isAddress(host) {
 		return ""
 	}
 	if len(host) > 253 {
@@ -169,25 +169,17 @@ func hostProblem(host string) string {
 	return ""
 }
 
+func isAddress(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil
+}
+
 func validPort(port string, optional bool) bool {
 	if port == "" {
 		return optional
 	}
-	v, err := number5(port)
-	return err == nil && v >= 1 && v <= 65535
-}
-
-func number5(s string) (v int, err error) {
-	if len(s) > 5 {
-		return 0, fmt.Errorf("read port %q: out of range", clip(s))
-	}
-	for _, c := range []byte(s) {
-		if c < '0' || c > '9' {
-			return 0, fmt.Errorf("read port %q: not a number", s)
-		}
-		v = v*10 + int(c-'0')
-	}
-	return v, nil
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
 }
 
 // fetch reads the exceptions from the rule against private addresses.
