@@ -19,7 +19,12 @@ var xmlEncoding = regexp.MustCompile(`^\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']\
 // a byte order mark first; then bytes that can only be UTF-16; then, if the bytes are valid UTF-8,
 // UTF-8, whatever a single-byte label claims; then the label of the HTTP header, then that of the
 // XML declaration; and what is left is UTF-8 with stray bytes of Windows-1252 in it.
+// Text that became UTF-8 twice is brought back once.
 func toUTF8(data []byte, contentType string) []byte {
+	return undouble(decode(data, contentType))
+}
+
+func decode(data []byte, contentType string) []byte {
 	switch {
 	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
 		return patchUTF8(data[3:])
@@ -98,4 +103,66 @@ func patchUTF8(data []byte) []byte {
 		data = data[size:]
 	}
 	return out
+}
+
+// undouble mends documents whose UTF-8 was taken for Windows-1252 and made UTF-8 again ("cafÃ©"). Each stretch
+// of other than ASCII must then be valid UTF-8 in Windows-1252 bytes. In honest text hardly one is, so a
+// document counts as doubled if nearly all are.
+func undouble(data []byte) []byte {
+	good, bad := 0, 0
+	eachStretch(data, func(_, packed []byte) {
+		if packed != nil {
+			good++
+		} else {
+			bad++
+		}
+	})
+	if good < 3 || bad*20 > good {
+		return data
+	}
+	out := make([]byte, 0, len(data))
+	eachStretch(data, func(raw, packed []byte) {
+		if packed != nil {
+			raw = packed
+		}
+		out = append(out, raw...)
+	}, func(ascii []byte) { out = append(out, ascii...) })
+	return out
+}
+
+// eachStretch calls f for every stretch of characters other than ASCII, with its bytes and, if it is doubled,
+// with those it was made of.
+func eachStretch(data []byte, f func(raw, packed []byte), ascii ...func([]byte)) {
+	var packed []byte
+	for len(data) > 0 {
+		n := 0
+		for n < len(data) && data[n] < utf8.RuneSelf {
+			n++
+		}
+		for _, g := range ascii {
+			g(data[:n])
+		}
+		data = data[n:]
+		packed = packed[:0]
+		fits := true
+		for n = 0; n < len(data) && data[n] >= utf8.RuneSelf; {
+			r, size := utf8.DecodeRune(data[n:])
+			b, ok := charmap.Windows1252.EncodeRune(r)
+			if !ok && r >= 0x80 && r < 0xA0 {
+				b, ok = byte(r), true // the five that Windows-1252 leaves open
+			}
+			fits = fits && ok
+			packed = append(packed, b)
+			n += size
+		}
+		if n == 0 {
+			continue
+		}
+		if fits && utf8.Valid(packed) {
+			f(data[:n], packed)
+		} else {
+			f(data[:n], nil)
+		}
+		data = data[n:]
+	}
 }

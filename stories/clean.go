@@ -1,7 +1,6 @@
 package stories
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/microcosm-cc/bluemonday"
@@ -245,70 +244,4 @@ func (b *blockBuilder) read(s string) {
 			}
 		}
 	}
-}
-
-// firstImage finds the first picture of feed HTML that is no tracking pixel or emoji.
-func firstImage(s string) *Image {
-	if !strings.Contains(s, "<img") && !strings.Contains(s, "<IMG") && !strings.Contains(s, "<Img") {
-		return nil
-	}
-	z := html.NewTokenizer(strings.NewReader(s))
-	var found *Image
-	caption, inCaption := strings.Builder{}, false
-	for {
-		switch z.Next() {
-		case html.ErrorToken:
-			return withCaption(found, caption.String())
-		case html.TextToken:
-			if inCaption {
-				caption.WriteString(string(z.Text()))
-			}
-		case html.EndTagToken:
-			if name, _ := z.TagName(); found != nil && (string(name) == "figcaption" || string(name) == "figure") {
-				return withCaption(found, caption.String())
-			}
-		case html.StartTagToken, html.SelfClosingTagToken:
-			t := z.Token()
-			if t.DataAtom == atom.Figcaption && found != nil {
-				inCaption = true
-			}
-			if t.DataAtom != atom.Img {
-				continue
-			}
-			if found != nil {
-				return withCaption(found, caption.String())
-			}
-			im := Image{}
-			for _, a := range t.Attr {
-				switch a.Key {
-				case "src":
-					im.URL = strings.TrimSpace(a.Val)
-				case "alt":
-					im.Alt = line(a.Val)
-				case "width":
-					im.Width = pixels(a.Val)
-				case "height":
-					im.Height = pixels(a.Val)
-				}
-			}
-			if im.URL != "" && (im.Width == 0 || im.Width > 32) && (im.Height == 0 || im.Height > 32) {
-				found = &im
-			}
-		}
-	}
-}
-
-func withCaption(im *Image, caption string) *Image {
-	if im != nil {
-		im.Caption = line(caption)
-	}
-	return im
-}
-
-func pixels(s string) int {
-	n, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(s), "px"))
-	if err != nil || n < 0 || n > 100_000 {
-		return 0
-	}
-	return n
 }

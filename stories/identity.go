@@ -54,11 +54,11 @@ func Keys(s *Story) []Key {
 }
 
 func key(kind string, window time.Duration, parts ...string) Key {
-	return Key{Kind: kind, Value: digest(append([]string{kind}, parts...)...), Window: window}
+	return Key{Kind: kind, Value: sum(append([]string{kind}, parts...)...), Window: window}
 }
 
-// digest hashes parts to 32 hex characters; no two lists of parts run into each other.
-func digest(parts ...string) string {
+// sum hashes parts to 32 hex characters; no two lists of parts run into each other.
+func sum(parts ...string) string {
 	h := sha256.New()
 	for _, p := range parts {
 		var n [8]byte
@@ -83,7 +83,7 @@ func isGlobal(guid string) bool {
 // Hash tells one wording of a story from another: headline, byline, lead and text, without regard to
 // white space, typographic quotes, dates or where its links and pictures point. 32 hex characters.
 func (s *Story) Hash() string {
-	return digest("wording", same(s.Headline), same(s.Byline), strings.Join(s.Authors, "\n"), same(s.Lead), same(s.text()), same(strings.Join(s.Extra, "\n")))
+	return sum("wording", same(s.Headline), same(s.Byline), strings.Join(s.Authors, "\n"), same(s.Lead), same(s.text()), same(strings.Join(s.Extra, "\n")))
 }
 
 func same(s string) string {

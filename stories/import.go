@@ -31,7 +31,7 @@ var ErrSkipped = errors.New("neither a feed (.xml .rss .rdf .atom .json) nor an 
 // that cannot be read is reported in its result and the rest goes on; the error is that of a cancelled
 // context alone. Reading a file again, or a copy of it elsewhere, brings nothing new.
 func Import(ctx context.Context, shelf Shelf, paths []string, section string, sections map[string]string, now time.Time) ([]FileResult, error) {
-	im := importer{shelf: shelf, sections: sections, now: now, names: slices.Sorted(maps.Values(sections))}
+	im := importer{shelf: shelf, sections: sections, now: now, names: slices.Concat(slices.Collect(maps.Keys(sections)), slices.Collect(maps.Values(sections)))}
 	if section != "" {
 		im.fallback = []string{section}
 	}
@@ -159,7 +159,7 @@ func (im *importer) feed(data []byte) ([]Story, []string, error) {
 	}
 	scope := meta.Self
 	if scope == "" {
-		scope = "file " + digest(meta.Link, meta.Title)
+		scope = "file " + sum(meta.Link, meta.Title)
 	}
 	for i := range list {
 		list[i].Scope = scope

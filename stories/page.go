@@ -247,10 +247,16 @@ func (p *page) headEnd(start, prose int) int {
 }
 
 // leadingFurniture counts masthead and cities at the top of a page without a clock. It leaves one block
-// for the headline.
+// for the headline; and a headline may be set in capitals as well, so a masthead needs a city or another
+// headline after it.
 func (p *page) leadingFurniture(end int) int {
 	n := 0
-	for n < end-1 && (n == 0 && isTagline(p.blocks[n].match) || isPlace(p.blocks[n].match)) {
+	if end > 1 && isTagline(p.blocks[0].match) {
+		if next := p.blocks[1].match; isPlace(next) || !p.isSection(next) && !isByline(next) {
+			n = 1
+		}
+	}
+	for n < end-1 && isPlace(p.blocks[n].match) {
 		n++
 	}
 	return n

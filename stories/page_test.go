@@ -75,7 +75,9 @@ func TestPageLayouts(t *testing.T) {
 		"wide spaces":     {strings.ReplaceAll(samplePage, "Aug 2030 ", "Aug\u00a02030 \u00a0"), "Harbour master finds the lost bell", "Port Life", "Tidewire", true},
 		"tight head":      {strings.Replace(samplePage, "bell\n\nPort Life\n\nTidewire", "bell\nPort Life\nTidewire", 1), "Harbour master finds the lost bell", "Port Life", "Tidewire", true},
 		"known section":   {strings.Replace(samplePage, "Port Life", "Life in and around the port", 1), "Harbour master finds the lost bell", "Life in and around the port", "Tidewire", true},
-		"offset":          {strings.ReplaceAll(samplePage, "06:21 GMT", "10:21 +0400"), "Harbour master finds the lost bell", "Port Life", "Tidewire", true},
+		"capitals": {strings.Replace(without("EVERY TIDE HAS ITS HOUR", "Abu Dhabi", "London", "Sat, 14 Sep 2030 10:39 GMT"), "Harbour master finds the lost bell", "LOST BELL FOUND", 1),
+			"LOST BELL FOUND", "Port Life", "Tidewire", true},
+		"offset": {strings.ReplaceAll(samplePage, "06:21 GMT", "10:21 +0400"), "Harbour master finds the lost bell", "Port Life", "Tidewire", true},
 	} {
 		s, err := ParsePage([]byte(c.page), []string{"Life in and around the port"})
 		if err != nil {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/mmcdole/gofeed"
 	"github.com/mmcdole/gofeed/atom"
-	ext "github.com/mmcdole/gofeed/extensions"
 	feedjson "github.com/mmcdole/gofeed/json"
 	"github.com/mmcdole/gofeed/rss"
 	"golang.org/x/text/language"
@@ -303,103 +302,6 @@ func (s *Story) categories(list []string) {
 		s.SectionRaw = s.Tags[0]
 		s.TagsRaw = strings.Join(s.Tags, ", ")
 	}
-}
-
-// image takes the picture the feed names, else the first in the text.
-func (r *reader) image(item *gofeed.Item, content, summary string) *Image {
-	var im *Image
-	for _, list := range [][]ext.Extension{mediaOf(item, "content"), mediaOf(item, "thumbnail")} {
-		for _, m := range list {
-			kind := m.Attrs["type"] + " " + m.Attrs["medium"]
-			if m.Name != "thumbnail" && !strings.Contains(kind, "image") && (strings.TrimSpace(kind) != "" || !imageName(m.Attrs["url"])) {
-				continue
-			}
-			c := Image{URL: m.Attrs["url"], Width: pixels(m.Attrs["width"]), Height: pixels(m.Attrs["height"]),
-				Alt: mediaText(item, m, "title"), Credit: mediaText(item, m, "credit"), Caption: mediaText(item, m, "description")}
-			if c.URL != "" && (im == nil || c.Width > im.Width && m.Name != "thumbnail") {
-				im = &c
-			}
-		}
-		if im != nil {
-			break
-		}
-	}
-	if im == nil {
-		for _, e := range item.Enclosures {
-			if e != nil && (strings.HasPrefix(e.Type, "image/") || e.Type == "" && imageName(e.URL)) {
-				im = &Image{URL: e.URL}
-				break
-			}
-		}
-	}
-	if im == nil && item.ITunesExt != nil && item.ITunesExt.Image != "" {
-		im = &Image{URL: item.ITunesExt.Image}
-	}
-	if im == nil && item.Image != nil {
-		im = &Image{URL: item.Image.URL, Alt: plain(item.Image.Title)}
-	}
-	inText := firstImage(content)
-	if inText == nil {
-		inText = firstImage(summary)
-	}
-	if im == nil {
-		im = inText
-	} else if inText != nil && im.Alt == "" && strings.TrimSpace(inText.URL) == strings.TrimSpace(im.URL) {
-		im.Alt = inText.Alt
-	}
-	if im == nil {
-		return nil
-	}
-	if im.URL = r.link(im.URL); Canonical(im.URL) == "" {
-		return nil // data:, relative to nothing, or no address at all
-	}
-	return im
-}
-
-func imageName(s string) bool {
-	u, err := url.Parse(s)
-	if err != nil {
-		return false
-	}
-	p := strings.ToLower(u.Path)
-	for _, e := range []string{".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif"} {
-		if strings.HasSuffix(p, e) {
-			return true
-		}
-	}
-	return false
-}
-
-// mediaOf lists Media RSS elements of an item, in groups or not.
-func mediaOf(item *gofeed.Item, name string) []ext.Extension {
-	media := item.Extensions["media"]
-	list := append([]ext.Extension(nil), media[name]...)
-	for _, g := range media["group"] {
-		list = append(list, g.Children[name]...)
-	}
-	for _, c := range media["content"] {
-		if name != "content" {
-			list = append(list, c.Children[name]...)
-		}
-	}
-	return list
-}
-
-// mediaText finds a text that belongs to a picture: within it, in its group, or beside it.
-func mediaText(item *gofeed.Item, m ext.Extension, name string) string {
-	lists := [][]ext.Extension{m.Children[name]}
-	for _, g := range item.Extensions["media"]["group"] {
-		lists = append(lists, g.Children[name])
-	}
-	lists = append(lists, item.Extensions["media"][name])
-	for _, l := range lists {
-		for _, e := range l {
-			if t := plain(e.Value); t != "" {
-				return t
-			}
-		}
-	}
-	return ""
 }
 
 // bcp47 tidies a language tag; what is none gives "".

@@ -46,7 +46,7 @@ func readLimited(r io.Reader, wire *counter) ([]byte, error) {
 		if wire != nil && len(out) > ratioFrom && int64(len(out)) > maxRatio*wire.n {
 			return nil, fmt.Errorf("the document unpacks to more than %d times its size", maxRatio)
 		}
-		if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		if errors.Is(err, io.EOF) {
 			return out, nil
 		}
 		if err != nil {
