@@ -100,19 +100,22 @@ func (db *DB) Intend(ctx context.Context, b *mailer.Batch, d *mailer.Delivery, k
 func (t *tx) waits(ctx context.Context, d *delivery, now time.Time) (until time.Time, reason string, err error) {
 	until = now
 	if d.minGap > 0 {
-		// Mails of other slots that are long over cannot be near. One that is being sent at
-		// this moment counts as handed now.
+		// Mails of other slots that are long over cannot be near.
 		var last sql.NullInt64
-		if err := t.scan(ctx, `SELECT max(CASE WHEN o.state = 'sending' THEN ?4 ELSE o.handed END)
-			FROM slots s CROSS JOIN deliveries o WHERE s.ends >= ?1 AND o.slot = s.id AND o.subscriber = ?2 AND s.id <> ?3
-			AND (o.copies > 0 OR o.state = 'sending')`,
-			args{us(now.Add(-d.minGap - silence)), d.Subscriber, d.Slot, us(now)}, &last); err != nil {
+		var sending bool
+		if err := t.scan(ctx, `SELECT max(CASE WHEN o.copies > 0 THEN o.handed END), coalesce(max(o.state = 'sending'), 0)
+			FROM slots s CROSS JOIN deliveries o WHERE s.ends >= ?1 AND o.slot = s.id AND o.subscriber = ?2 AND s.id <> ?3`,
+			args{us(now.Add(-d.minGap - silence)), d.Subscriber, d.Slot}, &last, &sending); err != nil {
 			return until, "", err
 		}
-		if last.Valid && last.Int64 > 0 {
-			if t := fromUS(last.Int64).Add(d.minGap); t.After(until) {
-				until, reason = t, reasonMinGap
-			}
+		if last.Valid {
+			until, reason = fromUS(last.Int64).Add(d.minGap), reasonMinGap
+		}
+		if soon := now.Add(time.Minute); sending && until.Before(soon) {
+			until, reason = soon, reasonMinGap // whether that one gets through will be known by then
+		}
+		if until.Before(now) {
+			until = now
 		}
 	}
 	if t, quiet := d.quietUntil(until); quiet {
