@@ -59,6 +59,15 @@ func (c *Conn) inStep() error {
 // errUnasked says that there is a reply to nothing.
 var errUnasked = fmt.Errorf("%w: it answers nothing", ErrProtocol)
 
+// cut is the effect of losing c: some relays close after so many messages, or after each, with a
+// 421 or without a word, and nothing is wrong with them.
+func (c *Conn) cut(e Effect) Effect {
+	if e == RedialLater && c.proved {
+		return Redial
+	}
+	return e
+}
+
 // quit says goodbye to a relay in good standing and closes. Trouble here changes nothing.
 func (c *Conn) quit() {
 	_, _ = c.command(min(2*time.Second, c.timeouts.Command), "QUIT")

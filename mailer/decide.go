@@ -12,7 +12,8 @@ type Effect string
 
 const (
 	GoOn           Effect = "go on"           // the connection takes the next message
-	Redial         Effect = "redial"          // the connection is gone; new ones wait, the others go on
+	Redial         Effect = "redial"          // the connection is gone, from a relay at work: a new one goes at once
+	RedialLater    Effect = "redial later"    // the connection is gone; new ones wait, those that are open go on
 	BackOff        Effect = "back off"        // the whole relay waits
 	Slow           Effect = "slow"            // the whole relay waits, then goes at half its rate
 	SenderRefused  Effect = "sender refused"  // BackOff; three in a row are a Hold
@@ -67,18 +68,18 @@ const silenceWait = time.Minute
 //
 // The table is:
 //
-//	where              421     other 4xx   550 551 553      552          554 and other 5xx
-//	connect, ehlo      redial  redial      hold             hold         hold
-//	starttls, auth     redial  redial      hold             hold         hold (530 534 535 anywhere)
-//	mail               redial  deferred+   sender refused   too_big      sender refused
-//	rcpt               redial  deferred    failed, hard*    deferred     failed
-//	data               redial  deferred    failed           failed       failed
-//	dot                deferred deferred   failed           failed+      554 failed+, else failed
+//	where            421        other 4xx   550 551 553      552        554, other 5xx
+//	connect, ehlo    backs off  backs off   hold             hold       hold
+//	starttls, auth   backs off  backs off   hold             hold       hold
+//	mail             backs off  deferred+   sender refused   too_big    sender refused
+//	rcpt             backs off  deferred    failed, hard     deferred   failed
+//	data             backs off  deferred    failed           failed     failed
+//	dot              deferred   deferred    failed           failed+    554 failed+, else failed
 //
 // where no state is named the delivery goes back to queued and is not charged; "hard" is a hard
 // mark, given for a bare 550, 551, 553 or an enhanced code that says the mailbox or its domain
 // is not there; deferred+ also backs the relay off and is not charged; failed+ counts towards
-// a hold of the relay. A 4xx with a provider's throttle text is queued and slows the relay.
+// a hold of the relay. 530, 534 and 535 hold it anywhere. A 4xx with a provider's throttle text is queued and slows the relay.
 // 503 is a dialogue out of step, never the reader's doing.
 //
 // No reply at dot is an unanswered copy: deferred for a minute, then sent once more, then
@@ -106,7 +107,7 @@ func Decide(verb Verb, reply Reply, err error, d *Delivery, now time.Time, rnd f
 	case class == 4:
 		return j.temporary()
 	case reply.Code == 503:
-		return j.queued(ReasonOutOfStep), Redial
+		return j.queued(ReasonOutOfStep), RedialLater
 	case class == 5:
 		return j.permanent()
 	default:
@@ -134,13 +135,13 @@ func (j judge) fault(err error) (Outcome, Effect) {
 		return j.queued(ReasonRelay), Hold
 	case errors.Is(err, errNotHanded):
 		// The ledger cannot be written: the relay has done nothing wrong.
-		return j.queued(ReasonNotSent), Redial
+		return j.queued(ReasonNotSent), RedialLater
 	case j.verb == Dot:
 		return j.silence(), Redial
 	case errors.Is(err, ErrProtocol):
 		return j.later(ReasonGarbled, false), BackOff
 	}
-	return j.queued(ReasonLost), Redial
+	return j.queued(ReasonLost), RedialLater
 }
 
 // greeting decides about replies before any message is on the connection: no delivery's doing.
@@ -151,7 +152,7 @@ func (j judge) greeting() (Outcome, Effect) {
 	case throttled(j.reply):
 		return j.queued(ReasonThrottled), Slow
 	}
-	return j.queued(ReasonLost), Redial
+	return j.queued(ReasonLost), RedialLater
 }
 
 func (j judge) temporary() (Outcome, Effect) {
@@ -161,7 +162,7 @@ func (j judge) temporary() (Outcome, Effect) {
 	case j.reply.Code == 421 && j.verb == Dot:
 		return j.later(j.said(), true), Redial
 	case j.reply.Code == 421:
-		return j.queued(ReasonLost), Redial
+		return j.queued(ReasonLost), RedialLater
 	case j.verb == Mail:
 		return j.later(j.said(), false), BackOff
 	}

@@ -25,11 +25,11 @@ func TestDecideEveryCell(t *testing.T) {
 		hard    bool
 	}
 	greeting := []cell{
-		{rep(421, "4.7.0", "too busy"), Queued, Redial, false, false},
-		{rep(450, "", ""), Queued, Redial, false, false},
-		{rep(451, "", ""), Queued, Redial, false, false},
-		{rep(452, "", ""), Queued, Redial, false, false},
-		{rep(454, "4.7.0", "TLS not available"), Queued, Redial, false, false},
+		{rep(421, "4.7.0", "too busy"), Queued, RedialLater, false, false},
+		{rep(450, "", ""), Queued, RedialLater, false, false},
+		{rep(451, "", ""), Queued, RedialLater, false, false},
+		{rep(452, "", ""), Queued, RedialLater, false, false},
+		{rep(454, "4.7.0", "TLS not available"), Queued, RedialLater, false, false},
 		{rep(454, "", "Throttling failure: Maximum sending rate exceeded."), Queued, Slow, false, false},
 		{rep(530, "", ""), Queued, Hold, false, false},
 		{rep(534, "", ""), Queued, Hold, false, false},
@@ -43,7 +43,7 @@ func TestDecideEveryCell(t *testing.T) {
 	table := map[Verb][]cell{
 		Connect: greeting, Ehlo: greeting, StartTLS: greeting, Auth: greeting,
 		Mail: {
-			{rep(421, "", ""), Queued, Redial, false, false},
+			{rep(421, "", ""), Queued, RedialLater, false, false},
 			{rep(450, "4.7.1", "busy"), Deferred, BackOff, false, false},
 			{rep(451, "", ""), Deferred, BackOff, false, false},
 			{rep(452, "4.3.1", "disk"), Deferred, BackOff, false, false},
@@ -55,14 +55,14 @@ func TestDecideEveryCell(t *testing.T) {
 			{rep(552, "5.3.4", "too big"), Failed, GoOn, true, false},
 			{rep(554, "", ""), Queued, SenderRefused, false, false},
 			{rep(500, "", ""), Queued, SenderRefused, false, false},
-			{rep(503, "5.5.1", "nested MAIL"), Queued, Redial, false, false},
+			{rep(503, "5.5.1", "nested MAIL"), Queued, RedialLater, false, false},
 			{rep(530, "5.7.0", "authenticate first"), Queued, Hold, false, false},
 			{rep(535, "", ""), Queued, Hold, false, false},
 			{rep(354, "", ""), Queued, BackOff, false, false},
 			{rep(220, "", ""), Queued, BackOff, false, false},
 		},
 		Rcpt: {
-			{rep(421, "", ""), Queued, Redial, false, false},
+			{rep(421, "", ""), Queued, RedialLater, false, false},
 			{rep(450, "4.2.1", "greylisted"), Deferred, GoOn, true, false},
 			{rep(451, "", ""), Deferred, GoOn, true, false},
 			{rep(452, "4.2.2", "mailbox full"), Deferred, GoOn, true, false},
@@ -83,12 +83,12 @@ func TestDecideEveryCell(t *testing.T) {
 			{rep(554, "", ""), Failed, GoOn, true, false},
 			{rep(554, "5.7.1", "policy"), Failed, GoOn, true, false},
 			{rep(500, "", ""), Failed, GoOn, true, false},
-			{rep(503, "", "need MAIL"), Queued, Redial, false, false},
+			{rep(503, "", "need MAIL"), Queued, RedialLater, false, false},
 			{rep(530, "", ""), Queued, Hold, false, false},
 			{rep(354, "", ""), Queued, BackOff, false, false},
 		},
 		Data: {
-			{rep(421, "", ""), Queued, Redial, false, false},
+			{rep(421, "", ""), Queued, RedialLater, false, false},
 			{rep(450, "", ""), Deferred, GoOn, true, false},
 			{rep(451, "", ""), Deferred, GoOn, true, false},
 			{rep(452, "", ""), Deferred, GoOn, true, false},
@@ -97,7 +97,7 @@ func TestDecideEveryCell(t *testing.T) {
 			{rep(553, "", ""), Failed, GoOn, true, false},
 			{rep(552, "", ""), Failed, GoOn, true, false},
 			{rep(554, "", "no valid recipients"), Failed, GoOn, true, false},
-			{rep(503, "", "need RCPT"), Queued, Redial, false, false},
+			{rep(503, "", "need RCPT"), Queued, RedialLater, false, false},
 			{rep(250, "", ""), Queued, BackOff, false, false},
 		},
 		Dot: {
@@ -179,19 +179,19 @@ func TestDecideSilence(t *testing.T) {
 		effect  Effect
 		charged bool
 	}{
-		{"EOF at MAIL", Mail, Reply{}, io.EOF, 0, time.Hour, Queued, 0, 0, Redial, false},
-		{"EOF at MAIL of a second try", Mail, Reply{}, io.EOF, 1, time.Hour, Queued, 1, 0, Redial, false},
-		{"reset in the content", Data, Reply{}, io.ErrUnexpectedEOF, 0, time.Hour, Queued, 0, 0, Redial, false},
+		{"EOF at MAIL", Mail, Reply{}, io.EOF, 0, time.Hour, Queued, 0, 0, RedialLater, false},
+		{"EOF at MAIL of a second try", Mail, Reply{}, io.EOF, 1, time.Hour, Queued, 1, 0, RedialLater, false},
+		{"reset in the content", Data, Reply{}, io.ErrUnexpectedEOF, 0, time.Hour, Queued, 0, 0, RedialLater, false},
 		{"garbled at RCPT", Rcpt, Reply{}, garbled, 0, time.Hour, Deferred, 0, time.Minute, BackOff, false},
 		{"silence after the first copy", Dot, Reply{}, io.EOF, 1, time.Hour, Deferred, 1, time.Minute, Redial, true},
 		{"garbled after the first copy", Dot, Reply{}, garbled, 1, time.Hour, Deferred, 1, time.Minute, Redial, true},
 		{"354 to the dot", Dot, rep(354, "", ""), nil, 1, time.Hour, Deferred, 1, time.Minute, Redial, true},
 		{"silence after the second copy", Dot, Reply{}, io.EOF, 2, time.Hour, Uncertain, 2, 0, Redial, true},
 		{"silence with no life left for a second try", Dot, Reply{}, io.EOF, 1, 30 * time.Second, Uncertain, 1, 0, Redial, true},
-		{"ledger not writable", Data, Reply{}, errNotHanded, 0, time.Hour, Queued, 0, 0, Redial, false},
+		{"ledger not writable", Data, Reply{}, errNotHanded, 0, time.Hour, Queued, 0, 0, RedialLater, false},
 		{"not composed", Mail, Reply{}, &Unsendable{Reason: "compose", Err: errors.New("x")}, 0, time.Hour, Failed, 0, 0, GoOn, true},
 		{"not composed the second time", Mail, Reply{}, &Unsendable{Reason: "compose"}, 1, time.Hour, Uncertain, 1, 0, GoOn, true},
-		{"dial refused", Connect, Reply{}, io.EOF, 0, time.Hour, Queued, 0, 0, Redial, false},
+		{"dial refused", Connect, Reply{}, io.EOF, 0, time.Hour, Queued, 0, 0, RedialLater, false},
 		{"no AUTH in common", Auth, Reply{}, errNoAuth, 0, time.Hour, Queued, 0, 0, Hold, false},
 	}
 	for _, tt := range tests {

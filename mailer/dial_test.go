@@ -233,12 +233,12 @@ func TestDialRefuses(t *testing.T) {
 		code       int
 		effect     Effect
 	}{
-		{name: "unknown authority", mode: "implicit", relay: func(r *Relay) { r.RootCAs = stranger }, verb: Connect, effect: Redial},
-		{name: "unknown authority", mode: "starttls", relay: func(r *Relay) { r.RootCAs = stranger }, verb: StartTLS, effect: Redial},
-		{name: "other name", mode: "implicit", relay: func(r *Relay) { r.Host = "127.0.0.1" }, verb: Connect, effect: Redial},
-		{name: "other name", mode: "starttls", relay: func(r *Relay) { r.Host = "127.0.0.1" }, verb: StartTLS, effect: Redial},
-		{name: "no STARTTLS", mode: "none", relay: func(r *Relay) { r.TLS = "starttls" }, verb: Ehlo, effect: Redial},
-		{name: "TLS 1.1", mode: "starttls", option: func(s *smtp.Server) { s.TLSConfig.MaxVersion = tls.VersionTLS11 }, verb: StartTLS, effect: Redial},
+		{name: "unknown authority", mode: "implicit", relay: func(r *Relay) { r.RootCAs = stranger }, verb: Connect, effect: RedialLater},
+		{name: "unknown authority", mode: "starttls", relay: func(r *Relay) { r.RootCAs = stranger }, verb: StartTLS, effect: RedialLater},
+		{name: "other name", mode: "implicit", relay: func(r *Relay) { r.Host = "127.0.0.1" }, verb: Connect, effect: RedialLater},
+		{name: "other name", mode: "starttls", relay: func(r *Relay) { r.Host = "127.0.0.1" }, verb: StartTLS, effect: RedialLater},
+		{name: "no STARTTLS", mode: "none", relay: func(r *Relay) { r.TLS = "starttls" }, verb: Ehlo, effect: RedialLater},
+		{name: "TLS 1.1", mode: "starttls", option: func(s *smtp.Server) { s.TLSConfig.MaxVersion = tls.VersionTLS11 }, verb: StartTLS, effect: RedialLater},
 		{name: "wrong password", mode: "starttls", server: &server{mechanisms: []string{"PLAIN"}},
 			relay: func(r *Relay) { r.Auth, r.User, r.Password = "auto", "digest", "wrong" }, verb: Auth, code: 535, effect: Hold},
 		{name: "wrong password, SCRAM", mode: "implicit", server: &server{mechanisms: []string{"SCRAM-SHA-256"}},

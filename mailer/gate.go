@@ -9,7 +9,7 @@ import (
 // gate is what all connections to one relay know of its health: whether a new connection or a
 // message may go now, and how fast. It runs on real time.
 //
-// Trouble with a connection (refused, 421, lost) makes new connections wait and leaves open ones
+// Trouble with a new connection (refused, 421, lost) makes new connections wait and leaves open ones
 // alone, so a relay that allows two of our four keeps two busy. While it lasts one attempt is
 // made per wait, not one per connection. Trouble with the relay as a whole makes messages wait too.
 type gate struct {
@@ -24,6 +24,7 @@ type gate struct {
 	tokens     float64
 	refilled   time.Time
 	sinceSlow  int
+	cut        int       // Redial in a row
 	lost       int       // connections lost in a row
 	dialAt     time.Time // no new connection before
 	waits      int       // BackOff and Slow in a row
@@ -40,6 +41,7 @@ type gate struct {
 
 // Thresholds at which refusals that are aimed at us and not at a reader hold the relay.
 const (
+	cutsInARow     = 20 // connections that may end with no answer before new ones wait
 	sendersInARow  = 3
 	contentsInARow = 20
 	contentShare   = 0.05 // of a run, once it is long enough to tell
@@ -68,6 +70,11 @@ func (g *gate) apply(e Effect, why string) (alarm bool) {
 		}
 		return g.holdNow(t, why)
 	case Redial:
+		if g.cut++; g.cut <= cutsInARow {
+			return false
+		}
+		fallthrough
+	case RedialLater:
 		g.lost++
 		g.dialAt = later(g.sendAt, t.Add(g.wait(g.lost)))
 	case Hold:
@@ -94,7 +101,7 @@ func (g *gate) apply(e Effect, why string) (alarm bool) {
 // good notes that the relay answered a message as such.
 func (g *gate) good(e Effect) {
 	g.answered++
-	g.noSender, g.waits, g.downSince = 0, 0, time.Time{}
+	g.cut, g.noSender, g.waits, g.downSince = 0, 0, 0, time.Time{}
 	g.noContent++
 	if e == ContentRefused {
 		g.refused++

@@ -17,7 +17,7 @@ func productGate(rate float64) *gate {
 // TestGateRelayDownForAnHour is F8: at most 150 attempts in the hour, however many connections,
 // and the relay is found again within two minutes.
 func TestGateRelayDownForAnHour(t *testing.T) {
-	for name, effect := range map[string]Effect{"unreachable": Redial, "held": Hold} {
+	for name, effect := range map[string]Effect{"unreachable": RedialLater, "held": Hold} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				g := productGate(10)
@@ -45,7 +45,7 @@ func TestGateRelayDownForAnHour(t *testing.T) {
 				if n := attempts.Load(); n > 64+86 {
 					t.Errorf("%d attempts", n)
 				}
-				if d := time.Duration(back.Load()); effect == Redial && d > 2*time.Minute {
+				if d := time.Duration(back.Load()); effect == RedialLater && d > 2*time.Minute {
 					t.Errorf("back after %v", d)
 				}
 				t.Logf("%d attempts, back after %v", attempts.Load(), time.Duration(back.Load()))
@@ -102,7 +102,7 @@ func TestGateSlowsAndRecovers(t *testing.T) {
 
 func TestGateConnectionTroubleLeavesOthersAlone(t *testing.T) {
 	g := productGate(10)
-	g.apply(Redial, "421")
+	g.apply(RedialLater, "421")
 	if !g.open() {
 		t.Error("messages wait because one connection was closed")
 	}

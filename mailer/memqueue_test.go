@@ -12,7 +12,7 @@ import (
 // memQueue keeps the promises of Queue in memory: leases with fencing, states, copies, attempts.
 // It reports every call that a sender must not make.
 type memQueue struct {
-	t    *testing.T
+	t    testing.TB
 	term time.Duration // of a lease
 	size int           // deliveries a batch
 
@@ -33,7 +33,7 @@ type memLease struct {
 	held  bool
 }
 
-func newQueue(t *testing.T, n int) *memQueue {
+func newQueue(t testing.TB, n int) *memQueue {
 	q := &memQueue{t: t, term: time.Minute, size: 8, leases: map[int64]*memLease{},
 		outcomes: map[int64][]Outcome{}, handed: map[int64]int{}}
 	for i := range n {

@@ -212,7 +212,7 @@ func TestSenderResetInTheContent(t *testing.T) {
 	for _, line := range []string{"BODY after 2000; reset", "BODY after 2000; hangup", "BODY after 2000; 421 4.3.2 closing; hangup"} {
 		relay, q := relaytest.Start(t, "EHLO* 250 relay.example", line), newQueue(t, 2)
 		s := sender(t, q, relay, 1)
-		s.Composer = large{}
+		s.Composer = large{lines: 200_000}
 		runIdle(t, s)
 		wantStates(t, q, map[State]int{Accepted: 2})
 		wantOneCopyEach(t, relay, 2)
@@ -222,11 +222,13 @@ func TestSenderResetInTheContent(t *testing.T) {
 	}
 }
 
-type large struct{}
+var largeLine = []byte(strings.Repeat("x", 76) + "\r\n")
 
-func (large) Compose(_ context.Context, d *Delivery, buf []byte) (Message, error) {
+type large struct{ lines int }
+
+func (c large) Compose(_ context.Context, d *Delivery, buf []byte) (Message, error) {
 	return Message{ReturnPath: "bounce@lantern.example", Recipient: d.Address,
-		Body: append(buf, strings.Repeat(strings.Repeat("x", 76)+"\r\n", 200_000)...)}, nil
+		Body: append(buf, bytes.Repeat(largeLine, c.lines)...)}, nil
 }
 
 // TestSenderGarbledReplies is F7: connection dropped, delivery deferred, no panic.
@@ -286,6 +288,53 @@ func TestSenderResetAfterTheDot(t *testing.T) {
 		if n != 2 {
 			t.Errorf("%s got %d copies", a, n)
 		}
+	}
+}
+
+// TestSenderResetAfterTheDotNowAndThen is F3 again, with a relay that answers some.
+func TestSenderResetAfterTheDotNowAndThen(t *testing.T) {
+	for _, every := range []int{2, 3, 50} {
+		t.Run(fmt.Sprintf("1 in %d", every), func(t *testing.T) {
+			t.Parallel()
+			relay, q := relaytest.Start(t), newQueue(t, 150)
+			for i := range 600 {
+				if i%every == every-1 {
+					relay.Script("DOT reset")
+				} else {
+					relay.Script("DOT 250 2.0.0 taken")
+				}
+			}
+			var clock atomic.Int64
+			s := sender(t, q, relay, 3)
+			s.Now = func() time.Time { return noon.Add(time.Duration(clock.Load())) }
+			s.RetryFirst, s.RetryMost = time.Minute, time.Minute // a relay at work is not waited for
+			for range 4 {
+				runIdle(t, s)
+				clock.Add(int64(2 * time.Minute))
+			}
+			if got := q.states(); got[Accepted]+got[Uncertain] != 150 || got[Accepted] < 75 {
+				t.Errorf("states %v", got)
+			}
+			arrived := copies(relay)
+			for i := range 150 {
+				d := q.row(int64(i + 1))
+				if n := arrived[d.Address]; n < 1 || n > 2 || n != d.Copies {
+					t.Errorf("%s got %d copies, the ledger says %d", d.Address, n, d.Copies)
+				}
+			}
+		})
+	}
+}
+
+// TestSenderOneMessageAConnection: a relay that closes after each message is no relay in trouble.
+func TestSenderOneMessageAConnection(t *testing.T) {
+	for _, action := range []string{"250 2.0.0 taken; hangup", "250 2.0.0 taken; 421 4.3.2 that was all; hangup"} {
+		relay, q := relaytest.Start(t, "DOT* "+action), newQueue(t, 20)
+		s := sender(t, q, relay, 2)
+		s.RetryFirst, s.RetryMost = time.Minute, time.Minute
+		runIdle(t, s)
+		wantStates(t, q, map[State]int{Accepted: 20})
+		wantOneCopyEach(t, relay, 20)
 	}
 }
 

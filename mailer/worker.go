@@ -72,7 +72,7 @@ func (r *run) carry(ctx context.Context, c *Conn) {
 	}
 	c.close()
 	if errors.Is(err, errUnasked) && ctx.Err() == nil { // no letter's end has told the gate
-		r.heard(Redial, Ehlo, Reply{}, err)
+		r.heard(c.cut(RedialLater), Ehlo, Reply{}, err)
 	}
 }
 
@@ -149,7 +149,7 @@ func (r *run) end(ctx context.Context, c *Conn, l *leased, d *Delivery, verb Ver
 	}
 	o, effect := Decide(verb, reply, err, d, r.Now(), r.Rand)
 	o.Relay = r.Relay.Name
-	if ctx.Err() == nil {
+	if ctx.Err() == nil && verb != Mail { // at MAIL it was not this message that broke anything
 		r.stepAside(d, &o)
 	}
 	keep := context.WithoutCancel(ctx)
@@ -169,7 +169,7 @@ func (r *run) end(ctx context.Context, c *Conn, l *leased, d *Delivery, verb Ver
 	case errors.Is(err, errNotHanded): // nor here
 	case effect != GoOn && effect != ContentRefused:
 		if ctx.Err() == nil { // a connection that we cut short says nothing about the relay
-			r.heard(effect, verb, reply, err)
+			r.heard(c.cut(effect), verb, reply, err)
 		}
 	default:
 		r.heard(effect, verb, reply, err)
