@@ -217,7 +217,7 @@ func (f *Fetcher) round(ctx context.Context, client *http.Client, j job, state *
 		list[i].Source = j.url
 		list[i].place(f.Sections, j.fallback)
 	}
-	added, err := f.Shelf.AddStories(ctx, list, now)
+	added, err := f.Shelf.AddStories(ctx, distinct(list), now)
 	if err != nil {
 		return 0, fmt.Errorf("put stories on record: %w", err)
 	}

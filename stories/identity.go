@@ -203,6 +203,47 @@ func canonicalQuery(raw string) string {
 	return b.String()
 }
 
+// distinct keeps one of those items of a document that are one story: the latest by its dates, else the first.
+// Otherwise two wordings that stand side by side would revise each other at every fetch.
+func distinct(list []Story) []Story {
+	var out []Story
+	at := map[string]int{}
+	for i := range list {
+		keys := Keys(&list[i])
+		j := -1
+		for _, k := range keys {
+			if n, ok := at[k.Value]; ok {
+				j = n
+				break
+			}
+		}
+		if j < 0 {
+			j = len(out)
+			out = append(out, list[i])
+		} else {
+			older, newer := out[j], list[i]
+			if !latest(&newer).After(latest(&older)) {
+				older, newer = newer, older
+			}
+			for _, id := range older.Sections {
+				newer.Sections = addOnce(newer.Sections, id)
+			}
+			out[j] = newer
+		}
+		for _, k := range keys {
+			at[k.Value] = j
+		}
+	}
+	return out
+}
+
+func latest(s *Story) time.Time {
+	if s.Updated.After(s.Published) {
+		return s.Updated
+	}
+	return s.Published
+}
+
 // clearShared takes Canonical from stories of one document whose URL does not identify them: one that
 // is the feed's own home page or a bare host, and one that items with different GUIDs share, or, where
 // there is no GUID, items with different titles.

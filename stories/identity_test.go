@@ -132,6 +132,22 @@ func TestSharedLinks(t *testing.T) {
 	}
 }
 
+// TestTwoWordingsSideBySide: the later one counts, and reading the document again revises nothing.
+func TestTwoWordingsSideBySide(t *testing.T) {
+	list := []Story{{GUID: "1", Headline: "new", Published: time.Unix(2, 0), Sections: []string{"a"}}, {GUID: "1", Headline: "old", Published: time.Unix(1, 0), Sections: []string{"b"}}, {GUID: "2"}}
+	m := newMemory()
+	for range 2 {
+		one := distinct(list)
+		if len(one) != 2 || one[0].Headline != "new" || len(one[0].Sections) != 2 {
+			t.Fatalf("kept %+v", one)
+		}
+		m.AddStories(t.Context(), one, time.Unix(9, 0))
+	}
+	if a, _ := m.AddStories(t.Context(), distinct(list), time.Unix(9, 0)); a.Revised != 0 || a.New != 0 {
+		t.Errorf("%+v", a)
+	}
+}
+
 // TestRereading takes every capture in twice, the second time with other dates and tracking, and expects
 // nothing new; and the first time one story for every item.
 func TestRereading(t *testing.T) {

@@ -129,7 +129,7 @@ func (im *importer) file(ctx context.Context, path string, named bool) FileResul
 		}
 	}
 	r.Items = len(list)
-	if r.Added, err = im.shelf.AddStories(ctx, list, im.now); err != nil {
+	if r.Added, err = im.shelf.AddStories(ctx, distinct(list), im.now); err != nil {
 		r.Err = fmt.Errorf("put stories on record: %w", err)
 	}
 	return r
