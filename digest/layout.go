@@ -47,6 +47,7 @@ type column struct {
 // article is one story of it.
 type article struct {
 	story *stories.Story
+	brief *brief
 	role  Role
 	html  *rendered
 	text  *rendered
@@ -74,7 +75,7 @@ func (p *Press) Layout(ctx context.Context, i *Issue, s *Selection, story func(r
 			if err != nil {
 				return nil, fmt.Errorf("lay out digest: %w", err)
 			}
-			e := &article{story: st, role: Card}
+			e := &article{story: st, brief: p.brief(st), role: Card}
 			if len(l.columns) == 0 && len(c.articles) == 0 {
 				e.role = Lead
 			}
@@ -87,17 +88,19 @@ func (p *Press) Layout(ctx context.Context, i *Issue, s *Selection, story func(r
 	if len(l.columns) == 0 {
 		return nil, errors.New("lay out digest: nothing was chosen")
 	}
-	if err := l.fit(); err != nil {
-		return nil, fmt.Errorf("lay out digest: %w", err)
-	}
 	d := &Digest{Language: s.Language, Zone: zone.String(), TextOnly: s.TextOnly}
-	if d.Subject, err = l.subject(); err != nil {
-		return nil, fmt.Errorf("lay out digest: %w", err)
+	for _, exact := range []bool{false, true} {
+		if err := l.fit(exact); err != nil {
+			return nil, fmt.Errorf("lay out digest: %w", err)
+		}
+		if err := l.assemble(d); err != nil {
+			return nil, fmt.Errorf("lay out digest: %w", err)
+		}
+		if d.HTMLSize <= MaxHTML {
+			return d, nil
+		}
 	}
-	if err := l.assemble(d); err != nil {
-		return nil, fmt.Errorf("lay out digest: %w", err)
-	}
-	return d, nil
+	return nil, fmt.Errorf("lay out digest: HTML part has %d octets, more than %d", d.HTMLSize, MaxHTML)
 }
 
 // all lists the stories in order.
@@ -109,8 +112,9 @@ func (l *sheet) all() []*article {
 	return all
 }
 
-// fit renders every story and takes away until the HTML part is small enough.
-func (l *sheet) fit() error {
+// fit renders every story and takes away until the HTML part is small enough. Nearly every digest
+// is far from the limit: unless it is to be exact, those are not weighed.
+func (l *sheet) fit(exact bool) error {
 	for _, e := range l.all() {
 		if err := l.render(e); err != nil {
 			return err
@@ -119,11 +123,18 @@ func (l *sheet) fit() error {
 	if !l.html {
 		return nil
 	}
+	all := l.all()
+	size := 0
+	for _, e := range all {
+		size += e.html.size
+	}
+	if !exact && len(all) <= 20 && size <= MaxHTML/3 {
+		return nil
+	}
 	size, err := l.bound()
 	if err != nil || size <= MaxHTML {
 		return err
 	}
-	all := l.all()
 	for _, less := range []Role{Plain, Headline} {
 		for _, e := range slices.Backward(all) {
 			before := e.html.size
@@ -157,8 +168,16 @@ func (l *sheet) trim(size int) error {
 		if err != nil {
 			return err
 		}
-		size -= head + foot
+		with, err := l.contents("contents.html")
+		if err != nil {
+			return err
+		}
 		l.columns = l.columns[:len(l.columns)-1]
+		without, err := l.contents("contents.html")
+		if err != nil {
+			return err
+		}
+		size -= head + foot + len(with) - len(without)
 	}
 	return nil
 }
@@ -222,7 +241,7 @@ func (l *sheet) render(e *article) error {
 		r, ok := l.p.cached(k)
 		if !ok {
 			var v storyView
-			if v, err = l.p.storyView(l.words, e.story, e.role); err == nil {
+			if v, err = l.p.storyView(l.words, e.story, e.brief, e.role); err == nil {
 				r, err = l.p.piece(k, script, l.words.Script, v)
 			}
 		}
@@ -290,7 +309,7 @@ func (l *sheet) moreText(c *column) string {
 // subject is the reader's own lead headline and how many more there are, or what the edition wants.
 func (l *sheet) subject() (string, error) {
 	all := l.all()
-	lead := cut(headline(all[0].story), 60)
+	lead := cut(all[0].brief.headline, 60)
 	more := len(all) - 1
 	if l.p.subject != nil {
 		var b strings.Builder
@@ -318,17 +337,17 @@ func (l *sheet) preheader() string {
 	var parts []string
 	length := 0
 	add := func(s string) {
-		if s != "" && !slices.Contains(parts, s) && s != headline(all[0].story) {
+		if s != "" && !slices.Contains(parts, s) && s != all[0].brief.headline {
 			parts = append(parts, s)
 			length += len([]rune(s))
 		}
 	}
 	for n, e := range all[1:] {
 		if n < 2 || length < least {
-			add(headline(e.story))
+			add(e.brief.headline)
 		}
 	}
-	for _, s := range []string{summary(all[0].story, Lead), clean(l.p.pub.Tagline)} {
+	for _, s := range []string{all[0].brief.two, clean(l.p.pub.Tagline)} {
 		if length < least {
 			add(s)
 		}
@@ -359,13 +378,19 @@ func (l *sheet) local() time.Time {
 func (l *sheet) wordsShown() int {
 	n := 0
 	for _, e := range l.all() {
-		n += len(strings.Fields(headline(e.story))) + len(strings.Fields(summary(e.story, e.role)))
+		_, words := e.brief.summary(e.role)
+		n += words
 	}
 	return n
 }
 
 // assemble puts the pieces in order, with the values of their marks.
 func (l *sheet) assemble(d *Digest) error {
+	d.Pieces, d.Items = nil, nil
+	var err error
+	if d.Subject, err = l.subject(); err != nil {
+		return err
+	}
 	h, err := l.p.header(d.TextOnly)
 	if err != nil {
 		return err
@@ -395,9 +420,6 @@ func (l *sheet) assemble(d *Digest) error {
 		return err
 	}
 	d.Pieces = append(d.Pieces, Piece{Fragment: l.p.fixed(partEnd)})
-	if d.HTMLSize > MaxHTML {
-		return fmt.Errorf("HTML part has %d octets, more than %d", d.HTMLSize, MaxHTML)
-	}
 	return nil
 }
 
@@ -519,10 +541,23 @@ func (p *Press) script(s *stories.Story) templates.Script {
 		lang = p.pub.Language
 	}
 	script := templates.ScriptOf(lang)
-	if script.Language == "" && hasRTL(headline(s)) {
+	if script.Language == "" && hasRTL(s.Headline) {
 		script.Direction = "rtl"
 	}
 	return script
+}
+
+// brief reads a story once.
+func (p *Press) brief(s *stories.Story) *brief {
+	k := fragmentKey{name: "brief", revision: s.Revision}
+	if r, ok := p.cached(k); ok {
+		return r.brief
+	}
+	b := newBrief(s)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.kept.put(k, &rendered{brief: b}, len(b.headline)+len(b.two)+len(b.one)+256)
+	return b
 }
 
 func (p *Press) cached(k fragmentKey) (*rendered, bool) {

@@ -54,7 +54,7 @@ func NewPress(c *schedule.Config, e schedule.Edition, set *templates.Set) (*Pres
 	}
 	p.domain = from.Address[strings.LastIndexByte(from.Address, '@')+1:]
 	for _, s := range c.Sections {
-		p.sections[s.ID] = clean(s.Name)
+		p.sections[s.ID] = cut(clean(s.Name), 60)
 	}
 	for _, city := range c.Publication.Cities {
 		p.cities[city.Zone] = city.Name
@@ -115,10 +115,11 @@ type fragmentKey struct {
 	variant  int
 }
 
-// rendered is a fragment and what its HTML weighs.
+// rendered is what a press keeps: a fragment and what its HTML weighs, or what a story says.
 type rendered struct {
 	fragment *Fragment
 	size     int // octets decoded, links at their longest, values left out
+	brief    *brief
 }
 
 // piece renders a template once for its key. Plain text whose script runs against the page's

@@ -98,8 +98,8 @@ func addressMark(name string) templates.Mark {
 func (p *Press) frame(w *templates.Words, ext string) frameView {
 	v := frameView{
 		W:           w,
-		Publication: clean(p.pub.Name),
-		Tagline:     clean(p.pub.Tagline),
+		Publication: cut(clean(p.pub.Name), 80),
+		Tagline:     cut(clean(p.pub.Tagline), 160),
 		Edition:     p.title(),
 		Subject:     valueMark(headSubject),
 		Preheader:   valueMark(headPreheader),
@@ -137,9 +137,9 @@ func (p *Press) frame(w *templates.Words, ext string) frameView {
 // title is the edition's own, or its name.
 func (p *Press) title() string {
 	if t := clean(p.edition.Title); t != "" {
-		return t
+		return cut(t, 80)
 	}
-	return clean(p.edition.Name)
+	return cut(clean(p.edition.Name), 80)
 }
 
 func (p *Press) link(kind subscribers.Kind, story int64, section string) templates.Mark {
@@ -172,16 +172,46 @@ const (
 	maxSummary  = 240 // one
 )
 
-func (p *Press) storyView(w *templates.Words, s *stories.Story, role Role) (storyView, error) {
+// brief is what a digest says of a story, cut to size and made safe, once for all its roles.
+type brief struct {
+	headline string
+	two, one string // sentences
+	words    [3]int // in each of them
+}
+
+func newBrief(s *stories.Story) *brief {
+	lead := opening(s)
+	b := &brief{headline: cut(clean(s.Headline), maxHeadline), two: sentences(lead, 2, maxLead), one: sentences(lead, 1, maxSummary)}
+	if b.headline == "" { // then it is known by how it begins
+		b.headline = cut(lead, 80)
+	}
+	for i, text := range []string{b.headline, b.two, b.one} {
+		b.words[i] = len(strings.Fields(text))
+	}
+	return b
+}
+
+// summary is what stands below the headline, and how many words both have.
+func (b *brief) summary(role Role) (text string, words int) {
+	switch role {
+	case Lead:
+		return b.two, b.words[0] + b.words[1]
+	case Card, Plain:
+		return b.one, b.words[0] + b.words[2]
+	}
+	return "", b.words[0]
+}
+
+func (p *Press) storyView(w *templates.Words, s *stories.Story, b *brief, role Role) (storyView, error) {
 	v := storyView{
 		W:        w,
 		Story:    p.script(s),
 		Number:   valueMark(storyNumber),
-		Headline: headline(s),
-		Summary:  summary(s, role),
+		Headline: b.headline,
 		Link:     p.link(subscribers.Read, s.ID, ""),
 		Meta:     p.meta(w, s),
 	}
+	v.Summary, _ = b.summary(role)
 	switch role {
 	case Lead:
 		v.Image = picture(s, 576, w.Credit)
@@ -189,27 +219,9 @@ func (p *Press) storyView(w *templates.Words, s *stories.Story, role Role) (stor
 		v.Image = picture(s, 120, "")
 	}
 	if v.Headline == "" {
-		return v, fmt.Errorf("story %d has no headline", s.ID)
+		return v, fmt.Errorf("story %d has neither headline nor text", s.ID)
 	}
 	return v, nil
-}
-
-// headline is a story's headline on one line; a story without one is known by how it begins.
-func headline(s *stories.Story) string {
-	if h := cut(clean(s.Headline), maxHeadline); h != "" {
-		return h
-	}
-	return cut(opening(s), 80)
-}
-
-func summary(s *stories.Story, role Role) string {
-	switch role {
-	case Lead:
-		return sentences(opening(s), 2, maxLead)
-	case Card, Plain:
-		return sentences(opening(s), 1, maxSummary)
-	}
-	return ""
 }
 
 // opening is the story's lead, or its first paragraph.

@@ -175,18 +175,29 @@ func (w *Words) digits(s string) string {
 
 // Fill puts texts in the places that {name} marks, in one pass: what is put in is not looked at again.
 func Fill(pattern string, pairs ...string) string {
-	if len(pairs) == 0 || !strings.Contains(pattern, "{") {
-		return pattern
-	}
-	old := make([]string, len(pairs))
-	for i := range pairs {
-		old[i] = pairs[i]
-		if i%2 == 0 {
-			old[i] = "{" + pairs[i] + "}"
+	var b strings.Builder
+	for {
+		i := strings.IndexByte(pattern, '{')
+		n := strings.IndexByte(pattern[max(i, 0):], '}')
+		if i < 0 || n < 0 {
+			if b.Len() == 0 {
+				return pattern
+			}
+			b.WriteString(pattern)
+			return b.String()
 		}
+		b.WriteString(pattern[:i])
+		b.WriteString(filling(pattern[i:i+n+1], pairs))
+		pattern = pattern[i+n+1:]
 	}
-	return strings.NewReplacer(old...).Replace(pattern)
 }
 
-// Fill is [Fill], for templates.
-func (w *Words) Fill(pattern string, pairs ...string) string { return Fill(pattern, pairs...) }
+// filling is the text for a place such as {name}, which stays as it is if there is none.
+func filling(place string, pairs []string) string {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if place[1:len(place)-1] == pairs[i] {
+			return pairs[i+1]
+		}
+	}
+	return place
+}
