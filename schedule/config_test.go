@@ -83,6 +83,16 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// TestSigns reads texts whose signs mean something elsewhere in YAML.
+func TestSigns(t *testing.T) {
+	for _, name := range []string{"Fish & Chips", "What's *new*?", "a - b", "Ready!", "A:B", "The 100% Post", "صحيفة المرفأ", "Tom's | Dick's > Harry's", "x @ y", "no", "<<"} {
+		c := readConfig(t, strings.Replace(least, "The Harbour Post", name, 1))
+		if c.Publication.Name != name {
+			t.Errorf("got %q, want %q", c.Publication.Name, name)
+		}
+	}
+}
+
 func TestSections(t *testing.T) {
 	c := readConfig(t, least)
 	for id, want := range map[string]string{"games": "sport", "sports": "sport", "sport": "sport", "world": "world", "gone": "gone"} {
@@ -287,7 +297,7 @@ func TestHostileShapes(t *testing.T) {
 		if _, err := Parse("schedule.yaml", []byte(text)); err == nil {
 			t.Errorf("%.20q… was accepted", text)
 		}
-		if took := time.Since(start); took > 2*time.Second {
+		if took := time.Since(start); took > 5*time.Second {
 			t.Errorf("%.20q… took %s", text, took)
 		}
 	}

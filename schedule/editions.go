@@ -62,7 +62,9 @@ func (t *table) edition(c *Config) Edition {
 	e.Hours = t.hours()
 	e.Quiet = t.quiet()
 	skip := t.skip(&e)
-	if e.Subject != "" {
+	if len(e.Subject) > 500 {
+		t.bad("subject", "subject is longer than 500 bytes")
+	} else if e.Subject != "" {
 		tree := parse.New("subject")
 		tree.Mode = parse.SkipFuncCheck
 		if _, err := tree.Parse(e.Subject, "", "", make(map[string]*parse.Tree)); err != nil {

@@ -95,12 +95,12 @@ func (r *reader) tree(text []byte) (root ast.Node) {
 // plain checks the tokens before the parser sees them.
 func (r *reader) plain(tokens token.Tokens) bool {
 	depth, many := 0, 0
-	line, dashes, colons := 0, 0, 0
+	line, colons := 0, 0
 	keys := make(map[int]int) // by column, outside brackets
 	for _, tk := range tokens {
 		at := mark{tk.Position.Line, tk.Position.Column}
 		if at.line != line {
-			line, dashes, colons = at.line, 0, 0
+			line, colons = at.line, 0
 		}
 		switch tk.Type {
 		case token.AliasType:
@@ -123,8 +123,8 @@ func (r *reader) plain(tokens token.Tokens) bool {
 		case token.SequenceEndType, token.MappingEndType:
 			depth, many = depth-1, 0
 		case token.SequenceEntryType:
-			if dashes++; dashes > 1 {
-				r.wrong(at, "a list in a list has no place here")
+			if tk.Next != nil && tk.Next.Type == token.SequenceEntryType {
+				r.wrong(at, "an empty list entry, or a list in a list, has no place here")
 				return false
 			}
 			maps.DeleteFunc(keys, func(column, _ int) bool { return column > at.column })
