@@ -7,7 +7,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"broadsheet/mailer"
@@ -22,7 +26,8 @@ const chunkSize = 500
 // longestMemory is how far back a story counts as seen even if it entered a further section only today.
 const longestMemory = 90 * 24 * time.Hour
 
-// Layouter lays a selection out. It must give equal digests for equal selections, whenever it is asked.
+// Layouter lays a selection out. It must give equal digests for equal selections, whenever it is asked, and is asked
+// from several goroutines at once.
 type Layouter interface {
 	// Layout makes the digest of s in i; story loads a revision, of whose text only the first blocks are there.
 	// If it is one story that cannot be laid out, the error holds a [StoryError].
@@ -124,10 +129,11 @@ func (o *Opener) Rehearse(ctx context.Context, i Issue, subscriber int64, explai
 	if explain {
 		w.chooser.Told = func(v Verdict) { out.Verdicts = append(out.Verdicts, v) }
 	}
+	w.before = func() { out.Verdicts = nil }
 	err = o.Ledger.Rehearse(ctx, i, subscriber, func(c Chunk) error {
 		planned, err := w.plan(ctx, c)
 		if err == nil && len(planned) == 1 {
-			out.Planned, out.Selection = planned[0], w.last
+			out.Planned, out.Selection = planned[0], w.chosen[0].selection
 		}
 		return err
 	})
@@ -151,7 +157,15 @@ type writer struct {
 	stored map[key]int64            // digests of chunks that are committed
 	fresh  map[key]*Digest          // those of the chunk at hand
 	loaded map[int64]*stories.Story // by revision
-	last   Selection
+	chosen []choice                 // for the readers of the chunk at hand
+	before func()                   // called before choosing for a chunk, once or more often; nil = nothing
+}
+
+// choice is what one reader of a chunk gets.
+type choice struct {
+	selection Selection
+	key       key
+	window    Window
 }
 
 // key identifies a selection within an issue.
@@ -212,82 +226,129 @@ func (w *writer) plan(ctx context.Context, c Chunk) ([]Planned, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load what readers have seen: %w", err)
 	}
-	out := make([]Planned, 0, len(readers))
-	for n := range readers {
-		p, err := w.reader(ctx, &readers[n], seen[readers[n].Subscriber])
-		if err != nil {
+	for done := false; !done; {
+		w.choose(readers, seen)
+		if done, err = w.layOut(ctx); err != nil {
 			return nil, err
 		}
-		out = append(out, p)
+	}
+	out := make([]Planned, len(readers))
+	for n := range readers {
+		out[n] = w.planned(&readers[n], &w.chosen[n])
 	}
 	return out, nil
 }
 
-// reader decides on one reader's delivery.
-func (w *writer) reader(ctx context.Context, r *Reader, seen []int64) (Planned, error) {
-	if r.Zone == "" {
-		r.Zone = w.issue.Zone
+// choose fills w.chosen.
+func (w *writer) choose(readers []Reader, seen map[int64][]int64) {
+	if w.before != nil {
+		w.before()
 	}
-	if r.Language == "" {
-		r.Language = w.Config.Publication.Language
+	w.chosen = w.chosen[:0]
+	for n := range readers {
+		r := &readers[n]
+		if r.Zone == "" {
+			r.Zone = w.issue.Zone
+		}
+		if r.Language == "" {
+			r.Language = w.Config.Publication.Language
+		}
+		c := choice{window: w.spans.Window(r)}
+		if r.Barred == "" {
+			c.selection = w.chooser.Choose(r, c.window, seen[r.Subscriber])
+			c.key = c.selection.key()
+		}
+		w.chosen = append(w.chosen, c)
 	}
-	window := w.spans.Window(r)
+}
+
+// layOut makes the digests that are not there yet. done is false if a story could not be laid out: it is out of the
+// pool now, and the chunk is to be chosen again.
+func (w *writer) layOut(ctx context.Context) (done bool, err error) {
+	type job struct {
+		key       key
+		selection *Selection
+		digest    *Digest
+		err       error
+	}
+	var jobs []job
+	for n := range w.chosen {
+		c := &w.chosen[n]
+		if _, known := w.fresh[c.key]; known || w.stored[c.key] != 0 || len(c.selection.Sections) == 0 {
+			continue
+		}
+		w.fresh[c.key] = nil
+		jobs = append(jobs, job{key: c.key, selection: &c.selection})
+	}
+	if err := w.load(ctx, func(yield func(*Selection) bool) {
+		for i := range jobs {
+			if !yield(jobs[i].selection) {
+				return
+			}
+		}
+	}); err != nil {
+		return false, err
+	}
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(jobs)) {
+		wg.Go(func() {
+			for n := next.Add(1) - 1; n < int64(len(jobs)); n = next.Add(1) - 1 {
+				j := &jobs[n]
+				j.digest, j.err = w.Layout.Layout(ctx, w.issue, j.selection, w.story)
+			}
+		})
+	}
+	wg.Wait()
+
+	done = true
+	for _, j := range jobs {
+		if j.err == nil {
+			j.digest.Key = hex.EncodeToString(j.key[:])
+			w.fresh[j.key] = j.digest
+			continue
+		}
+		delete(w.fresh, j.key)
+		bad, ok := errors.AsType[*StoryError](j.err)
+		if !ok {
+			return false, j.err
+		}
+		story, ok := j.selection.storyOf(bad.Revision)
+		if !ok {
+			return false, j.err
+		}
+		if w.pool.Drop(story) {
+			w.log.Error("story left out of the issue", slog.Int64("story", story), slog.Any("error", bad.Err))
+		}
+		done = false
+	}
+	return done, nil
+}
+
+// planned is the delivery that a choice comes to.
+func (w *writer) planned(r *Reader, c *choice) Planned {
 	p := Planned{
 		Subscriber:  r.Subscriber,
 		SettingsID:  r.SettingsID,
 		State:       string(mailer.Queued),
-		WindowStart: window.Start,
-		WindowEnd:   window.End,
+		WindowStart: c.window.Start,
+		WindowEnd:   c.window.End,
 		Unreached:   r.Previous != nil && !r.Previous.Reached(),
 	}
 	if w.RelayFor != nil {
 		p.Relay = w.RelayFor(r.Subscriber)
 	}
-	if r.Barred != "" {
+	switch {
+	case r.Barred != "":
 		p.State, p.Reason = string(mailer.Suppressed), r.Barred
-		return p, nil
+	case len(c.selection.Sections) == 0:
+		p.State, p.Reason = string(mailer.Skipped), "nothing new"
+	case w.stored[c.key] != 0:
+		p.Digest = &Digest{ID: w.stored[c.key], Key: hex.EncodeToString(c.key[:])}
+	default:
+		p.Digest = w.fresh[c.key]
 	}
-	for {
-		s := w.chooser.Choose(r, window, seen)
-		w.last = s
-		if len(s.Sections) == 0 {
-			p.State, p.Reason = string(mailer.Skipped), "nothing new"
-			return p, nil
-		}
-		d, err := w.digest(ctx, &s)
-		bad, ok := errors.AsType[*StoryError](err)
-		if !ok {
-			p.Digest = d
-			return p, err
-		}
-		story, ok := s.storyOf(bad.Revision)
-		if !ok {
-			return p, err
-		}
-		w.log.Error("story left out of the issue", slog.Int64("story", story), slog.Any("error", bad.Err))
-		w.pool.Drop(story)
-	}
-}
-
-// digest lays a selection out, unless that was done for another reader of the issue.
-func (w *writer) digest(ctx context.Context, s *Selection) (*Digest, error) {
-	k := s.key()
-	if id, ok := w.stored[k]; ok {
-		return &Digest{ID: id, Key: hex.EncodeToString(k[:])}, nil
-	}
-	if d, ok := w.fresh[k]; ok {
-		return d, nil
-	}
-	if err := w.load(ctx, s); err != nil {
-		return nil, err
-	}
-	d, err := w.Layout.Layout(ctx, w.issue, s, w.story)
-	if err != nil {
-		return nil, err
-	}
-	d.Key = hex.EncodeToString(k[:])
-	w.fresh[k] = d
-	return d, nil
+	return p
 }
 
 // keep notes the ids of the digests that a committed chunk has stored.
@@ -300,13 +361,16 @@ func (w *writer) keep() {
 	clear(w.fresh)
 }
 
-// load fetches the stories of s that are not there yet.
-func (w *writer) load(ctx context.Context, s *Selection) error {
+// load fetches the stories of selections that are not there yet.
+func (w *writer) load(ctx context.Context, selections iter.Seq[*Selection]) error {
 	var missing []int64
-	for _, p := range s.Sections {
-		for _, pick := range p.Stories {
-			if w.loaded[pick.Revision] == nil {
-				missing = append(missing, pick.Revision)
+	for s := range selections {
+		for _, p := range s.Sections {
+			for _, pick := range p.Stories {
+				if _, asked := w.loaded[pick.Revision]; !asked {
+					missing = append(missing, pick.Revision)
+					w.loaded[pick.Revision] = nil
+				}
 			}
 		}
 	}
@@ -315,6 +379,9 @@ func (w *writer) load(ctx context.Context, s *Selection) error {
 	}
 	found, err := w.Ledger.Stories(ctx, missing)
 	if err != nil {
+		for _, revision := range missing {
+			delete(w.loaded, revision)
+		}
 		return fmt.Errorf("load stories: %w", err)
 	}
 	for revision, story := range found {
@@ -332,8 +399,8 @@ func digestible(s *stories.Story) *stories.Story {
 }
 
 func (w *writer) story(revision int64) (*stories.Story, error) {
-	s, ok := w.loaded[revision]
-	if !ok {
+	s := w.loaded[revision]
+	if s == nil {
 		return nil, &StoryError{revision, errors.New("revision is not in the database")}
 	}
 	return s, nil

@@ -165,11 +165,15 @@ func (p *Pool) addSection(id string, closed bool) int32 {
 	return s
 }
 
-// Drop takes a story out of the pool because it cannot be laid out. Not while another goroutine chooses.
-func (p *Pool) Drop(story int64) {
-	if s, ok := p.index[story]; ok {
-		p.stories[s].dropped = true
+// Drop takes a story out of the pool because it cannot be laid out, and reports whether it was still in. Not while
+// another goroutine chooses.
+func (p *Pool) Drop(story int64) bool {
+	s, ok := p.index[story]
+	if !ok || p.stories[s].dropped {
+		return false
 	}
+	p.stories[s].dropped = true
+	return true
 }
 
 // NumberAt is the highest arrival number given before t, as far as the pool reaches; end is the answer for a pool
