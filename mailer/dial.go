@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	gomail "github.com/wneessen/go-mail"
 	"github.com/wneessen/go-mail/smtp"
@@ -152,6 +151,3 @@ func (c *Conn) capabilities(sc *smtp.Client) {
 		}
 	}
 }
-
-// now is real time: deadlines of the network follow no simulated clock.
-func now() time.Time { return time.Now() }

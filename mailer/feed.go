@@ -23,15 +23,19 @@ type leased struct {
 // minutes after which relays hang up (RFC 5321 section 4.5.3.2.7).
 const idleConnection = 5 * time.Second
 
+// longShut is a wait for the relay during which nothing is kept leased, so that the queue can
+// end what gets too old and others can send it.
+const longShut = time.Second
+
 // feed leases batches so that there is a delivery to draw for every connection.
 func (r *run) feed(ctx context.Context) {
 	for ctx.Err() == nil {
 		r.mu.Lock()
-		changed, busy, enough := r.changed, r.inHand > 0, r.undrawn() >= max(1, r.Relay.Connections)
+		changed, busy, idle, enough := r.changed, r.inHand > 0, r.lines == 0, r.undrawn() >= max(1, r.Relay.Connections)
 		r.mu.Unlock()
-		if held, _, _ := r.gate.health(); held && !r.gate.open() {
+		if shut := r.gate.shut(); idle && shut > longShut {
 			r.forgo()
-			r.sleep(ctx, changed, r.Poll)
+			r.sleep(ctx, changed, shut)
 			continue
 		}
 		if enough {
@@ -127,6 +131,25 @@ func (r *run) awaitWork(ctx context.Context) error {
 	}
 }
 
+// takeLine counts a connection, unless there is nothing to draw.
+func (r *run) takeLine() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.undrawn() == 0 {
+		return false
+	}
+	r.lines++
+	r.stats.Dials++
+	return true
+}
+
+func (r *run) dropLine() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines--
+	r.wake()
+}
+
 // settled gives a drawn delivery back and, with the last of its batch, the batch.
 func (r *run) settled(ctx context.Context, l *leased) {
 	r.mu.Lock()
@@ -145,7 +168,7 @@ func (r *run) settled(ctx context.Context, l *leased) {
 	r.mu.Unlock()
 }
 
-// forgo gives back what nobody has drawn: a held relay keeps nothing leased.
+// forgo gives back what nobody has drawn.
 func (r *run) forgo() {
 	r.mu.Lock()
 	var free []*Batch

@@ -27,6 +27,7 @@ type gate struct {
 	cut        int       // Redial in a row
 	lost       int       // connections lost in a row
 	dialAt     time.Time // no new connection before
+	probeAt    time.Time // in bad times, no further one before: one is trying
 	waits      int       // BackOff and Slow in a row
 	sendAt     time.Time // no message before
 	noSender   int       // SenderRefused in a row
@@ -112,7 +113,7 @@ func (g *gate) good(e Effect) {
 		g.rate, g.sinceSlow = min(2*g.rate, g.full), 0
 	}
 	if g.held && e == GoOn {
-		g.held, g.why = false, ""
+		g.held, g.why, g.probeAt = false, "", time.Time{}
 		g.wake()
 	}
 }
@@ -149,7 +150,7 @@ func (g *gate) proved() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.lost > 0 {
-		g.lost, g.dialAt = 0, g.sendAt
+		g.lost, g.dialAt, g.probeAt = 0, g.sendAt, time.Time{}
 		g.wake()
 	}
 }
@@ -175,13 +176,13 @@ func (g *gate) wake() {
 // mayDial waits until a new connection may be tried. In bad times each wait lets one through.
 func (g *gate) mayDial(ctx context.Context) error {
 	return g.until(ctx, func(t time.Time) time.Duration {
-		d := g.dialAt.Sub(t)
+		d := later(g.dialAt, g.probeAt).Sub(t)
 		switch {
 		case d > 0:
 		case g.held:
-			g.dialAt = t.Add(g.jitter(g.max))
+			g.probeAt = t.Add(g.jitter(g.max))
 		case g.lost > 0:
-			g.dialAt = t.Add(g.wait(g.lost))
+			g.probeAt = t.Add(g.wait(g.lost))
 		}
 		return d
 	})
@@ -192,6 +193,13 @@ func (g *gate) open() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return !g.sendAt.After(now())
+}
+
+// shut is how long no message and no new connection may go.
+func (g *gate) shut() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return later(g.dialAt, g.sendAt).Sub(now())
 }
 
 // pace waits for the next message's turn at the relay's rate.

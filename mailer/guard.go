@@ -126,3 +126,6 @@ func (g *guard) apply() error {
 	}
 	return g.Conn.SetDeadline(t)
 }
+
+// now is real time: the network follows no simulated clock.
+func now() time.Time { return time.Now() }

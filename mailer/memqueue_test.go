@@ -20,8 +20,9 @@ type memQueue struct {
 	rows     []Delivery // subscriber i+1 is row i
 	leases   map[int64]*memLease
 	outcomes map[int64][]Outcome
-	handed   map[int64]int // how often, whatever became of it
-	renewals int
+	handed   map[int64]int          // how often, whatever became of it
+	renewed  chan struct{}          // one value for each renewal
+	released chan struct{}          // one value for each release
 	steal    func(d *Delivery) bool // at Handed: another takes the delivery
 	broken   error                  // what Handed answers
 	onIntend func(d *Delivery) error
@@ -35,7 +36,8 @@ type memLease struct {
 
 func newQueue(t testing.TB, n int) *memQueue {
 	q := &memQueue{t: t, term: time.Minute, size: 8, leases: map[int64]*memLease{},
-		outcomes: map[int64][]Outcome{}, handed: map[int64]int{}}
+		outcomes: map[int64][]Outcome{}, handed: map[int64]int{},
+		renewed: make(chan struct{}, 10000), released: make(chan struct{}, 10000)}
 	for i := range n {
 		q.rows = append(q.rows, Delivery{Issue: 1, Slot: 7, Subscriber: int64(i + 1), Digest: 1,
 			Address: fmt.Sprintf("reader%d@example.org", i+1), State: Queued, Due: noon, Ends: noon.Add(6 * time.Hour)})
@@ -89,7 +91,7 @@ func (q *memQueue) Renew(_ context.Context, b *Batch) error {
 	if _, err := q.ours(b, nil); err != nil {
 		return err
 	}
-	q.renewals++
+	q.renewed <- struct{}{}
 	b.Until = time.Now().Add(q.term)
 	q.leases[b.ID].until = b.Until
 	return nil
@@ -102,6 +104,7 @@ func (q *memQueue) Release(_ context.Context, b *Batch, _ time.Time) error {
 		return err
 	}
 	q.leases[b.ID].held = false
+	q.released <- struct{}{}
 	return nil
 }
 

@@ -112,6 +112,7 @@ type run struct {
 	changed chan struct{} // closed and replaced when there is new work or a place where it was
 	batches []*leased
 	inHand  int // deliveries taken and not settled
+	lines   int // connections, dialling or open
 	strikes map[identity]int
 	stats   Stats
 	err     error // why the run had to end

@@ -14,31 +14,24 @@ const strikesToDefer = 3
 
 // work is one connection's life: wait for work, dial, carry messages, and again.
 func (r *run) work(ctx context.Context) {
-	for {
-		if r.awaitWork(ctx) != nil || r.gate.mayDial(ctx) != nil {
-			return
+	for r.awaitWork(ctx) == nil && r.gate.mayDial(ctx) == nil {
+		if r.takeLine() {
+			r.connect(ctx)
+			r.dropLine()
 		}
-		if r.undrawnNow() == 0 {
-			continue
-		}
-		r.count(func(s *Stats) { s.Dials++ })
-		c, verb, reply, err := dial(ctx, r.Relay)
-		if c == nil {
-			if ctx.Err() != nil {
-				return
-			}
-			_, effect := Decide(verb, reply, err, &Delivery{}, r.Now(), r.Rand)
-			r.heard(effect, verb, reply, err)
-			continue
-		}
-		r.carry(ctx, c)
 	}
 }
 
-func (r *run) undrawnNow() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.undrawn()
+// connect dials and sends over the connection until one of the two ends.
+func (r *run) connect(ctx context.Context) {
+	c, verb, reply, err := dial(ctx, r.Relay)
+	switch {
+	case c != nil:
+		r.carry(ctx, c)
+	case ctx.Err() == nil:
+		_, effect := Decide(verb, reply, err, &Delivery{}, r.Now(), r.Rand)
+		r.heard(effect, verb, reply, err)
+	}
 }
 
 // carry sends over c until there is nothing more to send, the relay is in trouble or ctx ends.
