@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"broadsheet/mailer"
 	"broadsheet/stories"
@@ -339,7 +340,7 @@ func (l *sheet) preheader() string {
 	add := func(s string) {
 		if s != "" && !slices.Contains(parts, s) && s != all[0].brief.headline {
 			parts = append(parts, s)
-			length += len([]rune(s))
+			length += utf8.RuneCountInString(s)
 		}
 	}
 	for n, e := range all[1:] {
@@ -358,8 +359,8 @@ func (l *sheet) preheader() string {
 			parts = parts[:n]
 			break
 		}
-		parts[n] = cut(s, room)
-		room -= len([]rune(parts[n])) + 3
+		parts[n] = cut(s, room-1) // and an ellipsis
+		room -= utf8.RuneCountInString(parts[n]) + len(" · ")
 		parts[n] = isolate(parts[n], l.words.RTL())
 	}
 	return strings.Join(parts, " · ")
