@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -325,7 +326,7 @@ func (s *Story) place(sections map[string]string, fallback []string) {
 	for _, n := range named {
 		for _, part := range append([]string{n}, strings.FieldsFunc(n, func(r rune) bool { return r == '/' || r == '>' })...) {
 			id := sectionID(sections, part)
-			if id != "" && !contains(s.Sections, id) {
+			if id != "" && !slices.Contains(s.Sections, id) {
 				s.Sections = append(s.Sections, id)
 			}
 		}
@@ -334,7 +335,7 @@ func (s *Story) place(sections map[string]string, fallback []string) {
 		return
 	}
 	for _, id := range fallback {
-		if !contains(s.Sections, id) {
+		if !slices.Contains(s.Sections, id) {
 			s.Sections = append(s.Sections, id)
 		}
 	}

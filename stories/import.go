@@ -136,7 +136,7 @@ func (im *importer) file(ctx context.Context, path string, named bool) FileResul
 }
 
 func addOnce(list []string, s string) []string {
-	if contains(list, s) {
+	if slices.Contains(list, s) {
 		return list
 	}
 	return append(list, s)

@@ -1,12 +1,9 @@
 package stories
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 // maxPage is the size of a saved page that ParsePage reads.
@@ -120,37 +117,6 @@ func (p *page) add(text string) {
 	}
 	p.blocks = append(p.blocks, b)
 }
-
-// spaced is a text with every kind of space plain and single.
-func spaced(s string) string { return strings.Join(strings.Fields(s), " ") }
-
-var anchorRx = regexp.MustCompile(`(?i)^(?:(mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,? )?(\d{1,2}) ([a-z]{3,9})\.? (\d{4}),? (\d{1,2}):(\d{2})(?::(\d{2}))? ?(GMT|UTC|Z|[+-]\d{2}:?\d{2})$`)
-
-// anchor reads a line that is wholly a time as RFC 1123 writes it. Zones are GMT, UTC, Z and offsets: other
-// letters would be a guess. It also says whether the weekday is wrong.
-func anchor(s string) (time.Time, bool, bool) {
-	if len(s) > 60 || len(s) < 16 {
-		return time.Time{}, false, false
-	}
-	m := anchorRx.FindStringSubmatch(s)
-	if m == nil {
-		return time.Time{}, false, false
-	}
-	mon := month(m[3])
-	if mon == "" {
-		return time.Time{}, false, false
-	}
-	t, ok := build(m[4], mon, m[2], []string{m[5], m[6], m[7], "", ""}, m[8])
-	if !ok {
-		return time.Time{}, false, false
-	}
-	off, _ := zoneOffset(m[8])
-	day := t.Add(off).Weekday().String()[:3]
-	return t, m[1] != "" && !strings.EqualFold(m[1][:3], day), true
-}
-
-// isProse says whether a block is a paragraph of the text rather than part of the page's head.
-func isProse(s string) bool { return utf8.RuneCountInString(s) >= 80 && endsInStop(s) }
 
 func (p *page) read() {
 	prose := slices.IndexFunc(p.blocks, func(b pageBlock) bool { return isProse(b.match) })
@@ -333,36 +299,6 @@ func (p *page) isSection(s string) bool {
 	return p.sections[fold(s)] || words(s) <= 3 && !endsInStop(s) && !isByline(s)
 }
 
-func words(s string) int { return len(strings.Fields(s)) }
-
-var dash = regexp.MustCompile(`\s+[-–—]\s+`)
-var nameWords = regexp.MustCompile(`(?i)^(?:by|from)\s+`)
-
-// isByline says whether a line reads like "desk city - agency", "desk city" or "By somebody".
-func isByline(s string) bool {
-	if utf8.RuneCountInString(s) > 120 || words(s) > 14 || endsInStop(s) {
-		return false
-	}
-	if nameWords.MatchString(s) {
-		return true
-	}
-	parts := dash.Split(s, 2)
-	left := parts[0]
-	city := trailingPlace(left)
-	if len(parts) == 1 {
-		return city != "" && city != left && words(left)-words(city) <= 2
-	}
-	if city != "" && words(left) <= 6 {
-		return true
-	}
-	for _, a := range splitNames(parts[1]) {
-		if _, ok := agencies[fold(a)]; ok {
-			return true
-		}
-	}
-	return false
-}
-
 // byline splits "desk city - agency, agency".
 func (p *page) byline(b pageBlock) {
 	s := &p.story
@@ -422,44 +358,4 @@ func (p *page) body(blocks []pageBlock) {
 // spacedKeep folds runs of plain spaces, as line breaks within a block make them; a no-break space stays.
 func spacedKeep(s string) string {
 	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || r == '\n' || r == '\t' }), " ")
-}
-
-// isCrosshead says whether a block reads like a heading between paragraphs.
-func isCrosshead(s string) bool {
-	r, _ := utf8.DecodeRuneInString(s)
-	if utf8.RuneCountInString(s) > 60 || words(s) > 8 || !unicode.IsLetter(r) && !unicode.IsNumber(r) || unicode.IsLower(r) {
-		return false
-	}
-	last, _ := utf8.DecodeLastRuneInString(s)
-	return !endsInStop(s) && !strings.ContainsRune(":;,،؛-–—", last)
-}
-
-// isTagLine is a crosshead in the last place, or a list of places of any length.
-func isTagLine(s string) bool {
-	if isCrosshead(s) {
-		return true
-	}
-	if utf8.RuneCountInString(s) > 300 || endsInStop(s) {
-		return false
-	}
-	for _, t := range splitPlaces(s) {
-		if !isPlace(t) {
-			return false
-		}
-	}
-	return true
-}
-
-// isTagline says whether a block is set in capitals, as mastheads are.
-func isTagline(s string) bool {
-	upper := 0
-	for _, r := range s {
-		switch {
-		case unicode.IsLower(r):
-			return false
-		case unicode.IsUpper(r):
-			upper++
-		}
-	}
-	return upper >= 3 && utf8.RuneCountInString(s) <= 120
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/mmcdole/gofeed"
@@ -294,7 +295,7 @@ func (s *Story) words(content, summary string) {
 func (s *Story) categories(list []string) {
 	for _, c := range list {
 		c = plain(c)
-		if c != "" && !contains(s.Tags, c) && len(s.Tags) < 100 {
+		if c != "" && !slices.Contains(s.Tags, c) && len(s.Tags) < 100 {
 			s.Tags = append(s.Tags, c)
 		}
 	}

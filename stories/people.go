@@ -46,7 +46,7 @@ func (s *Story) people(item *gofeed.Item, source string) {
 	var written []string
 	for _, n := range names {
 		n = plain(n)
-		if n == "" || contains(written, n) {
+		if n == "" || slices.Contains(written, n) {
 			continue
 		}
 		written = append(written, n)

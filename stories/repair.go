@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -263,7 +264,7 @@ func (r *repair) attributes(raw []byte) {
 			}
 		}
 		i = max(j, i+1)
-		if name == "" || len(seen) >= 200 || contains(seen, name) {
+		if name == "" || len(seen) >= 200 || slices.Contains(seen, name) {
 			continue
 		}
 		seen = append(seen, name)
@@ -272,15 +273,6 @@ func (r *repair) attributes(raw []byte) {
 		r.escape(value, true)
 		r.out.WriteByte('"')
 	}
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 // text writes character data.
@@ -335,8 +327,7 @@ func tagEnd(raw []byte) int {
 	raw = raw[:min(len(raw), maxTag+1)]
 	quote, first := byte(0), -1
 	for i, c := range raw {
-		switch {
-		case c == '>' && first < 0:
+		if c == '>' && first < 0 {
 			first = i + 1
 		}
 		switch {
