@@ -4,7 +4,7 @@
 //
 //   - [Finder.Due] (due.go) finds the issues that are due: for an edition in one place one, for an edition in
 //     readers' zones one for each zone and hour that readers have.
-//   - [Opener.Open] (open.go) opens such an issue. The [Ledger] puts it on record with a cut-off, the highest arrival
+//   - [Opener.Open] (open.go, plan.go) opens such an issue. The [Ledger] puts it on record with a cut-off, the highest arrival
 //     number it may show. [NewPool] (pool.go) ranks the stories up to there, once for all readers, and finds those
 //     that tell one event ([SameEvent], event.go). Then readers come in chunks, one transaction each, so that a
 //     crash costs the chunk at hand and a second call goes on from there.

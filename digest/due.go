@@ -56,7 +56,7 @@ func (f *Finder) places(e *schedule.Edition, wishes []Place) map[Place]Audience 
 	out := map[Place]Audience{}
 	for _, wish := range wishes {
 		p := Place{wish.Zone, e.ReaderHour(wish.Hour)}
-		if p.Zone == "" {
+		if _, err := f.Zones.Load(p.Zone); err != nil { // none given, or one that this machine does not know
 			p.Zone = f.home()
 		}
 		a := out[p]
@@ -110,6 +110,12 @@ func (f *Finder) dueIn(ctx context.Context, e *schedule.Edition, p Place, a Audi
 	if !ok {
 		return out, nil
 	}
+	i := NewIssue(e, zone, p.Hour, slot, now)
+	return append(out, Due{Issue: i, Audience: on(a, slot.Local), Missed: missed}), nil
+}
+
+// NewIssue is the issue of a slot as it would be opened at now. zone and hour are its readers'.
+func NewIssue(e *schedule.Edition, zone *time.Location, hour int, slot schedule.Slot, now time.Time) Issue {
 	i := Issue{
 		Edition: e.Name,
 		Slot:    slot.Key,
@@ -121,10 +127,10 @@ func (f *Finder) dueIn(ctx context.Context, e *schedule.Edition, p Place, a Audi
 		MinGap:  e.MinGap,
 		Quiet:   e.Quiet,
 	}
-	if next, ok := e.Next(zone, p.Hour, slot.Due); ok {
+	if next, ok := e.Next(zone, hour, slot.Due); ok {
 		i.Next = next.Due
 	}
-	return append(out, Due{Issue: i, Audience: on(a, slot.Local), Missed: missed}), nil
+	return i
 }
 
 // on limits an audience to readers who want mail on the weekday of a local date.

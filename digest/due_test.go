@@ -44,7 +44,7 @@ func TestDue(t *testing.T) {
 	prepared := mustEdition(t, "30 7 * * *", "Europe/London")
 	prepared.Prepare = 45 * time.Minute
 	readers := mustEdition(t, "30 7 * * *", schedule.ReaderZone, 6, 7, 9)
-	wishes := []Place{{"", -1}, {"Asia/Dubai", 7}, {"Asia/Dubai", 6}, {"Europe/London", 8}, {"Europe/London", 12}, {"America/New_York", -1}}
+	wishes := []Place{{"", -1}, {"Asia/Dubai", 7}, {"Asia/Dubai", 6}, {"Europe/London", 8}, {"Europe/London", 12}, {"America/New_York", -1}, {"Sea/Nowhere", -1}}
 	type due struct {
 		Slot, Zone string
 		Hour       int
@@ -79,7 +79,7 @@ func TestDue(t *testing.T) {
 		{"readers' zones and hours", readers, diary{wishes: wishes}, "2026-03-02T05:31:00Z",
 			[]due{
 				{Slot: "2026-03-02", Zone: "Asia/Dubai", Hour: 6, Zones: []string{"Asia/Dubai"}, Hours: []int{0, 1, 2, 3, 4, 5, 6}, Weekday: 1},
-				{Slot: "2026-03-02", Zone: "Asia/Dubai", Hour: 7, Zones: []string{"", "Asia/Dubai"}, Hours: []int{-1, 7}, Weekday: 1},
+				{Slot: "2026-03-02", Zone: "Asia/Dubai", Hour: 7, Zones: []string{"", "Asia/Dubai", "Sea/Nowhere"}, Hours: []int{-1, 7}, Weekday: 1},
 			}},
 		{"hours to the nearest, the later of two", readers, diary{wishes: wishes}, "2026-03-02T12:31:00Z",
 			[]due{
