@@ -183,5 +183,9 @@ func readFile(path string) ([]byte, error) {
 		return nil, fmt.Errorf("open file: %w", reason(err))
 	}
 	defer f.Close()
-	return unpack(&counter{r: f, max: maxUnpacked})
+	data, err := readAtMost(f, info.Size(), maxUnpacked)
+	if err != nil || !isGzip(data) {
+		return data, err
+	}
+	return unpack(data)
 }

@@ -1,7 +1,7 @@
 package stories
 
 import (
-	"bufio"
+	"bytes"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -13,44 +13,64 @@ const (
 	ratioFrom = 1 << 20 // below this much, a high ratio harms nobody
 )
 
-// unpack reads a document that may be a gzip file by its first bytes, as some servers send feed.xml.gz.
-func unpack(wire *counter) ([]byte, error) {
-	br := bufio.NewReader(wire)
-	if magic, _ := br.Peek(3); len(magic) == 3 && magic[0] == 0x1f && magic[1] == 0x8b && magic[2] == 8 {
-		return inflate(br, wire)
+// readAtMost reads up to limit bytes; size is how many there should be, or -1.
+func readAtMost(r io.Reader, size, limit int64) ([]byte, error) {
+	var b bytes.Buffer
+	if size > 0 && size <= limit {
+		b.Grow(int(size) + bytes.MinRead)
 	}
-	return readLimited(br, nil)
-}
-
-func gunzip(wire *counter) ([]byte, error) { return inflate(bufio.NewReader(wire), wire) }
-
-func inflate(br *bufio.Reader, wire *counter) ([]byte, error) {
-	z, err := gzip.NewReader(br)
+	n, err := b.ReadFrom(io.LimitReader(r, limit+1))
+	if n > limit {
+		return nil, fmt.Errorf("the document is larger than %d MB", limit>>20)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("unpack: %w", err)
+		return nil, fmt.Errorf("read document: %w", err)
 	}
-	return readLimited(z, wire)
+	return b.Bytes(), nil
 }
 
-// readLimited reads up to the limit of an unpacked document. With wire it also watches how much comes out
-// of how little.
-func readLimited(r io.Reader, wire *counter) ([]byte, error) {
-	var out []byte
+// isGzip looks at the first bytes: some servers send feed.xml.gz and say nothing.
+func isGzip(packed []byte) bool { return bytes.HasPrefix(packed, []byte{0x1f, 0x8b, 8}) }
+
+// unpack unpacks gzip within limits. It does so twice, first to measure: a buffer that grows as it goes
+// would need twice the memory.
+func unpack(packed []byte) ([]byte, error) {
+	size, err := unpacked(packed)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]byte, size)
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err == nil {
+		_, err = io.ReadFull(z, out)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("unpack document: %w", err)
+	}
+	return out, nil
+}
+
+// unpacked measures what comes out of packed, and how much of how little.
+func unpacked(packed []byte) (int, error) {
+	src := bytes.NewReader(packed)
+	z, err := gzip.NewReader(src)
+	if err != nil {
+		return 0, fmt.Errorf("unpack document: %w", err)
+	}
 	buf := make([]byte, 64<<10)
-	for {
-		n, err := r.Read(buf)
-		out = append(out, buf[:n]...)
-		if len(out) > maxUnpacked {
-			return nil, fmt.Errorf("the document is larger than %d MB unpacked", maxUnpacked>>20)
+	for size := 0; ; {
+		n, err := z.Read(buf)
+		if size += n; size > maxUnpacked {
+			return 0, fmt.Errorf("the document is larger than %d MB unpacked", maxUnpacked>>20)
 		}
-		if wire != nil && len(out) > ratioFrom && int64(len(out)) > maxRatio*wire.n {
-			return nil, fmt.Errorf("the document unpacks to more than %d times its size", maxRatio)
+		if used := len(packed) - src.Len(); size > ratioFrom && size > maxRatio*used {
+			return 0, fmt.Errorf("the document unpacks to more than %d times its size", maxRatio)
 		}
 		if errors.Is(err, io.EOF) {
-			return out, nil
+			return size, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read document: %w", err)
+			return 0, fmt.Errorf("unpack document: %w", err)
 		}
 	}
 }
