@@ -5,7 +5,8 @@
 //
 // [Sender.Run] leases batches of deliveries from its [Queue] and keeps enough of them for its
 // connections, which all draw from the same batches. A lease that grows old is renewed; one that
-// is lost costs nothing but the deliveries not yet drawn.
+// is lost costs nothing but the deliveries not yet drawn; while the relay is waited for for long,
+// none is kept.
 //
 // A connection is opened only when there is work and the relay is well (dial.go). go-mail dials,
 // greets (EHLO, RFC 5321 section 4.1.1.1), goes over to TLS, implicit (RFC 8314) or by STARTTLS

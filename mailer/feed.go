@@ -71,7 +71,11 @@ func (r *run) idle(ctx context.Context) time.Duration {
 	if err != nil || !ok {
 		return r.Poll
 	}
-	return min(max(at.Sub(r.Now()), 10*time.Millisecond), r.Poll)
+	wait := at.Sub(r.Now())
+	if wait <= 0 { // due, and yet it was not for us
+		wait = time.Second
+	}
+	return min(wait, r.Poll)
 }
 
 // add makes a batch ours.
