@@ -14,7 +14,7 @@ const (
 	maxUnpacked = 32 << 20  // bytes
 	maxDepth    = 64        // elements, arrays or objects in each other
 	maxItems    = 5000      // further ones are left out, with a warning
-	maxElements = 400_000   // elements or JSON values in all
+	maxElements = 250_000   // elements or JSON values in all
 	maxTag      = 64 << 10  // bytes of one tag with its attributes
 	maxText     = 512 << 10 // bytes of one text, a thick book; the rest is cut
 	maxEntities = 100       // declared entities; and each may stand for 1 KB
@@ -44,7 +44,7 @@ type repair struct {
 // read too, but not all of each giant is kept.
 func textLimit(total int) int {
 	switch {
-	case total > 8<<20:
+	case total > 6<<20:
 		return 4 << 10
 	case total > 3<<20:
 		return 64 << 10
