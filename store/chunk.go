@@ -50,7 +50,7 @@ func (db *DB) WriteChunk(ctx context.Context, i *digest.Issue, a digest.Audience
 			done = true
 			return nil
 		}
-		ids, err := audience(ctx, t, out.EditionID, a, out.Cursor, limit)
+		ids, err := db.audience(ctx, t, out.EditionID, a, out.Cursor, limit)
 		if err != nil {
 			return err
 		}
@@ -111,26 +111,21 @@ func (db *DB) Rehearse(ctx context.Context, i digest.Issue, subscriber int64, pl
 }
 
 // audience lists the next members behind after.
-func audience(ctx context.Context, q querier, edition int64, a digest.Audience, after int64, limit int) ([]int64, error) {
+func (db *DB) audience(ctx context.Context, q querier, edition int64, a digest.Audience, after int64, limit int) ([]int64, error) {
 	day := int64(0)
 	if a.Weekday > 0 {
 		day = 1 << (a.Weekday - 1)
 	}
 	if a.Zones == nil || a.Hours == nil {
-		ids, err := selectAll(ctx, q, `SELECT subscriber, zone, hour FROM followers WHERE edition = ?1 AND subscriber > ?2 AND active = 1
-			AND (?3 = 0 OR days = 0 OR days & ?3 <> 0) AND (?4 = '' OR instr(?4, ' ' || zone || ' ') > 0)
-			AND (?5 = '' OR instr(?5, ' ' || hour || ' ') > 0) ORDER BY subscriber LIMIT ?6`, args{edition, after, day, spaced(a.Zones), spaced(a.Hours), limit}, func(r *sql.Rows) (id int64, err error) {
-			var zone string
-			var hour int
-			return id, r.Scan(&id, &zone, &hour)
-		})
-		return ids, err
+		return selectAll(ctx, q, `SELECT subscriber FROM followers WHERE edition = ?1 AND subscriber > ?2 AND active = 1
+			AND (?3 = 0 OR days = 0 OR days & ?3 <> 0) AND (?4 = '' OR `+db.dialect.instr+`(?4, ' ' || zone || ' ') > 0)
+			AND (?5 = '' OR `+db.dialect.instr+`(?5, ' ' || hour || ' ') > 0) ORDER BY subscriber LIMIT ?6`, args{edition, after, day, spaced(a.Zones), spaced(a.Hours), limit}, number)
 	}
 	// One seek for each zone and hour instead of a walk past the readers of all others.
 	var all []int64
 	for _, zone := range a.Zones {
 		for _, hour := range a.Hours {
-			ids, err := selectAll(ctx, q, `SELECT subscriber FROM followers WHERE edition = ?1 AND active = 1 AND zone = ?2 AND hour = ?3
+			ids, err := selectAll(ctx, q, `SELECT subscriber FROM followers`+db.dialect.by("followers_place")+`WHERE edition = ?1 AND active = 1 AND zone = ?2 AND hour = ?3
 				AND subscriber > ?4 AND (?5 = 0 OR days = 0 OR days & ?5 <> 0) ORDER BY subscriber LIMIT ?6`, args{edition, zone, hour, after, day, limit}, number)
 			if err != nil {
 				return nil, err
@@ -209,10 +204,16 @@ func (db *DB) chunk(ctx context.Context, q querier, i *digest.Issue, ids []int64
 
 // Seen meets [digest.Chunk].
 func (c *chunk) Seen(ctx context.Context, since time.Time, ownOnly bool) (map[int64][]int64, error) {
-	slots, err := selectAll(ctx, c.q, `SELECT DISTINCT slot FROM issues WHERE opened >= ?1 AND (?2 = 0 OR edition = ?2) ORDER BY slot`, args{us(since), map[bool]int64{true: c.issue.EditionID}[ownOnly]}, number)
+	own := int64(0)
+	if ownOnly {
+		own = c.issue.EditionID
+	}
+	slots, err := selectAll(ctx, c.q, `SELECT slot FROM issues WHERE opened >= ?1 AND (?2 = 0 OR edition = ?2)`, args{us(since), own}, number)
 	if err != nil {
 		return nil, fmt.Errorf("list slots: %w", err)
 	}
+	slices.Sort(slots)
+	slots = slices.Compact(slots)
 	seen := make(map[int64][]int64, len(c.readers))
 	type had struct{ subscriber, digest int64 }
 	for _, slot := range slots {

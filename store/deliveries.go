@@ -35,10 +35,10 @@ type DeliveryFilter struct {
 	State      mailer.State
 }
 
-const deliveryRow = `SELECT d.issue, d.slot, d.subscriber, coalesce(d.digest, 0), st.address, d.state, d.reason, d.attempts, d.copies,
-	d.date, d.key_id, d.due, i.ends, d.at, e.name, s.slot_key, coalesce(nullif(d.relay, ''), b.relay, ''), d.code, d.enhanced, coalesce(rt.body, '')
-	FROM slots s CROSS JOIN deliveries d ON d.slot = s.id JOIN editions e ON e.id = s.edition
-	JOIN settings st ON st.id = d.settings JOIN issues i ON i.id = d.issue
+const deliveryColumns = `SELECT d.issue, d.slot, d.subscriber, coalesce(d.digest, 0), st.address, d.state, d.reason, d.attempts, d.copies,
+	d.date, d.key_id, d.due, i.ends, d.at, e.name, s.slot_key, coalesce(nullif(d.relay, ''), b.relay, ''), d.code, d.enhanced, coalesce(rt.body, '') FROM `
+
+const deliveryJoins = ` JOIN editions e ON e.id = s.edition JOIN settings st ON st.id = d.settings JOIN issues i ON i.id = d.issue
 	LEFT JOIN batches b ON b.id = d.batch LEFT JOIN reply_texts rt ON rt.id = d.reply `
 
 func scanDelivery(r *sql.Rows) (d DeliveryRow, err error) {
@@ -51,31 +51,34 @@ func scanDelivery(r *sql.Rows) (d DeliveryRow, err error) {
 
 // Deliveries lists deliveries by slot and subscriber. Memory stays flat.
 func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) iter.Seq2[DeliveryRow, error] {
+	if f.Subscriber != 0 {
+		// A look into each slot; there are few of them.
+		return pages(func(after DeliveryRow) ([]DeliveryRow, error) {
+			return selectAll(ctx, db.read(), deliveryColumns+`slots s CROSS JOIN deliveries d ON d.slot = s.id`+deliveryJoins+`
+				WHERE s.id > ?1 AND d.subscriber = ?2 AND (?3 = 0 OR d.issue = ?3) AND (?4 = '' OR d.state = ?4) ORDER BY s.id LIMIT ?5`,
+				args{after.Slot, f.Subscriber, f.Issue, string(f.State), pageSize}, scanDelivery)
+		}, "list deliveries")
+	}
 	first, last := int64(0), int64(math.MaxInt64) // slots
 	if f.Issue != 0 {
-		err := db.read().scan(ctx, `SELECT slot FROM issues WHERE id = ?1`, args{f.Issue}, &first)
-		if err != nil {
+		if err := db.read().scan(ctx, `SELECT slot FROM issues WHERE id = ?1`, args{f.Issue}, &first); err != nil {
 			return func(yield func(DeliveryRow, error) bool) {
 				yield(DeliveryRow{}, fmt.Errorf("list deliveries: %w", notFound(err, "issue %d", f.Issue)))
 			}
 		}
 		last = first
 	}
-	one, most := int64(0), int64(math.MaxInt64) // subscribers
-	if f.Subscriber != 0 {
-		one, most = f.Subscriber, f.Subscriber
-	}
 	return pages(func(after DeliveryRow) ([]DeliveryRow, error) {
-		return selectAll(ctx, db.read(), deliveryRow+`WHERE s.id BETWEEN ?1 AND ?2 AND d.subscriber BETWEEN ?3 AND ?4
-			AND (s.id > ?1 OR d.subscriber > ?5) AND (?6 = 0 OR d.issue = ?6) AND (?7 = '' OR d.state = ?7)
-			ORDER BY s.id, d.subscriber LIMIT ?8`,
-			args{max(first, after.Slot), last, one, most, after.Subscriber, f.Issue, string(f.State), pageSize}, scanDelivery)
+		return selectAll(ctx, db.read(), deliveryColumns+`deliveries d JOIN slots s ON s.id = d.slot`+deliveryJoins+`
+			WHERE (d.slot, d.subscriber) > (?1, ?2) AND d.slot <= ?3 AND (?4 = 0 OR d.issue = ?4) AND (?5 = '' OR d.state = ?5)
+			ORDER BY d.slot, d.subscriber LIMIT ?6`,
+			args{max(first, after.Slot), after.Subscriber, last, f.Issue, string(f.State), pageSize}, scanDelivery)
 	}, "list deliveries")
 }
 
 // Delivery loads one delivery by its ID; [ErrNotFound] if there is none.
 func (db *DB) Delivery(ctx context.Context, id int64) (DeliveryRow, error) {
-	list, err := selectAll(ctx, db.read(), deliveryRow+`WHERE s.id = ?1 AND d.subscriber = ?2`, args{id >> 32, id & math.MaxUint32}, scanDelivery)
+	list, err := selectAll(ctx, db.read(), deliveryColumns+`deliveries d JOIN slots s ON s.id = d.slot`+deliveryJoins+`WHERE d.slot = ?1 AND d.subscriber = ?2`, args{id >> 32, id & math.MaxUint32}, scanDelivery)
 	if err == nil && len(list) == 0 {
 		err = ErrNotFound
 	}

@@ -116,7 +116,7 @@ func unreached(s mailer.State) bool {
 }
 
 // quietUntil says until when an issue's quiet hours last, if they hold at t.
-func (d *delivery) quietUntil(t time.Time) (time.Time, bool) {
+func (db *DB) quietUntil(d *delivery, t time.Time) (time.Time, bool) {
 	if d.quiet == "" || d.quiet == "null" || d.quiet == "[]" {
 		return t, false
 	}
@@ -124,11 +124,15 @@ func (d *delivery) quietUntil(t time.Time) (time.Time, bool) {
 	if json.Unmarshal([]byte(d.quiet), &e.Quiet) != nil {
 		return t, false
 	}
-	loc, err := time.LoadLocation(d.zone)
-	if err != nil {
-		return t, false // a zone that went missing with an update must not keep mail back for ever
+	loc, ok := db.zones.Load(d.zone)
+	if !ok {
+		read, err := time.LoadLocation(d.zone)
+		if err != nil {
+			return t, false // a zone that went missing with an update must not keep mail back for ever
+		}
+		loc, _ = db.zones.LoadOrStore(d.zone, read)
 	}
-	return e.QuietUntil(t, loc)
+	return e.QuietUntil(t, loc.(*time.Location))
 }
 
 // replyText keeps a text once and returns its id; NULL for none.

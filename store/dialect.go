@@ -13,6 +13,9 @@ type dialect struct {
 	migrations string // folder in [migrations]
 	begin      string // starts a transaction that may write
 	skipLocked string // ends a SELECT that claims a row
+	instr      string // function that finds a text in another, counting from 1
+	list       string // aggregate that makes a JSON array of texts
+	indexedBy  string // goes before the name of the index that a query must walk; "" = the planner's own choice
 }
 
 var sqliteDialect = dialect{
@@ -22,7 +25,19 @@ var sqliteDialect = dialect{
 	// IMMEDIATE: a transaction that reads and then writes would else fail at the write,
 	// without waiting, whenever another process wrote in between.
 	begin: "BEGIN IMMEDIATE",
+	instr: "instr",
+	list:  "json_group_array",
+	// Without statistics SQLite prefers a primary key to the index that fits.
+	indexedBy: "INDEXED BY",
 }
 
-// ids is a table of one column, value, from a JSON array of numbers in parameter n.
+// by names the index that a query must walk.
+func (d dialect) by(index string) string {
+	if d.indexedBy == "" {
+		return ""
+	}
+	return " " + d.indexedBy + " " + index + " "
+}
+
+// ids is a table of value, and key for its order, from a JSON array of numbers in parameter n.
 func (d dialect) ids(n int) string { return "json_each(?" + strconv.Itoa(n) + ")" }

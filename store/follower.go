@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -17,10 +18,11 @@ var _ digest.Diary = (*DB)(nil)
 
 // editionID is the row id of an edition's name; it is made where there is none.
 func (t *tx) editionID(ctx context.Context, name string) (id int64, err error) {
-	if _, err := t.exec(ctx, `INSERT INTO editions (name) VALUES (?1) ON CONFLICT (name) DO NOTHING`, name); err != nil {
-		return 0, err
+	err = t.scan(ctx, `SELECT id FROM editions WHERE name = ?1`, args{name}, &id)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = t.scan(ctx, `INSERT INTO editions (name) VALUES (?1) RETURNING id`, args{name}, &id)
 	}
-	return id, t.scan(ctx, `SELECT id FROM editions WHERE name = ?1`, args{name}, &id)
+	return id, err
 }
 
 // follow brings a reader's rows in followers in line with new settings.
@@ -133,16 +135,21 @@ func (db *DB) FollowedSections(ctx context.Context) (map[string]int, error) {
 // Places meets [digest.Diary]. It seeks from one place to the next, so it takes as long as
 // there are places and not as there are readers.
 func (db *DB) Places(ctx context.Context, edition string) ([]digest.Place, error) {
-	list, err := selectAll(ctx, db.read(), `WITH RECURSIVE e (id) AS (SELECT id FROM editions WHERE name = ?1),
-		p (zone, hour) AS (
-			SELECT * FROM (SELECT f.zone, f.hour FROM followers f, e WHERE f.edition = e.id AND f.active = 1 ORDER BY f.zone, f.hour LIMIT 1)
-			UNION ALL
-			SELECT n.zone, n.hour FROM p, e JOIN followers n ON n.edition = e.id AND n.active = 1 AND n.subscriber = (
-				SELECT f.subscriber FROM followers f WHERE f.edition = e.id AND f.active = 1 AND (f.zone, f.hour) > (p.zone, p.hour)
-				ORDER BY f.zone, f.hour LIMIT 1))
-		SELECT zone, hour FROM p`, args{edition}, func(r *sql.Rows) (p digest.Place, err error) { return p, r.Scan(&p.Zone, &p.Hour) })
+	id, err := db.EditionID(ctx, edition)
 	if err != nil {
-		return nil, fmt.Errorf("list places of %s: %w", edition, err)
+		return nil, err
 	}
-	return list, nil
+	var list []digest.Place
+	for last := (digest.Place{Hour: -2}); ; {
+		err := db.read().scan(ctx, `SELECT zone, hour FROM followers`+db.dialect.by("followers_place")+`
+			WHERE edition = ?1 AND active = 1 AND (zone, hour) > (?2, ?3) ORDER BY zone, hour LIMIT 1`,
+			args{id, last.Zone, last.Hour}, &last.Zone, &last.Hour)
+		if errors.Is(err, sql.ErrNoRows) {
+			return list, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list places of %s: %w", edition, err)
+		}
+		list = append(list, last)
+	}
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -44,12 +45,10 @@ func (db *DB) LockSender(ctx context.Context, wait bool) (unlock func(), err err
 // the first time and refuses another with [ErrKey].
 func (db *DB) CheckKey(ctx context.Context, fingerprint string) error {
 	var have string
-	err := db.write(ctx, func(ctx context.Context, t *tx) error {
-		if _, err := t.exec(ctx, `INSERT INTO meta (name, value) VALUES ('key', ?1) ON CONFLICT (name) DO NOTHING`, fingerprint); err != nil {
-			return err
-		}
-		return t.scan(ctx, `SELECT value FROM meta WHERE name = 'key'`, nil, &have)
-	})
+	err := db.read().scan(ctx, `SELECT value FROM meta WHERE name = 'key'`, nil, &have)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = db.keepKey(ctx, fingerprint, &have)
+	}
 	switch {
 	case err != nil:
 		return fmt.Errorf("check key: %w", err)
@@ -57,4 +56,14 @@ func (db *DB) CheckKey(ctx context.Context, fingerprint string) error {
 		return ErrKey
 	}
 	return nil
+}
+
+// keepKey keeps the first fingerprint that comes, and says which that is.
+func (db *DB) keepKey(ctx context.Context, fingerprint string, have *string) error {
+	return db.write(ctx, func(ctx context.Context, t *tx) error {
+		if _, err := t.exec(ctx, `INSERT INTO meta (name, value) VALUES ('key', ?1) ON CONFLICT (name) DO NOTHING`, fingerprint); err != nil {
+			return err
+		}
+		return t.scan(ctx, `SELECT value FROM meta WHERE name = 'key'`, nil, have)
+	})
 }

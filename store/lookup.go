@@ -31,7 +31,7 @@ func (db *DB) IssueBySlot(ctx context.Context, edition, slot, zone string, hour 
 
 // UnfinishedIssues lists the issues of an edition that have deliveries still to go.
 func (db *DB) UnfinishedIssues(ctx context.Context, edition string) ([]int64, error) {
-	list, err := selectAll(ctx, db.read(), `SELECT DISTINCT b.issue FROM batches b
+	list, err := selectAll(ctx, db.read(), `SELECT DISTINCT b.issue FROM batches b`+db.dialect.by("batches_due")+`
 		WHERE b.done = 0 AND b.edition = (SELECT id FROM editions WHERE name = ?1) ORDER BY b.issue`, args{edition}, number)
 	if err != nil {
 		return nil, fmt.Errorf("list unfinished issues of %s: %w", edition, err)
@@ -78,7 +78,7 @@ func (db *DB) Survey(ctx context.Context, i digest.Issue, a digest.Audience, lim
 	}
 	q := db.read()
 	for after := int64(0); ; {
-		ids, err := audience(ctx, q, i.EditionID, a, after, limit)
+		ids, err := db.audience(ctx, q, i.EditionID, a, after, limit)
 		if err != nil {
 			return fmt.Errorf("list audience: %w", err)
 		}
@@ -112,4 +112,6 @@ func (o Only) Lease(ctx context.Context, relay, worker string, now time.Time) (*
 }
 
 // NextDue knows of nothing that is due later.
-func (o Only) NextDue(context.Context, string) (time.Time, bool, error) { return time.Time{}, false, nil }
+func (o Only) NextDue(context.Context, string) (time.Time, bool, error) {
+	return time.Time{}, false, nil
+}

@@ -41,6 +41,8 @@ type DB struct {
 	readers *sql.DB
 	stmts   sync.Map // SQL text → *sql.Stmt, on readers
 
+	zones sync.Map // name → *time.Location
+
 	seenMu sync.Mutex
 	seen   map[int64][]int64 // digest → its stories
 }

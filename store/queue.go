@@ -186,9 +186,10 @@ func (db *DB) Renew(ctx context.Context, b *mailer.Batch) error {
 	return nil
 }
 
-// Release meets [mailer.Queue]. A batch that another has by now is left to him.
+// Release meets [mailer.Queue]. A batch that another has by now is left to him. It does not
+// give up when ctx ends.
 func (db *DB) Release(ctx context.Context, b *mailer.Batch, now time.Time) error {
-	err := db.write(ctx, func(ctx context.Context, t *tx) error {
+	err := db.write(context.WithoutCancel(ctx), func(ctx context.Context, t *tx) error {
 		var fence, until int64
 		if err := t.scan(ctx, `SELECT fence, lease_until FROM batches WHERE id = ?1`, args{b.ID}, &fence, &until); err != nil {
 			return err
@@ -212,11 +213,12 @@ func (db *DB) Release(ctx context.Context, b *mailer.Batch, now time.Time) error
 func (db *DB) Recover(ctx context.Context, now time.Time) (int, error) {
 	var n int
 	err := db.write(ctx, func(ctx context.Context, t *tx) error {
-		list, err := selectAll(ctx, t, `SELECT id FROM batches WHERE lease_until > 0 ORDER BY id`, nil, number)
+		list, err := selectAll(ctx, t, `SELECT id FROM batches WHERE lease_until > 0`, nil, number)
 		if err != nil {
 			return err
 		}
 		n = len(list)
+		slices.Sort(list)
 		for _, id := range list {
 			if err := errors.Join(t.repair(ctx, id, now, now), t.free(ctx, id)); err != nil {
 				return err
@@ -246,7 +248,7 @@ func (db *DB) Expire(ctx context.Context, now time.Time) (int, error) {
 	var n int
 	err := db.write(ctx, func(ctx context.Context, t *tx) error {
 		n = 0
-		list, err := selectAll(ctx, t, `SELECT b.id FROM batches b JOIN issues i ON i.id = b.issue
+		list, err := selectAll(ctx, t, `SELECT b.id FROM batches b`+db.dialect.by("batches_due")+`JOIN issues i ON i.id = b.issue
 			WHERE b.done = 0 AND b.due IS NOT NULL AND b.lease_until = 0 AND i.ends < ?1 ORDER BY b.id`, args{us(now)}, number)
 		if err != nil {
 			return err

@@ -65,7 +65,7 @@ func (db *DB) Intend(ctx context.Context, b *mailer.Batch, d *mailer.Delivery, k
 		if now.After(row.Ends) {
 			return end(mailer.Expired, mailer.ReasonExpired)
 		}
-		until, reason, err := t.waits(ctx, row, now)
+		until, reason, err := db.waits(ctx, t, row, now)
 		if err != nil {
 			return err
 		}
@@ -97,13 +97,13 @@ func (db *DB) Intend(ctx context.Context, b *mailer.Batch, d *mailer.Delivery, k
 }
 
 // waits says until when a delivery may not go, and why; not after now if it may.
-func (t *tx) waits(ctx context.Context, d *delivery, now time.Time) (until time.Time, reason string, err error) {
+func (db *DB) waits(ctx context.Context, t *tx, d *delivery, now time.Time) (until time.Time, reason string, err error) {
 	until = now
 	if d.minGap > 0 {
 		// Mails of other slots that are long over cannot be near.
 		var last sql.NullInt64
 		var sending bool
-		if err := t.scan(ctx, `SELECT max(CASE WHEN o.copies > 0 THEN o.handed END), coalesce(max(o.state = 'sending'), 0)
+		if err := t.scan(ctx, `SELECT max(CASE WHEN o.copies > 0 THEN o.handed END), coalesce(max(CASE WHEN o.state = 'sending' THEN 1 ELSE 0 END), 0)
 			FROM slots s CROSS JOIN deliveries o WHERE s.ends >= ?1 AND o.slot = s.id AND o.subscriber = ?2 AND s.id <> ?3`,
 			args{us(now.Add(-d.minGap - silence)), d.Subscriber, d.Slot}, &last, &sending); err != nil {
 			return until, "", err
@@ -118,7 +118,7 @@ func (t *tx) waits(ctx context.Context, d *delivery, now time.Time) (until time.
 			until = now
 		}
 	}
-	if t, quiet := d.quietUntil(until); quiet {
+	if t, quiet := db.quietUntil(d, until); quiet {
 		until, reason = t, reasonQuiet
 	}
 	return until, reason, nil
@@ -147,9 +147,10 @@ func (db *DB) Handed(ctx context.Context, b *mailer.Batch, d *mailer.Delivery, n
 	return nil
 }
 
-// Record meets [mailer.Queue]. d's fields are brought up to date.
+// Record meets [mailer.Queue]. d's fields are brought up to date. It does not give up when ctx
+// ends: what the relay said must not get lost.
 func (db *DB) Record(ctx context.Context, b *mailer.Batch, d *mailer.Delivery, o mailer.Outcome, now time.Time) error {
-	err := db.write(ctx, func(ctx context.Context, t *tx) error {
+	err := db.write(context.WithoutCancel(ctx), func(ctx context.Context, t *tx) error {
 		row, err := t.ours(ctx, b, d, mailer.Sending, mailer.Handed)
 		if err != nil {
 			return err

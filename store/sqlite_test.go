@@ -1,12 +1,404 @@
 package store_test
 
 import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"broadsheet/digest"
+	"broadsheet/mailer"
+	"broadsheet/store"
 	"broadsheet/store/storetest"
+	"broadsheet/stories"
+	"broadsheet/subscribers"
 )
 
 func TestSQLite(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) string { return filepath.Join(t.TempDir(), "b.db") })
+}
+
+func open(t testing.TB, path string, o store.Options) *store.DB {
+	t.Helper()
+	db, err := store.Open(t.Context(), path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+func story(n int) []stories.Story {
+	return []stories.Story{{GUID: fmt.Sprint(n), Headline: strings.Repeat("Headline ", 100), Sections: []string{"world"}, Source: "feed"}}
+}
+
+func TestFileIsPrivate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "odd ?%41#name;.db")
+	db := open(t, path, store.Options{})
+	if _, err := db.AddStories(t.Context(), story(1), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	check := func() {
+		t.Helper()
+		for _, name := range []string{path, path + "-wal", path + "-shm"} {
+			info, err := os.Stat(name)
+			if err != nil || info.Mode().Perm() != 0o600 {
+				t.Fatalf("%s: %v, %v", name, info, err)
+			}
+		}
+	}
+	check()
+	for _, name := range []string{path, path + "-wal", path + "-shm"} {
+		if err := os.Chmod(name, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open(t, "sqlite:"+path, store.Options{})
+	check()
+}
+
+func TestOpenRefuses(t *testing.T) {
+	dir := t.TempDir()
+	good := filepath.Join(dir, "good.db")
+	db := open(t, good, store.Options{})
+	for n := range 50 {
+		if _, err := db.AddStories(t.Context(), story(n), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := func(name string, body []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, body, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	zeros := append(make([]byte, 100), whole[100:]...)
+	torn := file("torn.db", nil)
+	if err := os.WriteFile(torn+"-wal", whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	newer := file("newer.db", whole)
+	raw, err := sql.Open("sqlite", newer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	if _, err := raw.Exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)"); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, dsn string
+		is        error
+		says      string
+	}{
+		{"zero header", file("zero.db", zeros), store.ErrDamaged, "restore a backup"},
+		{"truncated", file("cut.db", whole[:len(whole)/2]), store.ErrDamaged, "restore a backup"},
+		{"no database", file("text.db", []byte(strings.Repeat("no database\n", 100))), store.ErrDamaged, "restore a backup"},
+		{"journal of an emptied file", torn, store.ErrDamaged, "restore a backup"},
+		{"newer", newer, store.ErrNewer, "its schema is 9999"},
+		{"folder", dir, nil, "is a folder"},
+		{"no folder", filepath.Join(dir, "none", "b.db"), os.ErrNotExist, "none"},
+		{"postgres", "postgres://localhost/x", nil, "not supported yet"},
+		{"unknown engine", "mysql://localhost/x", nil, "no known kind"},
+		{"memory", ":memory:", nil, "names no file"},
+	} {
+		db, err := store.Open(t.Context(), c.dsn, store.Options{})
+		if err == nil {
+			db.Close()
+		}
+		if err == nil || c.is != nil && !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	damaged := []byte(string(whole))
+	for n := len(damaged) / 2; n < len(damaged)/2+2000; n++ {
+		damaged[n] ^= 0x55
+	}
+	db = open(t, file("flip.db", damaged), store.Options{})
+	if err := db.Check(t.Context()); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("flipped bits: %v", err)
+	}
+}
+
+func TestManyOpenAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "b.db")
+	var wg sync.WaitGroup
+	for n := range 8 {
+		wg.Go(func() {
+			db, err := store.Open(t.Context(), path, store.Options{})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer db.Close()
+			if _, err := db.AddStories(t.Context(), story(n), time.Now()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestLockedByAnother(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "b.db")
+	db := open(t, path, store.Options{BusyTimeout: 50 * time.Millisecond})
+	other, err := sql.Open("sqlite", path+"?_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	hold, err := other.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.AddStories(t.Context(), story(1), time.Now()); !errors.Is(err, store.ErrBusy) {
+		t.Fatalf("write while locked: %v", err)
+	}
+	if _, err := db.Feeds(t.Context()); err != nil {
+		t.Fatalf("read while locked: %v", err)
+	}
+	beside, err := store.Open(t.Context(), path, store.Options{BusyTimeout: 50 * time.Millisecond})
+	if err != nil {
+		t.Fatalf("open while locked: %v", err)
+	}
+	beside.Close()
+	if err := hold.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.AddStories(t.Context(), story(1), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLockSender(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "b.db")
+	one, two := open(t, path, store.Options{}), open(t, path, store.Options{})
+	unlock, err := one.LockSender(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := two.LockSender(t.Context(), false); !errors.Is(err, store.ErrLocked) {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := two.LockSender(ctx, true); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatal(err)
+	}
+	time.AfterFunc(20*time.Millisecond, unlock)
+	again, err := two.LockSender(t.Context(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again()
+}
+
+// hash stands in for a keyed one.
+func hash(folded string) (h subscribers.Hash) {
+	copy(h[:], fmt.Sprintf("%-16s", folded))
+	return h
+}
+
+// fill puts n readers, a story and an open issue with their deliveries on record.
+func fill(t testing.TB, db *store.DB, n int, now time.Time) digest.Issue {
+	t.Helper()
+	ctx := t.Context()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := db.AddStories(ctx, story(1), now)
+	must(err)
+	var rows []subscribers.Row
+	for k := range n {
+		s := subscribers.NewSettings(fmt.Sprintf("%d@example.org", k))
+		s.Editions, s.Status = []string{"morning"}, subscribers.Active
+		s.Sections = []subscribers.Follow{{Section: "world", Level: subscribers.Normal}, {Section: "sport", Level: subscribers.Less}}
+		rows = append(rows, subscribers.Row{Settings: s, Given: subscribers.FieldEditions | subscribers.FieldStatus | subscribers.FieldSections})
+		if len(rows) == 500 || k == n-1 {
+			_, err := db.ImportRows(ctx, rows, now)
+			must(err)
+			rows = rows[:0]
+		}
+	}
+	i, err := db.BeginIssue(ctx, digest.Issue{Edition: "morning", Slot: "1", Zone: "UTC", Due: now, Ends: now.Add(6 * time.Hour)}, now)
+	must(err)
+	return i
+}
+
+func plan(t testing.TB, db *store.DB, i *digest.Issue, now time.Time) {
+	t.Helper()
+	d := &digest.Digest{Key: "k", Items: []digest.Item{{Story: 1, Revision: 1, Section: "world"}},
+		Pieces: []digest.Piece{{Fragment: &digest.Fragment{Body: []byte("text\r\n")}}}}
+	for done := false; !done; {
+		var err error
+		done, err = db.WriteChunk(t.Context(), i, digest.Audience{}, 500, now, func(c digest.Chunk) (list []digest.Planned, err error) {
+			if _, err := c.Seen(t.Context(), now.Add(-time.Hour), false); err != nil {
+				return nil, err
+			}
+			for _, r := range c.Readers() {
+				list = append(list, digest.Planned{Subscriber: r.Subscriber, SettingsID: r.SettingsID, Digest: d, State: "queued", WindowEnd: 1, Relay: "main"})
+			}
+			return list, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.FinishIssue(t.Context(), i, 0, now); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestDiskFull sends into a database that cannot grow, and goes on when it can.
+func TestDiskFull(t *testing.T) {
+	ctx, now := t.Context(), time.Now()
+	path := filepath.Join(t.TempDir(), "b.db")
+	db := open(t, path, store.Options{AddressHash: hash})
+	i := fill(t, db, 300, now)
+	plan(t, db, &i, now)
+	db.Close()
+
+	// send gives every reader a reply of his own, so that the outcomes need room.
+	copies := make(map[int64]int)
+	send := func(db *store.DB) error {
+		for {
+			b, err := db.Lease(ctx, "main", "w", now)
+			if err != nil || b == nil {
+				return err
+			}
+			for k := range b.Deliveries {
+				d := &b.Deliveries[k]
+				if err := db.Intend(ctx, b, d, "k", now); err != nil {
+					return err
+				}
+				if err := db.Handed(ctx, b, d, now); err != nil {
+					return err
+				}
+				copies[d.Subscriber]++
+				o := mailer.Outcome{State: mailer.Accepted, Charged: true, Copies: d.Copies, Relay: "main",
+					Reply: mailer.Reply{Code: 250, Text: strings.Repeat(fmt.Sprintf("reader %d says yes ", d.Subscriber), 20)}}
+				if err := db.Record(ctx, b, d, o, now); err != nil {
+					return err
+				}
+			}
+			if err := db.Release(ctx, b, now); err != nil {
+				return err
+			}
+		}
+	}
+	full := open(t, path, store.Options{AddressHash: hash, Pragmas: []string{"max_page_count(1)"}}) // as many as there are
+	err := send(full)
+	if !errors.Is(err, store.ErrFull) {
+		t.Fatalf("full: %v", err)
+	}
+	if _, err := full.IssueCounts(ctx, i.ID); err != nil {
+		t.Fatalf("read while full: %v", err)
+	}
+	if err := full.Check(ctx); err != nil {
+		t.Fatal(err)
+	}
+	full.Close()
+
+	db = open(t, path, store.Options{AddressHash: hash})
+	if _, err := db.Recover(ctx, now); err != nil {
+		t.Fatal(err)
+	}
+	if err := send(db); err != nil {
+		t.Fatal(err)
+	}
+	counts, err := db.IssueCounts(ctx, i.ID)
+	if err != nil || counts["accepted"] != 300 {
+		t.Fatal(counts, err)
+	}
+	extra := 0
+	for _, n := range copies {
+		extra += n - 1
+	}
+	if len(copies) != 300 || extra > 1 {
+		t.Fatalf("%d readers, %d extra copies", len(copies), extra)
+	}
+}
+
+// TestWriteGoesOnAfterFull makes room on the handle that met the full disk.
+func TestWriteGoesOnAfterFull(t *testing.T) {
+	ctx, now := t.Context(), time.Now()
+	path := filepath.Join(t.TempDir(), "b.db")
+	open(t, path, store.Options{}).Close()
+	db := open(t, path, store.Options{Pragmas: []string{"max_page_count(1)"}})
+	var err error
+	n := 0
+	for ; err == nil && n < 1000; n++ {
+		_, err = db.AddStories(ctx, story(n), now)
+	}
+	if !errors.Is(err, store.ErrFull) {
+		t.Fatalf("full: %v", err)
+	}
+	other, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if _, err := other.Exec(`DELETE FROM revisions`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.AddStories(ctx, story(n), now); err != nil {
+		t.Fatalf("after there is room: %v", err)
+	}
+}
+
+func BenchmarkPlan(b *testing.B) {
+	now := time.Now()
+	for b.Loop() {
+		b.StopTimer()
+		db := open(b, filepath.Join(b.TempDir(), "b.db"), store.Options{AddressHash: hash})
+		const n = 100_000
+		i := fill(b, db, n, now)
+		b.StartTimer()
+		plan(b, db, &i, now)
+		b.ReportMetric(float64(b.Elapsed().Microseconds())/n/float64(b.N), "µs/delivery")
+		b.StopTimer()
+		db.Close()
+		b.StartTimer()
+	}
+}
+
+func BenchmarkSend(b *testing.B) {
+	now := time.Now()
+	db := open(b, filepath.Join(b.TempDir(), "b.db"), store.Options{AddressHash: hash})
+	i := fill(b, db, 20_000, now)
+	plan(b, db, &i, now)
+	var batch *mailer.Batch
+	n := 0
+	for b.Loop() {
+		if batch == nil || n == len(batch.Deliveries) {
+			var err error
+			if batch, err = db.Lease(b.Context(), "main", "w", now); err != nil || batch == nil {
+				b.Fatal("out of deliveries", err)
+			}
+			n = 0
+		}
+		d := &batch.Deliveries[n]
+		n++
+		o := mailer.Outcome{State: mailer.Accepted, Charged: true, Copies: 1, Reply: mailer.Reply{Code: 250, Text: "Ok: queued as 4XyZ12abcd"}}
+		if err := errors.Join(db.Intend(b.Context(), batch, d, "k", now), db.Handed(b.Context(), batch, d, now), db.Record(b.Context(), batch, d, o, now)); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -76,7 +76,7 @@ func (db *DB) Pool(ctx context.Context, since time.Time, upTo int64) ([]digest.C
 			r.language, r.headline, r.lead
 		FROM story_sections p JOIN stories s ON s.id = p.story JOIN revisions r ON r.id = s.revision
 		WHERE p.arrival <= ?2 AND p.story IN
-			(SELECT story FROM story_sections WHERE arrival IS NOT NULL AND arrived >= ?1 AND arrival <= ?2)
+			(SELECT story FROM story_sections WHERE arrival IS NOT NULL AND arrived >= ?1 AND +arrival <= ?2)
 		ORDER BY p.arrival`, args{us(since), upTo}, func(r *sql.Rows) (c digest.Candidate, err error) {
 		var arrived, first, published int64
 		err = r.Scan(&c.Story, &c.Revision, &c.Section, &c.Arrival, &arrived, &first, &published, &c.Pin,
@@ -90,13 +90,15 @@ func (db *DB) Pool(ctx context.Context, since time.Time, upTo int64) ([]digest.C
 	return list, nil
 }
 
-// sectionsOf is a story's sections as a JSON array in the order in which it entered them.
-const sectionsOf = `(SELECT coalesce(json_group_array(section), '[]') FROM
-	(SELECT section FROM story_sections WHERE story = s.id ORDER BY arrival IS NULL, arrival, section))`
+// sectionsOf is story s's sections as a JSON array in the order in which it entered them.
+func (d dialect) sectionsOf() string {
+	return `(SELECT coalesce(` + d.list + `(section), '[]') FROM
+		(SELECT section FROM story_sections WHERE story = s.id ORDER BY arrival IS NULL, arrival, section))`
+}
 
 // Stories meets [digest.Ledger].
 func (db *DB) Stories(ctx context.Context, revisions []int64) (map[int64]*stories.Story, error) {
-	list, err := selectAll(ctx, db.read(), `SELECT s.id, r.id, `+sectionsOf+`, r.body
+	list, err := selectAll(ctx, db.read(), `SELECT s.id, r.id, `+db.dialect.sectionsOf()+`, r.body
 		FROM `+db.dialect.ids(1)+` v CROSS JOIN revisions r JOIN stories s ON s.id = r.story WHERE r.id = v.value`, args{idList(revisions)}, func(r *sql.Rows) (*stories.Story, error) {
 		var id, revision int64
 		var sections, body string
@@ -129,10 +131,12 @@ type StoryFilter struct {
 	Since   time.Time // arrived at or after
 }
 
-const storyRow = `SELECT s.id, r.id, ` + sectionsOf + `, r.body,
-	(SELECT coalesce(min(arrival), 0) FROM story_sections WHERE story = s.id), s.first,
-	(SELECT coalesce(min(release_at), 0) FROM story_sections WHERE story = s.id AND arrival IS NULL)
-	FROM stories s JOIN revisions r ON r.id = s.revision `
+func (d dialect) storyRow() string {
+	return `SELECT s.id, r.id, ` + d.sectionsOf() + `, r.body,
+		(SELECT coalesce(min(arrival), 0) FROM story_sections WHERE story = s.id), s.first,
+		(SELECT coalesce(min(release_at), 0) FROM story_sections WHERE story = s.id AND arrival IS NULL)
+		FROM stories s JOIN revisions r ON r.id = s.revision `
+}
 
 func scanStory(r *sql.Rows) (StoryRow, error) {
 	var row StoryRow
@@ -155,7 +159,7 @@ func scanStory(r *sql.Rows) (StoryRow, error) {
 // ListStories lists stories by id, each with its latest revision. Memory stays flat.
 func (db *DB) ListStories(ctx context.Context, f StoryFilter) iter.Seq2[StoryRow, error] {
 	return pages(func(after StoryRow) ([]StoryRow, error) {
-		return selectAll(ctx, db.read(), storyRow+`WHERE s.id > ?1 AND s.first >= ?2 AND
+		return selectAll(ctx, db.read(), db.dialect.storyRow()+`WHERE s.id > ?1 AND s.first >= ?2 AND
 			(?3 = '' OR EXISTS (SELECT 1 FROM story_sections p WHERE p.story = s.id AND p.section = ?3))
 			ORDER BY s.id LIMIT ?4`, args{after.ID, us(f.Since), f.Section, pageSize}, scanStory)
 	}, "list stories")
@@ -163,7 +167,7 @@ func (db *DB) ListStories(ctx context.Context, f StoryFilter) iter.Seq2[StoryRow
 
 // Story loads a story with its latest revision; [ErrNotFound] if there is none.
 func (db *DB) Story(ctx context.Context, id int64) (StoryRow, error) {
-	list, err := selectAll(ctx, db.read(), storyRow+`WHERE s.id = ?1`, args{id}, scanStory)
+	list, err := selectAll(ctx, db.read(), db.dialect.storyRow()+`WHERE s.id = ?1`, args{id}, scanStory)
 	if err == nil && len(list) == 0 {
 		err = ErrNotFound
 	}
@@ -175,7 +179,7 @@ func (db *DB) Story(ctx context.Context, id int64) (StoryRow, error) {
 
 // StoryLink meets web.StoryFinder.
 func (db *DB) StoryLink(ctx context.Context, story int64) (url, headline string, err error) {
-	list, err := selectAll(ctx, db.read(), storyRow+`WHERE s.id = ?1`, args{story}, scanStory)
+	list, err := selectAll(ctx, db.read(), db.dialect.storyRow()+`WHERE s.id = ?1`, args{story}, scanStory)
 	if err != nil {
 		return "", "", fmt.Errorf("find story %d: %w", story, err)
 	}

@@ -233,7 +233,7 @@ func (db *DB) Subscribers(ctx context.Context, f SubscriberFilter) iter.Seq2[sub
 	return pages(func(after subscribers.Subscriber) ([]subscribers.Subscriber, error) {
 		list, err := selectAll(ctx, db.read(), `SELECT `+settingsColumns+`, s.id, s.created FROM subscribers s
 			JOIN settings st ON st.id = s.settings WHERE s.id > ?1 AND (?2 = '' OR st.status = ?2)
-			AND (?3 = '' OR instr(';' || st.editions || ';', ';' || ?3 || ';') > 0)
+			AND (?3 = '' OR `+db.dialect.instr+`(';' || st.editions || ';', ';' || ?3 || ';') > 0)
 			ORDER BY s.id LIMIT ?4`, args{after.ID, string(f.Status), f.Edition, pageSize}, scanSubscriber)
 		if err != nil || len(list) == 0 {
 			return nil, err

@@ -344,3 +344,50 @@ func testLeaving(t *testing.T, w *world) {
 		return nil
 	}))
 }
+
+func testLists(t *testing.T, w *world) {
+	ctx := t.Context()
+	w.tell("world", 1)
+	ids := w.readers(1100) // more than two pages
+	i, err := w.write(w.db, w.issue("morning", "1"), 500)
+	w.must(err)
+	w.tell("world", 1)
+	j, err := w.write(w.db, w.issue("morning", "2"), 500)
+	w.must(err)
+	count := func(f store.DeliveryFilter, want int) {
+		t.Helper()
+		n, last := 0, int64(0)
+		for d, err := range w.db.Deliveries(ctx, f) {
+			w.must(err)
+			if d.ID() <= last {
+				t.Fatalf("%d after %d", d.ID(), last)
+			}
+			last = d.ID()
+			n++
+		}
+		if n != want {
+			t.Fatalf("%+v lists %d, want %d", f, n, want)
+		}
+	}
+	count(store.DeliveryFilter{}, 2200)
+	count(store.DeliveryFilter{Issue: i.ID}, 1100)
+	count(store.DeliveryFilter{Issue: j.ID, State: mailer.Queued}, 1100)
+	count(store.DeliveryFilter{State: mailer.Superseded}, 1100)
+	count(store.DeliveryFilter{Subscriber: ids[7]}, 2)
+	count(store.DeliveryFilter{Subscriber: ids[7], Issue: j.ID}, 1)
+	for _, err := range w.db.Deliveries(ctx, store.DeliveryFilter{Issue: 99}) {
+		if !errors.Is(err, store.ErrNotFound) {
+			t.Fatal(err)
+		}
+	}
+	n := 0
+	for issue, err := range w.db.Issues(ctx, store.IssueFilter{Edition: "morning"}) {
+		w.must(err)
+		if n++; n == 1 && issue.ID != j.ID {
+			t.Fatalf("first of all is %d", issue.ID)
+		}
+	}
+	if n != 2 {
+		t.Fatalf("%d issues", n)
+	}
+}

@@ -37,7 +37,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		{"delivery", testDelivery}, {"spread", testSpread}, {"six senders", testSenders}, {"lost lease", testLostLease}, {"silence", testSilence},
 		{"superseded", testSuperseded}, {"carry", testCarry}, {"min gap", testMinGap}, {"quiet", testQuiet}, {"end of life", testEndOfLife},
 		{"hard marks", testHardMarks}, {"leaving mid-run", testLeaving}, {"recover", testRecover}, {"retry", testRetry}, {"only one", testOnly},
-		{"reply texts", testReplyTexts}, {"any order", testAnyOrder},
+		{"reply texts", testReplyTexts}, {"lists", testLists}, {"any order", testAnyOrder},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

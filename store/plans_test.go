@@ -1,0 +1,103 @@
+package store_test
+
+import (
+	"database/sql"
+	"errors"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"broadsheet/digest"
+	"broadsheet/mailer"
+	"broadsheet/store"
+	"broadsheet/subscribers"
+)
+
+// TestNothingScans does what a day's work does and asks SQLite how it finds the rows of each
+// statement: no table that grows with readers, mails or stories may be read whole.
+func TestNothingScans(t *testing.T) {
+	ctx, now := t.Context(), time.Now()
+	path := filepath.Join(t.TempDir(), "b.db")
+	db := open(t, path, store.Options{AddressHash: hash})
+	i := fill(t, db, 3, now)
+	if _, err := db.Suppress(ctx, subscribers.Suppression{Address: "9@example.org", Reason: "operator"}, now); err != nil {
+		t.Fatal(err)
+	}
+	plan(t, db, &i, now)
+	b, err := db.Lease(ctx, "main", "w", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &b.Deliveries[0]
+	o := mailer.Outcome{State: mailer.Failed, Charged: true, Hard: true, Reply: mailer.Reply{Code: 550, Text: "No"}}
+	zoned, err := db.BeginIssue(ctx, digest.Issue{Edition: "morning", Slot: "2", Zone: "UTC", MinGap: time.Hour, Due: now, Ends: now.Add(time.Hour)}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, chunk := db.WriteChunk(ctx, &zoned, digest.Audience{Zones: []string{""}, Hours: []int{-1}}, 9, now,
+		func(digest.Chunk) ([]digest.Planned, error) { return nil, nil })
+	_, places := db.Places(ctx, "morning")
+	_, _, last := db.LastIssue(ctx, "morning", "UTC", -1)
+	_, pool := db.Pool(ctx, now, 9)
+	_, texts := db.Stories(ctx, []int64{1})
+	_, dg := db.Digest(ctx, d.Digest)
+	_, fragments := db.Fragments(ctx, []int64{1})
+	_, one := db.LeaseOne(ctx, i.ID, 2, "w", now)
+	_, counts := db.IssueCounts(ctx, i.ID)
+	_, _, due := db.NextDue(ctx, "main")
+	_, who := db.Subscriber(ctx, "1@example.org")
+	if err := errors.Join(db.Intend(ctx, b, d, "k", now), db.Handed(ctx, b, d, now), db.Record(ctx, b, d, o, now), db.Renew(ctx, b),
+		db.Release(ctx, b, now), chunk, places, last, pool, texts, dg, fragments, one, counts, due, who); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []store.DeliveryFilter{{}, {Issue: i.ID}, {Subscriber: 1}} {
+		for _, err := range db.Deliveries(ctx, f) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := db.Recover(ctx, now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Expire(ctx, now.Add(7*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	parameter := regexp.MustCompile(`\?\d+`)
+	statements := db.Statements()
+	if len(statements) < 60 {
+		t.Fatalf("only %d statements were seen", len(statements))
+	}
+	for _, query := range statements {
+		if !regexp.MustCompile(`(?i)^\s*(select|insert|update|delete)`).MatchString(query) {
+			continue
+		}
+		rows, err := raw.Query("EXPLAIN QUERY PLAN " + parameter.ReplaceAllString(query, "NULL"))
+		if err != nil {
+			t.Fatalf("%s: %v", query, err)
+		}
+		for rows.Next() {
+			var id, parent, unused int
+			var detail string
+			if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+				t.Fatal(err)
+			}
+			name, scan := strings.CutPrefix(detail, "SCAN ")
+			if !scan || strings.Contains(name, "VIRTUAL TABLE") || strings.HasPrefix(name, "(subquery") || strings.HasPrefix(name, "section_followers") ||
+				strings.Contains(name, "batches_due") || // holds unfinished batches only
+				strings.Contains(query, "slots s CROSS JOIN") || // a slot is one day
+				strings.Contains(query, "SELECT EXISTS (SELECT 1 FROM suppressions)") {
+				continue
+			}
+			t.Errorf("%s\n\t%s", detail, query)
+		}
+		rows.Close()
+	}
+}
