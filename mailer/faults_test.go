@@ -39,7 +39,8 @@ func TestSenderResetInTheContent(t *testing.T) {
 	for _, line := range []string{"BODY after 2000; reset", "BODY after 2000; hangup", "BODY after 2000; 421 4.3.2 closing; hangup"} {
 		relay, q := relaytest.Start(t, "EHLO* 250 relay.example", line), newQueue(t, 2)
 		s := sender(t, q, relay, 1)
-		s.Composer = large{lines: 200_000}
+		s.Composer, s.Patience = large{lines: 200_000}, time.Minute
+		s.Relay.Timeouts = Timeouts{}
 		runIdle(t, s)
 		wantStates(t, q, map[State]int{Accepted: 2})
 		wantOneCopyEach(t, relay, 2)

@@ -34,7 +34,8 @@ type Sender struct {
 	Rand     func() float64   // jitter, in [0, 1); nil: math/rand
 	Progress func(Stats)      // called after each outcome and change of the relay, one call at a time; may be nil
 
-	// Patience is how long a run until idle waits for a relay that is down. 0 means 2 minutes.
+	// Patience is how long a run until idle waits for a relay that is down; 0 means 2 minutes.
+	// A message in hand is waited for as long as its deadlines allow.
 	Patience time.Duration
 	// RetryFirst and RetryMost bound the waits between attempts to reach a relay in trouble,
 	// RetryHeld is the wait when it is held. 0 means 1 s, 1 min and 10 min: some 70
@@ -156,7 +157,10 @@ func (r *run) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		if _, since, why := r.gate.health(); !since.IsZero() && now().Sub(since) > r.Patience {
+		r.mu.Lock()
+		busy := r.inHand > 0 // a slow relay with a message is not down
+		r.mu.Unlock()
+		if _, since, why := r.gate.health(); !busy && !since.IsZero() && now().Sub(since) > r.Patience {
 			r.fail(fmt.Errorf("send through %s: %w for %s: %s", r.Relay, ErrDown, r.Patience, why))
 		}
 	}

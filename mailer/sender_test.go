@@ -36,11 +36,11 @@ func body(d *Delivery) string {
 func sender(t *testing.T, q Queue, relay *relaytest.Relay, connections int) *Sender {
 	return &Sender{Queue: q, Composer: letters{}, Worker: "w", KeyID: "k1",
 		Relay: Relay{Name: "main", Host: relay.Host, Port: relay.Port, TLS: "none", HELO: "lantern.example", Connections: connections,
-			Timeouts: Timeouts{Connect: 5 * time.Second, Command: 5 * time.Second, Data: 5 * time.Second, Dot: 5 * time.Second}},
+			Timeouts: Timeouts{Connect: 20 * time.Second, Command: 20 * time.Second, Data: 20 * time.Second, Dot: 20 * time.Second}},
 		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Now: func() time.Time { return noon }, Rand: half,
 		RetryFirst: time.Millisecond, RetryMost: 20 * time.Millisecond, RetryHeld: 20 * time.Millisecond,
-		Patience: 2 * time.Second, Poll: 50 * time.Millisecond}
+		Patience: 20 * time.Second, Poll: 50 * time.Millisecond}
 }
 
 // runIdle runs until idle and fails the test on an error.
