@@ -47,7 +47,7 @@ func NewComposer(archive Archive, keys *subscribers.Keys, domain string) *Compos
 	return &Composer{
 		archive:   archive,
 		keys:      keys,
-		domain:    domain,
+		domain:    domainOf(domain),
 		fragments: newLRU[int64, []segment](composerMemory),
 		forms:     newLRU[int64, *form](composerMemory),
 		issues:    newLRU[int64, *Issue](256),
@@ -254,12 +254,8 @@ func (w *writing) mark(s *segment, values []string) error {
 	case markOneClick:
 		return w.token(s.action, false)
 	case markDate:
-		date := w.delivery.Date
-		if date.IsZero() {
-			date = w.issue.Due
-		}
 		w.field.Reset()
-		w.field.AddDate("Date", date.In(w.form.zone))
+		w.field.AddDate("Date", w.date().In(w.form.zone))
 		return w.append()
 	case markTo:
 		w.field.Reset()
@@ -268,7 +264,7 @@ func (w *writing) mark(s *segment, values []string) error {
 		return w.append()
 	case markID:
 		if w.test {
-			w.b = fmt.Appendf(w.b, "test.%x", w.delivery.Date.UnixNano())
+			w.b = fmt.Appendf(w.b, "test.%d", w.date().UnixNano())
 			return nil
 		}
 		w.b = append(w.b, w.c.keys.MessageID(w.issue.Edition, w.issue.Slot, w.delivery.Subscriber)...)
@@ -286,6 +282,14 @@ func (w *writing) append() error {
 	b, err := w.field.AppendTo(w.b)
 	w.b = b
 	return err
+}
+
+// date is that of the delivery; before its first try it is the slot's.
+func (w *writing) date() time.Time {
+	if w.delivery.Date.IsZero() {
+		return w.issue.Due
+	}
+	return w.delivery.Date
 }
 
 // returnPath names the delivery where a mail comes back.

@@ -1,6 +1,8 @@
 package digest
 
 import (
+	"strings"
+
 	"broadsheet/mailer"
 	"broadsheet/subscribers"
 	"broadsheet/templates"
@@ -105,7 +107,7 @@ func (p *Press) listID() string {
 func (p *Press) feedbackID() string {
 	sender := label(p.domain)
 	if len(sender) > 15 {
-		sender = sender[len(sender)-15:]
+		sender = strings.TrimRight(sender[:15], "-")
 	}
 	for len(sender) < 5 {
 		sender += "-"

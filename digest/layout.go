@@ -299,6 +299,7 @@ func (l *sheet) contents(name string) (string, error) {
 		err = l.p.set.HTML(&b, base, v)
 	} else {
 		err = l.p.set.Text(&b, strings.TrimSuffix(name, ".txt"), v)
+		return templates.Wrap("", b.String()), err
 	}
 	return strings.TrimSpace(b.String()), err
 }

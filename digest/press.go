@@ -10,6 +10,8 @@ import (
 	texttemplate "text/template"
 	"time"
 
+	"golang.org/x/net/idna"
+
 	"broadsheet/schedule"
 	"broadsheet/stories"
 	"broadsheet/templates"
@@ -52,7 +54,7 @@ func NewPress(c *schedule.Config, e schedule.Edition, set *templates.Set) (*Pres
 	if err != nil {
 		return nil, fmt.Errorf("make press: publication.from %q: %w", c.Publication.From, err)
 	}
-	p.domain = from.Address[strings.LastIndexByte(from.Address, '@')+1:]
+	p.domain = domainOf(from.Address)
 	for _, s := range c.Sections {
 		p.sections[s.ID] = cut(clean(s.Name), 60)
 	}
@@ -68,6 +70,15 @@ func NewPress(c *schedule.Config, e schedule.Edition, set *templates.Set) (*Pres
 		}
 	}
 	return p, nil
+}
+
+// domainOf is the domain of an address, as it stands in ASCII.
+func domainOf(address string) string {
+	domain := address[strings.LastIndexByte(address, '@')+1:]
+	if ascii, err := idna.Lookup.ToASCII(domain); err == nil {
+		return ascii
+	}
+	return domain
 }
 
 // SubjectData is what an edition's own subject line may use.

@@ -45,7 +45,7 @@ func sampleIssue() *Issue {
 }
 
 func sampleDelivery() *mailer.Delivery {
-	return &mailer.Delivery{Issue: 7, Slot: 41, Subscriber: 1001, Digest: 5, Address: "ada.o'neil+news@reader.example",
+	return &mailer.Delivery{Issue: 7, Slot: 41, Subscriber: 1001, Digest: 5, Address: "ada+news@reader.example",
 		Date: sampleDue.Add(3 * time.Second), KeyID: "k1"}
 }
 

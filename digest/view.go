@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"broadsheet/stories"
 	"broadsheet/subscribers"
@@ -61,6 +62,29 @@ type storyView struct {
 type metaPart struct {
 	Text  templates.Mark
 	Whole bool // not to be broken over lines
+}
+
+// MetaLines is the line below a story for plain text, broken between parts where it gets too
+// long. A mark counts as the width its filling usually has.
+func (v storyView) MetaLines() []string {
+	const columns, indent, filling = 72, 3, 12
+	var lines []string
+	col := 0
+	for _, part := range v.Meta {
+		width := utf8.RuneCountInString(string(part.Text))
+		if strings.IndexByte(string(part.Text), markOpen) >= 0 {
+			width = filling
+		}
+		switch {
+		case len(lines) == 0 || col+3+width > columns:
+			lines = append(lines, string(part.Text))
+			col = indent + width
+		default:
+			lines[len(lines)-1] += " · " + string(part.Text)
+			col += 3 + width
+		}
+	}
+	return lines
 }
 
 type contentsView struct {

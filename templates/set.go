@@ -60,7 +60,7 @@ func Load(dir string) (*Set, error) {
 	}
 	s := &Set{
 		html:  htmltemplate.New("").Funcs(htmltemplate.FuncMap{"href": href, "mark": markHTML}).Option("missingkey=error"),
-		text:  texttemplate.New("").Funcs(texttemplate.FuncMap{"wrap": wrap, "hang": hang, "upper": strings.ToUpper}).Option("missingkey=error"),
+		text:  texttemplate.New("").Funcs(texttemplate.FuncMap{"wrap": Wrap, "hang": hang, "upper": strings.ToUpper}).Option("missingkey=error"),
 		words: map[string]*Words{},
 	}
 	for _, name := range sorted(files) {

@@ -201,13 +201,13 @@ func TestArabicType(t *testing.T) {
 
 func TestWrap(t *testing.T) {
 	text := strings.Repeat("word ", 40) + strings.Repeat("x", 100)
-	for line := range strings.Lines(wrap("   ", text)) {
+	for line := range strings.Lines(Wrap("   ", text)) {
 		line = strings.TrimRight(line, "\n")
 		if !strings.HasPrefix(line, "   ") || len(line) > columns && strings.Contains(strings.TrimSpace(line), " ") {
 			t.Errorf("line %q", line)
 		}
 	}
-	if got := wrap("", " "); got != "" {
+	if got := Wrap("", " "); got != "" {
 		t.Errorf("got %q", got)
 	}
 }

@@ -7,11 +7,11 @@ import (
 
 const columns = 72
 
-// wrap breaks text into lines of at most 72 characters, each begun with indent. A word that is
+// Wrap breaks text into lines of at most 72 characters, each begun with indent. A word that is
 // longer keeps a line of its own.
-func wrap(indent, text string) string { return indent + hang(indent, text) }
+func Wrap(indent, text string) string { return indent + hang(indent, text) }
 
-// hang is wrap for text whose first line has something as wide as indent before it already.
+// hang is Wrap for text whose first line has something as wide as indent before it already.
 func hang(indent, text string) string {
 	var b strings.Builder
 	col := utf8.RuneCountInString(indent)
