@@ -50,6 +50,7 @@ func plain(s string) string {
 	if !strings.ContainsAny(s, "<&") {
 		return line(s)
 	}
+	s = keepTail(s)
 	var b strings.Builder
 	z := html.NewTokenizer(strings.NewReader(s))
 	skip := 0
@@ -83,6 +84,16 @@ func htmlTag(raw string) bool {
 	return len(raw) > 2 && strings.HasSuffix(raw, ">")
 }
 
+// keepTail makes text of what looks like the beginning of a tag but never ends, as in "profit <expected",
+// for HTML drops that. The first half of a real tag, as shortened summaries end in, may go.
+func keepTail(s string) string {
+	end := strings.LastIndexByte(s, '>') + 1
+	if i := strings.IndexByte(s[end:], '<'); i < 0 || looksHTML(s[end+i:]+">") {
+		return s
+	}
+	return s[:end] + strings.ReplaceAll(s[end:], "<", "&lt;")
+}
+
 // blocksOf reads HTML or plain text into paragraph-like blocks.
 func blocksOf(s string) []Block {
 	if strings.TrimSpace(s) == "" {
@@ -92,7 +103,7 @@ func blocksOf(s string) []Block {
 		return plainBlocks(html.UnescapeString(s))
 	}
 	b := blockBuilder{}
-	b.read(Clean(s))
+	b.read(Clean(keepTail(s)))
 	return b.blocks
 }
 

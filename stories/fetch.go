@@ -94,7 +94,10 @@ func (f *Fetcher) FetchAll(ctx context.Context, feeds []Feed, force bool) ([]Fee
 				}
 			}
 			r := f.fetch(ctx, client, job, force)
-			for _, i := range same {
+			for n, i := range same {
+				if n > 0 {
+					r.Added = Added{} // counted once
+				}
 				results[i] = r
 			}
 		})

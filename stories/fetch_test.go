@@ -127,6 +127,21 @@ func TestFailuresAreCountedAndKeptApart(t *testing.T) {
 	}
 }
 
+func TestFeedListedTwiceGoesIntoBothSections(t *testing.T) {
+	var hits atomic.Int32
+	f, shelf, srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		hits.Add(1)
+		io.WriteString(w, smallFeed)
+	})
+	rs, err := f.FetchAll(t.Context(), []Feed{{URL: srv.URL, Section: "city"}, {URL: srv.URL, Section: "port"}}, true)
+	if err != nil || hits.Load() != 1 || rs[0].Added.New != 2 || rs[1].Added.New != 0 || rs[1].Status != Fetched {
+		t.Errorf("%d requests, %+v, %v", hits.Load(), rs, err)
+	}
+	if got := fmt.Sprint(shelf.list[1].Sections); got != "[city port]" {
+		t.Errorf("sections %s", got)
+	}
+}
+
 func TestShelfErrorKeepsETag(t *testing.T) {
 	f, shelf, srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("ETag", `"v1"`)

@@ -61,6 +61,8 @@ func TestPlain(t *testing.T) {
 		"AT&amp;T rises":              "AT&T rises",
 		"List<T> explained":           "List<T> explained",
 		"1 < 2 and 3 > 2":             "1 < 2 and 3 > 2",
+		"Profit <expected":            "Profit <expected",
+		"Tide <a href='x":             "Tide",
 		"One<br>two":                  "One two",
 		"<script>alert(1)</script>Ok": "Ok",
 		"Caf&eacute; &#8212; open":    "Café — open",
