@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"broadsheet/digest"
 	"broadsheet/mailer"
 	"broadsheet/store"
 )
@@ -40,16 +39,17 @@ type deliveryJSON struct {
 }
 
 func (p *program) jsonDelivery(d store.DeliveryRow) deliveryJSON {
-	j := deliveryJSON{ID: d.ID, Issue: d.Issue, Subscriber: d.Subscriber, Address: d.Address, State: d.State,
-		Reason: text(d.Reason), Attempts: d.Attempts, Copies: d.Copies, Enhanced: text(d.Enhanced), Text: text(d.Text),
+	j := deliveryJSON{ID: d.ID(), Issue: d.Issue, Subscriber: d.Subscriber, Address: d.Address, State: d.State,
+		Reason: text(d.Reason), Attempts: d.Attempts, Copies: d.Copies, Enhanced: text(d.Reply.Enhanced), Text: text(d.Reply.Text),
 		Relay: text(d.Relay), At: stamp(d.At)}
-	if d.Code != 0 {
-		j.Code = &d.Code
+	if d.Reply.Code != 0 {
+		j.Code = &d.Reply.Code
 	}
 	if d.Digest != 0 {
 		j.Digest = &d.Digest
 		if p.ring != nil && p.cfg != nil {
-			j.MessageID = text(digest.MessageID(p.ring, p.cfg.Publication.From, d.Edition, d.Slot, d.Subscriber))
+			id := fmt.Sprintf("<%s@%s>", p.ring.MessageID(d.Edition, d.SlotKey, d.Subscriber), domainOf(p.cfg.Publication.From))
+			j.MessageID = &id
 		}
 	}
 	return j
@@ -115,10 +115,10 @@ func (p *program) deliveryTable(rows []store.DeliveryRow) error {
 	t := p.table("ID", "ISSUE", "ADDRESS", "STATE", "TRIES", "REPLY", "AT (UTC)", "REASON")
 	for _, d := range rows {
 		reply := ""
-		if d.Code != 0 {
-			reply = strings.TrimSpace(strconv.Itoa(d.Code) + " " + d.Enhanced + " " + d.Text)
+		if d.Reply.Code != 0 {
+			reply = d.Reply.String()
 		}
-		t.row(itoa(d.ID), itoa(d.Issue), d.Address, string(d.State), strconv.Itoa(d.Attempts), reply, d.At.UTC().Format(time.DateTime), d.Reason)
+		t.row(itoa(d.ID()), itoa(d.Issue), d.Address, string(d.State), strconv.Itoa(d.Attempts), reply, d.At.UTC().Format(time.DateTime), d.Reason)
 	}
 	return t.flush()
 }
@@ -147,6 +147,7 @@ func (p *program) deliveriesShow() *cobra.Command {
 			type attemptJSON struct {
 				At       *string      `json:"at"`
 				State    mailer.State `json:"state"`
+				Reason   *string      `json:"reason"`
 				Relay    *string      `json:"relay"`
 				Code     int          `json:"code"`
 				Enhanced *string      `json:"enhanced"`
@@ -158,14 +159,14 @@ func (p *program) deliveriesShow() *cobra.Command {
 					Edition string        `json:"edition"`
 					Slot    string        `json:"slot"`
 					Tries   []attemptJSON `json:"tries"`
-				}{p.jsonDelivery(d), d.Edition, d.Slot, []attemptJSON{}}
+				}{p.jsonDelivery(d), d.Edition, d.SlotKey, []attemptJSON{}}
 				for _, a := range attempts {
-					out.Tries = append(out.Tries, attemptJSON{stamp(a.At), a.State, text(a.Relay), a.Code, text(a.Enhanced), text(a.Text)})
+					out.Tries = append(out.Tries, attemptJSON{stamp(a.At), a.State, text(a.Reason), text(a.Relay), a.Reply.Code, text(a.Reply.Enhanced), text(a.Reply.Text)})
 				}
 				return p.printJSON(out)
 			}
 			t := p.table("edition", d.Edition)
-			t.row("slot", d.Slot)
+			t.row("slot", d.SlotKey)
 			t.row("message-id", deref(p.jsonDelivery(d).MessageID))
 			if err := errors.Join(t.flush(), p.deliveryTable([]store.DeliveryRow{d})); err != nil {
 				return err
@@ -174,9 +175,9 @@ func (p *program) deliveriesShow() *cobra.Command {
 				return nil
 			}
 			fmt.Fprintln(p.stdout)
-			t = p.table("TRIED AT (UTC)", "LED TO", "RELAY", "REPLY")
+			t = p.table("TRIED AT (UTC)", "LED TO", "RELAY", "REPLY", "REASON")
 			for _, a := range attempts {
-				t.row(a.At.UTC().Format(time.DateTime), string(a.State), a.Relay, strings.TrimSpace(strconv.Itoa(a.Code)+" "+a.Enhanced+" "+a.Text))
+				t.row(a.At.UTC().Format(time.DateTime), string(a.State), a.Relay, a.Reply.String(), a.Reason)
 			}
 			return t.flush()
 		},
@@ -219,7 +220,7 @@ second time. What a later issue has taken over cannot be retried.`,
 }
 
 func findDelivery(c *cobra.Command, db *store.DB, id int64) (store.DeliveryRow, error) {
-	d, err := db.DeliveryByID(c.Context(), id)
+	d, err := db.Delivery(c.Context(), id)
 	if errors.Is(err, store.ErrNotFound) {
 		return d, fmt.Errorf("there is no delivery %d", id)
 	}

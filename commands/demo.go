@@ -53,14 +53,14 @@ feeds, relays and public_url. Prints what became of every mail, and shows the in
 // stage is the demo's world: clock, feeds, readers, relay, inbox.
 type stage struct {
 	*engine
-	clock   atomic.Int64 // the demo's time, Unix seconds; it jumps from one due instant to the next
+	clock   atomic.Int64 // the demo's time, Unix nanoseconds; it jumps from one due instant to the next
 	inbox   *demo.Inbox
 	readers []demo.Reader
 	failed  map[string]error // feeds, by URL
 }
 
-func (s *stage) time() time.Time       { return time.Unix(s.clock.Load(), 0).UTC() }
-func (s *stage) setTime(now time.Time) { s.clock.Store(now.Unix()) }
+func (s *stage) time() time.Time       { return time.Unix(0, s.clock.Load()).UTC() }
+func (s *stage) setTime(now time.Time) { s.clock.Store(now.UnixNano()) }
 
 func (p *program) runDemo(ctx context.Context, f demoFlags) (err error) {
 	shipped, err := p.config()
@@ -255,17 +255,20 @@ func (s *stage) nextInstant(ctx context.Context) (at time.Time, ok bool, err err
 
 // demoReport prints the books of every issue and what became of every reader's mail.
 func (p *program) demoReport(ctx context.Context, s *stage) error {
-	rows, err := s.db.Issues(ctx, store.IssueFilter{})
-	if err != nil {
-		return err
-	}
 	var issues []issueJSON
 	balanced := true
-	for _, r := range slices.Backward(rows) {
-		i := jsonIssue(r)
-		balanced = balanced && i.balanced()
-		issues = append(issues, i)
+	for i, err := range s.db.Issues(ctx, store.IssueFilter{}) {
+		if err != nil {
+			return err
+		}
+		row, err := countIssue(ctx, s.db, i)
+		if err != nil {
+			return err
+		}
+		balanced = balanced && row.balanced()
+		issues = append(issues, row)
 	}
+	slices.Reverse(issues)
 	if err := p.issueTable(issues); err != nil {
 		return err
 	}
@@ -283,7 +286,7 @@ func (p *program) demoReport(ctx context.Context, s *stage) error {
 			}
 			what = stored.Subject
 		}
-		t.row(d.Address, d.Edition+" "+d.Slot, string(d.State), what)
+		t.row(d.Address, d.Edition+" "+d.SlotKey, string(d.State), what)
 	}
 	if err := t.flush(); err != nil {
 		return err

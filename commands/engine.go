@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -67,7 +69,7 @@ func (e *engine) checkFollowed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return usage(e.cfg.CheckFollowed(followed))
+	return usage(e.cfg.CheckFollowed(slices.Collect(maps.Keys(followed))))
 }
 
 func domainOf(address string) string { return address[strings.LastIndexByte(address, '@')+1:] }

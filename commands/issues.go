@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"broadsheet/digest"
 	"broadsheet/mailer"
 	"broadsheet/schedule"
 	"broadsheet/store"
@@ -46,14 +48,31 @@ type issueJSON struct {
 	Cancelled  int `json:"cancelled"`
 }
 
-func jsonIssue(row store.IssueRow) issueJSON {
-	i, n := row.Issue, row.Counts
+func jsonIssue(i digest.Issue, n map[mailer.State]int) issueJSON {
 	return issueJSON{Issue: i.ID, Edition: i.Edition, Slot: i.Slot, Zone: i.Zone, Hour: i.Hour, Due: stamp(i.Due), Opened: stamp(i.Opened),
 		State: i.State, Audience: i.Audience, Digests: i.Digests, Counts: n,
 		Queued: n[mailer.Queued], Sending: n[mailer.Sending], Handed: n[mailer.Handed], Deferred: n[mailer.Deferred],
 		Accepted: n[mailer.Accepted], Bounced: n[mailer.Bounced], Failed: n[mailer.Failed], Expired: n[mailer.Expired],
 		Uncertain: n[mailer.Uncertain], Skipped: n[mailer.Skipped], Suppressed: n[mailer.Suppressed],
 		Superseded: n[mailer.Superseded], Cancelled: n[mailer.Cancelled]}
+}
+
+// loadIssue reads an issue with its books.
+func loadIssue(ctx context.Context, db *store.DB, id int64) (issueJSON, error) {
+	i, err := db.Issue(ctx, id)
+	if err != nil {
+		return issueJSON{}, err
+	}
+	return countIssue(ctx, db, i)
+}
+
+func countIssue(ctx context.Context, db *store.DB, i digest.Issue) (issueJSON, error) {
+	counts, err := db.IssueCounts(ctx, i.ID)
+	states := make(map[mailer.State]int, len(counts))
+	for s, n := range counts {
+		states[mailer.State(s)] = n
+	}
+	return jsonIssue(i, states), err
 }
 
 // balanced reports whether every member of the audience is in exactly one state.
@@ -63,6 +82,19 @@ func (i issueJSON) balanced() bool {
 		sum += n
 	}
 	return sum == i.Audience
+}
+
+// printIssues prints issues as a table or as JSON, one object a line.
+func (p *program) printIssues(rows []issueJSON, asJSON bool) error {
+	if !asJSON {
+		return p.issueTable(rows)
+	}
+	for _, r := range rows {
+		if err := p.printJSON(r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // issueTable prints issues with those states that occur.
@@ -93,6 +125,7 @@ func (p *program) issueTable(rows []issueJSON) error {
 
 func (p *program) issuesList() *cobra.Command {
 	var filter store.IssueFilter
+	var limit int
 	var asJSON bool
 	c := &cobra.Command{
 		Use: "list", Short: "List issues, newest first, with their books", Args: cobra.NoArgs,
@@ -101,27 +134,24 @@ func (p *program) issuesList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			rows, err := db.Issues(c.Context(), filter)
-			if err != nil {
-				return err
-			}
-			var list []issueJSON
-			for _, r := range rows {
-				list = append(list, jsonIssue(r))
-			}
-			if !asJSON {
-				return p.issueTable(list)
-			}
-			for _, i := range list {
-				if err := p.printJSON(i); err != nil {
+			var rows []issueJSON
+			for i, err := range db.Issues(c.Context(), filter) {
+				if err != nil {
 					return err
 				}
+				row, err := countIssue(c.Context(), db, i)
+				if err != nil {
+					return err
+				}
+				if rows = append(rows, row); len(rows) == limit {
+					break
+				}
 			}
-			return nil
+			return p.printIssues(rows, asJSON)
 		},
 	}
 	c.Flags().StringVar(&filter.Edition, "edition", "", "only issues of this `edition`")
-	c.Flags().IntVar(&filter.Limit, "limit", 50, "at most `N`; 0 = all")
+	c.Flags().IntVar(&limit, "limit", 50, "at most `N`; 0 = all")
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	return c
 }
@@ -139,7 +169,7 @@ func (p *program) issuesShow() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			row, err := db.IssueRow(c.Context(), id)
+			i, err := loadIssue(c.Context(), db, id)
 			if errors.Is(err, store.ErrNotFound) {
 				return fmt.Errorf("there is no issue %d", id)
 			}
@@ -150,7 +180,6 @@ func (p *program) issuesShow() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			i := jsonIssue(row)
 			if asJSON {
 				return p.printJSON(struct {
 					issueJSON

@@ -1,7 +1,6 @@
 package commands
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -99,7 +98,7 @@ func (p *program) sendEdition(ctx context.Context, e *engine, ed *schedule.Editi
 	}
 	defer unlock()
 
-	before, err := openIssues(ctx, e.db, ed)
+	unfinished, err := e.db.UnfinishedIssues(ctx, ed.Name)
 	if err != nil {
 		return err
 	}
@@ -109,10 +108,13 @@ func (p *program) sendEdition(ctx context.Context, e *engine, ed *schedule.Editi
 	if openErr != nil && len(opened) == 0 {
 		return openErr
 	}
-	worked := before
+	worked := unfinished
 	for _, i := range opened {
-		worked[i.ID] = true
+		if !slices.Contains(worked, i.ID) {
+			worked = append(worked, i.ID)
+		}
 	}
+	slices.Sort(worked)
 
 	var sent int
 	if f.only != "" {
@@ -135,7 +137,7 @@ func (p *program) lockSender(ctx context.Context, e *engine, wait bool) (unlock 
 	if err != nil {
 		return nil, err
 	}
-	if err := e.db.Recover(ctx, e.now()); err != nil {
+	if _, err := e.db.Recover(ctx, e.now()); err != nil {
 		unlock()
 		return nil, err
 	}
@@ -182,41 +184,21 @@ func sum(counts map[string]int) (n int) {
 	return n
 }
 
-// openIssues are the issues of an edition that have deliveries still to go.
-func openIssues(ctx context.Context, db *store.DB, ed *schedule.Edition) (map[int64]bool, error) {
-	rows, err := db.Issues(ctx, store.IssueFilter{Edition: ed.Name, Unfinished: true})
-	worked := map[int64]bool{}
-	for _, r := range rows {
-		worked[r.Issue.ID] = true
-	}
-	return worked, err
-}
-
 // report prints what became of the issues worked on.
-func (p *program) report(ctx context.Context, db *store.DB, worked map[int64]bool, asJSON bool) error {
+func (p *program) report(ctx context.Context, db *store.DB, worked []int64, asJSON bool) error {
 	var rows []issueJSON
-	for id := range worked {
-		row, err := db.IssueRow(ctx, id)
+	var unbalanced error
+	for _, id := range worked {
+		row, err := loadIssue(ctx, db, id)
 		if err != nil {
 			return err
 		}
-		rows = append(rows, jsonIssue(row))
-	}
-	slices.SortFunc(rows, func(a, b issueJSON) int { return cmp.Compare(a.Issue, b.Issue) })
-	for _, r := range rows {
-		if !r.balanced() && r.State == digest.Open {
-			return fmt.Errorf("the books of issue %d do not balance", r.Issue)
+		if !row.balanced() && row.State == digest.Open {
+			unbalanced = errors.Join(unbalanced, fmt.Errorf("the books of issue %d do not balance", id))
 		}
-		if asJSON {
-			if err := p.printJSON(r); err != nil {
-				return err
-			}
-		}
+		rows = append(rows, row)
 	}
-	if asJSON {
-		return nil
-	}
-	return p.issueTable(rows)
+	return errors.Join(p.printIssues(rows, asJSON), unbalanced)
 }
 
 // mayLeave asks before mail goes to a relay that is not on this machine.
@@ -238,11 +220,11 @@ func (p *program) mayLeave(ctx context.Context, e *engine, ed *schedule.Edition,
 		return err
 	}
 	for _, d := range due {
-		n, err := e.db.AudienceSize(ctx, ed.Name, d.Audience)
+		f, err := e.opener(ed, nil).Survey(ctx, e.db, d)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(p.stderr, "edition %s, slot %s in %s: %d readers\n", ed.Name, d.Issue.Slot, d.Issue.Zone, n)
+		fmt.Fprintf(p.stderr, "edition %s, slot %s in %s: %d readers, %d mails\n", ed.Name, d.Issue.Slot, d.Issue.Zone, f.Issue.Audience, f.Counts[mailer.Queued])
 	}
 	fmt.Fprintf(p.stderr, "relay %s\n", strings.Join(away, ", "))
 	if yes {

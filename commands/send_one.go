@@ -13,13 +13,13 @@ import (
 )
 
 // sendOnly sends one reader's due delivery of the issues named, and leaves the others queued.
-func (p *program) sendOnly(ctx context.Context, e *engine, address string, issues map[int64]bool) (sent int, err error) {
+func (p *program) sendOnly(ctx context.Context, e *engine, address string, issues []int64) (sent int, err error) {
 	s, err := p.findSubscriber(ctx, e.db, address)
 	if err != nil {
 		return 0, err
 	}
-	for id := range issues {
-		q := store.Only{DB: e.db, Issue: id, Subscriber: s.ID}
+	for _, id := range issues {
+		q := store.Only{DB: e.db, Number: id, Reader: s.ID}
 		err = errors.Join(err, e.sendAll(ctx, true, func(m *mailer.Sender) {
 			m.Queue, m.Relay.Connections = q, 1
 			m.Progress = func(st mailer.Stats) { sent = max(sent, len(st.Outcomes)) }
@@ -71,7 +71,7 @@ func (e *engine) rehearse(ctx context.Context, ed *schedule.Edition, address str
 	d := mailer.Delivery{Issue: issue.ID, Slot: issue.SlotID, Subscriber: s.ID, Address: s.Address, KeyID: e.keys.SigningID(), Date: e.now()}
 	out := rehearsed{Issue: issue, Delivery: d}
 	if issue.ID != 0 {
-		stored, err := e.db.DeliveryOf(ctx, issue.SlotID, s.ID)
+		stored, err := e.db.Delivery(ctx, store.DeliveryID(issue.SlotID, s.ID))
 		switch {
 		case err == nil && stored.Digest != 0 && !test:
 			if !stored.Date.IsZero() {
@@ -122,11 +122,8 @@ func (e *engine) issueFor(ctx context.Context, ed *schedule.Edition, zone string
 	if err != nil {
 		return digest.Issue{}, err
 	}
-	i = digest.NewIssue(ed, slot, e.now())
+	i = digest.NewIssue(ed, loc, hour, slot, e.now())
 	i.EditionID = id
-	if next, ok := ed.Next(loc, hour, slot.Due); ok {
-		i.Next = next.Due
-	}
 	return i, nil
 }
 
@@ -138,22 +135,14 @@ func (p *program) dryRun(ctx context.Context, e *engine, ed *schedule.Edition, a
 	}
 	var rows []issueJSON
 	for _, d := range due {
-		issue, err := e.opener(ed, nil).DryRun(ctx, d)
+		f, err := e.opener(ed, nil).Survey(ctx, e.db, d)
 		if err != nil {
 			return err
 		}
-		rows = append(rows, jsonIssue(store.IssueRow{Issue: issue.Issue, Counts: issue.Counts}))
+		rows = append(rows, jsonIssue(f.Issue, f.Counts))
 	}
 	if len(rows) == 0 {
 		return &exitError{exitNothing, fmt.Errorf("nothing is due for edition %q", ed.Name)}
 	}
-	if !asJSON {
-		return p.issueTable(rows)
-	}
-	for _, r := range rows {
-		if err := p.printJSON(r); err != nil {
-			return err
-		}
-	}
-	return nil
+	return p.printIssues(rows, asJSON)
 }

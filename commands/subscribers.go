@@ -163,8 +163,13 @@ func (p *program) subscribersSuppress() *cobra.Command {
 			if !slices.Contains(subscribers.Reasons(), reason) {
 				return usagef("--reason %q is none of %s", reason, strings.Join(subscribers.Reasons(), ", "))
 			}
-			if err := db.Suppress(c.Context(), subscribers.Suppression{Address: address, Reason: reason, Note: note, At: time.Now()}); err != nil {
+			added, err := db.Suppress(c.Context(), subscribers.Suppression{Address: address, Reason: reason, Note: note}, time.Now())
+			if err != nil {
 				return err
+			}
+			if !added {
+				fmt.Fprintf(p.stderr, "%s is suppressed already\n", address)
+				return &exitError{exitNothing, nil}
 			}
 			fmt.Fprintf(p.stderr, "suppressed %s (%s)\n", address, reason)
 			return nil

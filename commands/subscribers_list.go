@@ -136,7 +136,7 @@ func (p *program) subscribersShow() *cobra.Command {
 				sent = append(sent, d)
 			}
 			if asJSON {
-				return p.printSubscriber(s, changes, sent)
+				return p.printSubscriber(*s, changes, sent)
 			}
 			t := p.table("address", s.Address)
 			for _, f := range settingsFlags {

@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -88,7 +87,11 @@ func (p *program) suppressionsImport() *cobra.Command {
 			count, err := importRows(c.Context(), rows.Next, func(e *subscribers.RowError) {
 				fmt.Fprintf(p.stderr, "%s: %s\n", args[0], e)
 			}, func(ctx context.Context, rows []subscribers.SuppressionRow) (store.Imported, error) {
-				return db.ImportSuppressions(ctx, rows, time.Now())
+				added, err := db.ImportSuppressions(ctx, rows, time.Now())
+				if err != nil {
+					return store.Imported{}, err
+				}
+				return store.Imported{New: added, Same: len(rows) - added}, nil
 			})
 			done()
 			fmt.Fprintf(p.stdout, "%d new, %d known, %d bad rows\n", count.New, count.Same, count.Bad)
@@ -137,12 +140,12 @@ func (p *program) suppressionsLift() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = db.LiftSuppression(c.Context(), args[0], reason, time.Now())
-			if errors.Is(err, store.ErrNotFound) {
-				return fmt.Errorf("%s is not suppressed", args[0])
-			}
+			lifted, err := db.LiftSuppression(c.Context(), args[0], reason, time.Now())
 			if err != nil {
 				return err
+			}
+			if !lifted {
+				return fmt.Errorf("%s is not suppressed", args[0])
 			}
 			fmt.Fprintf(p.stderr, "lifted the suppression of %s\n", args[0])
 			return nil

@@ -1,0 +1,50 @@
+package digest
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"broadsheet/mailer"
+)
+
+// Surveyor is what looking ahead needs from the database beside a Ledger. store.DB meets it.
+type Surveyor interface {
+	// Survey hands the whole audience of an issue, chunk by chunk, to see and writes nothing.
+	Survey(ctx context.Context, i Issue, a Audience, limit int, see func(c Chunk) error) error
+}
+
+// Forecast is what opening an issue would bring about.
+type Forecast struct {
+	Issue  Issue // with Audience and Digests
+	Counts map[mailer.State]int
+}
+
+// Survey chooses for every reader of a due issue as [Opener.Open] does, and writes nothing.
+func (o *Opener) Survey(ctx context.Context, db Surveyor, due Due) (Forecast, error) {
+	out := Forecast{Issue: due.Issue, Counts: map[mailer.State]int{}}
+	w, err := o.writer(ctx, &out.Issue, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return out, err
+	}
+	distinct := map[key]bool{}
+	err = db.Survey(ctx, out.Issue, due.Audience, chunkSize, func(c Chunk) error {
+		planned, err := w.plan(ctx, c)
+		for _, p := range planned {
+			out.Issue.Audience++
+			out.Counts[mailer.State(p.State)]++
+		}
+		for k := range w.fresh {
+			distinct[k] = true
+		}
+		if o.Progress != nil {
+			o.Progress(&out.Issue)
+		}
+		return err
+	})
+	out.Issue.Digests = len(distinct)
+	if err != nil {
+		return out, fmt.Errorf("look ahead at issue %s %s in %s: %w", due.Issue.Edition, due.Issue.Slot, due.Issue.Zone, err)
+	}
+	return out, nil
+}
