@@ -1,6 +1,8 @@
 package store
 
 import (
+	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 
@@ -61,9 +63,12 @@ func known(err error) bool {
 	return false
 }
 
-// spent says whether a connection is not to be trusted after err: SQLite has been seen to
+// spoilt says whether a connection is not to be trusted after err: SQLite has been seen to
 // report a full disk only once on a connection.
-func spent(err error) bool {
+func spoilt(err error) bool {
+	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) {
+		return true
+	}
 	e, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {
 		return false

@@ -24,8 +24,8 @@ const (
 
 // leased is a batch as it is being claimed.
 type leased struct {
-	id, issue, leaseUntil, start, fence int64
-	relay                               string
+	id, issue, leaseUntil, start int64
+	relay                        string
 }
 
 const batchColumns = `SELECT b.id, b.issue, b.lease_until, b.start, b.relay FROM batches b `

@@ -60,7 +60,7 @@ func (w *writer) run(ctx context.Context, fn func(ctx context.Context, t *tx) er
 	}
 	t := &tx{w}
 	if _, err := t.exec(ctx, w.dialect.begin); err != nil {
-		if spent(err) {
+		if spoilt(err) {
 			w.drop()
 		}
 		return err
@@ -71,7 +71,7 @@ func (w *writer) run(ctx context.Context, fn func(ctx context.Context, t *tx) er
 			return
 		}
 		_, undone := t.exec(ctx, "ROLLBACK") // fails where SQLite has rolled back by itself
-		if spent(err) || errors.Is(err, driver.ErrBadConn) || undone != nil {
+		if spoilt(err) || undone != nil {
 			w.drop()
 		}
 	}()

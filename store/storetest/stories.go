@@ -19,7 +19,7 @@ func testStories(t *testing.T, w *world) {
 	s := stories.Story{GUID: "https://news.example/1", URL: "https://news.example/1?utm_source=x", Canonical: "https://news.example/1",
 		Headline: "Harbour opens", Sections: []string{"world", "business"}, SectionRaw: "World", Byline: "By A. Writer", Desk: "Foreign",
 		City: "Port", Agencies: []string{"AG"}, Authors: []string{"A. Writer"}, Published: w.now().Add(-time.Hour), PublishedRaw: "an hour ago",
-		Updated: w.now(), Lead: "It opens.", Blocks: []stories.Block{{Type: "p", Text: "Text ‎ with marks."}}, Crossheads: []string{"So"},
+		Updated: w.now(), Lead: "It opens.", Blocks: []stories.Block{{Type: "p", Text: "Text \u200e with marks."}}, Crossheads: []string{"So"},
 		Tags: []string{"sea"}, TagsRaw: "sea", Masthead: "M", EditionCities: []string{"Port"}, PageClock: w.now(), Extra: []string{"?"},
 		Language: "en", Words: 3, Image: &stories.Image{URL: "https://news.example/1.jpg", Width: 3}, Source: "feed", Scope: "scope", Warnings: []string{"odd"}}
 	add := func(s stories.Story, want stories.Added) {
