@@ -19,7 +19,8 @@ import (
 	"broadsheet/stories"
 )
 
-// longestMemory is how far back a story counts as seen even if it entered a further section only today.
+// longestMemory is how far back it counts that a story was sent which entered a further section only today. Stories
+// that are young enough by max_age count in any case.
 const longestMemory = 90 * 24 * time.Hour
 
 // writer is the opening of one issue. It keeps no digests: a digest that is stored is known by its id alone, so
@@ -32,7 +33,7 @@ type writer struct {
 	pool    *Pool
 	zones   schedule.Zones
 	chooser *Chooser
-	since   time.Time // from when on what readers have seen matters
+	reach   map[int64]time.Time // by Unix nanoseconds of the oldest arrival; see [Pool.Reach]
 
 	stored map[key]int64            // digests of chunks that are committed
 	fresh  map[key]*Digest          // those of the chunk at hand
@@ -74,7 +75,7 @@ func (o *Opener) writer(ctx context.Context, i *Issue, log *slog.Logger) (*write
 		issue:  i,
 		log:    log,
 		pool:   NewPool(candidates, o.Config, o.Edition, i.Due),
-		since:  cal.since(),
+		reach:  map[int64]time.Time{},
 		stored: map[key]int64{},
 		fresh:  map[key]*Digest{},
 		loaded: map[int64]*stories.Story{},
@@ -86,15 +87,6 @@ func (o *Opener) writer(ctx context.Context, i *Issue, log *slog.Logger) (*write
 		Period: w.pool.NumberAt(cal.period(), i.Cutoff),
 		Oldest: cal.oldest,
 	}
-	// A story that entered a further section today may have been sent from its first one long ago.
-	for _, c := range candidates {
-		if !c.Arrived.Before(w.since) && c.First.Before(w.since) {
-			w.since = c.First
-		}
-	}
-	if limit := i.Due.Add(-longestMemory); w.since.Before(limit) && limit.Before(cal.since()) {
-		w.since = limit
-	}
 	return w, nil
 }
 
@@ -102,7 +94,7 @@ func (o *Opener) writer(ctx context.Context, i *Issue, log *slog.Logger) (*write
 func (w *writer) plan(ctx context.Context, c Chunk) ([]Planned, error) {
 	clear(w.fresh) // left over if the chunk before was rolled back
 	readers := c.Readers()
-	seen, err := c.Seen(ctx, w.since, w.Edition.Roundup)
+	seen, err := c.Seen(ctx, w.since(readers), w.Edition.Roundup)
 	if err != nil {
 		return nil, fmt.Errorf("load what readers have seen: %w", err)
 	}
@@ -117,6 +109,25 @@ func (w *writer) plan(ctx context.Context, c Chunk) ([]Planned, error) {
 		out[n] = w.planned(&readers[n], &w.chosen[n])
 	}
 	return out, nil
+}
+
+// since is from when on it matters what readers have seen: no longer than it must, for there are many readers.
+func (w *writer) since(readers []Reader) time.Time {
+	var oldest time.Time
+	for n := range readers {
+		if t := w.spans.Oldest(readers[n].Days); oldest.IsZero() || t.Before(oldest) {
+			oldest = t
+		}
+	}
+	t, ok := w.reach[oldest.UnixNano()]
+	if !ok {
+		t = w.pool.Reach(oldest)
+		if limit := w.issue.Due.Add(-longestMemory); t.Before(limit) && limit.Before(oldest.Add(-eventSpan)) {
+			t = limit
+		}
+		w.reach[oldest.UnixNano()] = t
+	}
+	return t
 }
 
 // choose fills w.chosen.

@@ -47,6 +47,7 @@ type arrived struct {
 type entry struct {
 	id       int64
 	revision int64
+	first    int64  // Unix nanoseconds
 	language string // base
 	dropped  bool   // could not be laid out
 }
@@ -84,7 +85,7 @@ func NewPool(candidates []Candidate, c *schedule.Config, e *schedule.Edition, du
 	for _, c := range list {
 		if _, ok := p.index[c.Story]; !ok {
 			p.index[c.Story] = int32(len(p.stories))
-			p.stories = append(p.stories, entry{id: c.Story, revision: c.Revision, language: p.base(c.Language)})
+			p.stories = append(p.stories, entry{id: c.Story, revision: c.Revision, first: c.First.UnixNano(), language: p.base(c.Language)})
 			texts = append(texts, newWording(c))
 		}
 		p.arrivals = append(p.arrivals, arrived{c.Arrival, c.Arrived})
@@ -187,6 +188,19 @@ func (p *Pool) NumberAt(t time.Time, end int64) int64 {
 		}
 	}
 	return end
+}
+
+// Reach is how far back it matters what a reader has seen, if stories that arrived before oldest are too old for the
+// reader: as far as a story that is not, or one that tells the same event, may have been sent. One that
+// entered a further section today may have been sent from its first one long ago.
+func (p *Pool) Reach(oldest time.Time) time.Time {
+	first := oldest.UnixNano()
+	for i := range p.pairs {
+		if pair := &p.pairs[i]; pair.arrived >= oldest.UnixNano() {
+			first = min(first, p.stories[pair.story].first)
+		}
+	}
+	return time.Unix(0, first).Add(-eventSpan)
 }
 
 // base is the language of a BCP 47 tag without script and region, in lower case.
