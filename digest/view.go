@@ -1,12 +1,8 @@
 package digest
 
 import (
-	"fmt"
 	"strings"
-	"time"
-	"unicode/utf8"
 
-	"broadsheet/stories"
 	"broadsheet/subscribers"
 	"broadsheet/templates"
 )
@@ -47,51 +43,6 @@ type sectionView struct {
 	LessLabel, MuteLabel, UpLabel string
 }
 
-type storyView struct {
-	W        *templates.Words
-	Story    templates.Script // of the story's own language
-	Number   templates.Mark
-	Headline string
-	Summary  string
-	Link     templates.Mark
-	Meta     []metaPart
-	Image    *image
-}
-
-// metaPart is one part of the line below a story.
-type metaPart struct {
-	Text  templates.Mark
-	Whole bool // not to be broken over lines
-}
-
-// MetaLines is the line below a story for plain text, broken between parts where it gets too
-// long. A mark counts as the width its filling usually has.
-func (v storyView) MetaLines() []string {
-	const columns, indent, filling = 72, 3, 12
-	var lines []string
-	col := 0
-	for _, part := range v.Meta {
-		width := utf8.RuneCountInString(string(part.Text))
-		if strings.IndexByte(string(part.Text), markOpen) >= 0 {
-			width = filling
-		}
-		switch {
-		case len(lines) == 0 || col+3+width > columns:
-			lines = append(lines, string(part.Text))
-			col = indent + width
-		default:
-			lines[len(lines)-1] += " · " + string(part.Text)
-			col += 3 + width
-		}
-	}
-	return lines
-}
-
-type contentsView struct {
-	W        *templates.Words
-	Sections []string // with their counts
-}
-
 // Values of the frame's head; the cities' times follow.
 const (
 	headSubject = iota
@@ -101,14 +52,6 @@ const (
 	headMinutes
 	headContents
 	headCities
-)
-
-// Values of a story.
-const (
-	storyNumber = iota
-	storyTime
-	storyUpdated
-	storyValues
 )
 
 // addressMark is the reader's own address, in HTML or in text.
@@ -188,138 +131,3 @@ func (p *Press) sectionView(w *templates.Words, id string, more, first bool) sec
 	}
 	return v
 }
-
-// How much of a story is shown, in characters. Longer is cut at a word.
-const (
-	maxHeadline = 300
-	maxLead     = 360 // two sentences
-	maxSummary  = 240 // one
-)
-
-// brief is what a digest says of a story, cut to size and made safe, once for all its roles.
-type brief struct {
-	headline string
-	two, one string // sentences
-	words    [3]int // in each of them
-}
-
-func newBrief(s *stories.Story) *brief {
-	lead := opening(s)
-	b := &brief{headline: cut(clean(s.Headline), maxHeadline), two: sentences(lead, 2, maxLead), one: sentences(lead, 1, maxSummary)}
-	if b.headline == "" { // then it is known by how it begins
-		b.headline = cut(lead, 80)
-	}
-	for i, text := range []string{b.headline, b.two, b.one} {
-		b.words[i] = len(strings.Fields(text))
-	}
-	return b
-}
-
-// summary is what stands below the headline, and how many words both have.
-func (b *brief) summary(role Role) (text string, words int) {
-	switch role {
-	case Lead:
-		return b.two, b.words[0] + b.words[1]
-	case Card, Plain:
-		return b.one, b.words[0] + b.words[2]
-	}
-	return "", b.words[0]
-}
-
-func (p *Press) storyView(w *templates.Words, s *stories.Story, b *brief, role Role) (storyView, error) {
-	v := storyView{
-		W:        w,
-		Story:    p.script(s),
-		Number:   valueMark(storyNumber),
-		Headline: b.headline,
-		Link:     p.link(subscribers.Read, s.ID, ""),
-		Meta:     p.meta(w, s),
-	}
-	v.Summary, _ = b.summary(role)
-	switch role {
-	case Lead:
-		v.Image = picture(s, 576, w.Credit)
-	case Card:
-		v.Image = picture(s, 120, "")
-	}
-	if v.Headline == "" {
-		return v, fmt.Errorf("story %d has neither headline nor text", s.ID)
-	}
-	return v, nil
-}
-
-// opening is the story's lead, or its first paragraph.
-func opening(s *stories.Story) string {
-	if lead := clean(bounded(s.Lead)); lead != "" {
-		return lead
-	}
-	for _, b := range s.Blocks {
-		if b.Type == "p" {
-			return clean(bounded(b.Text))
-		}
-	}
-	return ""
-}
-
-// bounded spares us from walking a whole story that came as one paragraph.
-func bounded(s string) string {
-	if len(s) <= 8<<10 {
-		return s
-	}
-	return strings.ToValidUTF8(s[:8<<10], "")
-}
-
-// meta is the line below a story: who, where, whose, when, how long.
-func (p *Press) meta(w *templates.Words, s *stories.Story) []metaPart {
-	var parts []string
-	if names := authors(w, s.Authors); names != "" {
-		parts = append(parts, templates.Fill(w.By, "names", names))
-	} else {
-		parts = append(parts, clean(s.Desk))
-	}
-	parts = append(parts, clean(s.City))
-	for _, a := range s.Agencies {
-		parts = append(parts, clean(a))
-	}
-	if strings.Join(parts, "") == "" {
-		parts = []string{clean(s.Byline)}
-	}
-	var meta []metaPart
-	for _, part := range parts {
-		if part = cut(part, 120); part != "" {
-			meta = append(meta, metaPart{Text: templates.Mark(isolate(part, w.RTL()))})
-		}
-	}
-	if !s.Published.IsZero() {
-		meta = append(meta, metaPart{valueMark(storyTime), true})
-	}
-	if updated(s) {
-		meta = append(meta, metaPart{valueMark(storyUpdated), true})
-	}
-	if s.Words > 0 {
-		meta = append(meta, metaPart{templates.Mark(isolate(w.Count(w.StoryMin, minutes(s.Words)), w.RTL())), true})
-	}
-	return meta
-}
-
-func authors(w *templates.Words, names []string) string {
-	var all []string
-	for _, n := range names {
-		if n = clean(n); n != "" {
-			all = append(all, isolate(n, w.RTL()))
-		}
-	}
-	if len(all) < 2 {
-		return strings.Join(all, "")
-	}
-	last := len(all) - 1
-	return strings.Join(all[:last], w.Comma) + w.And + all[last]
-}
-
-// updated says that a story changed after it was published: many sources set both at once.
-func updated(s *stories.Story) bool {
-	return !s.Published.IsZero() && s.Updated.Sub(s.Published) >= time.Minute
-}
-
-// minutes is the time to read so many words, at least one minute.
-func minutes(words int) int { return max(1, (words+115)/230) }

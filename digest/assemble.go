@@ -1,0 +1,186 @@
+package digest
+
+import (
+	"bytes"
+	"html"
+	"strings"
+	"time"
+
+	"broadsheet/mailer"
+	"broadsheet/templates"
+)
+
+type contentsView struct {
+	W        *templates.Words
+	Sections []string // with their counts
+}
+
+// contents is the line that says what the mail holds.
+func (l *sheet) contents(name string) (string, error) {
+	v := contentsView{W: l.words}
+	for _, c := range l.columns {
+		v.Sections = append(v.Sections, templates.Fill(l.words.SectionCount,
+			"section", isolate(l.p.section(c.id), l.words.RTL()), "n", l.words.Number(len(c.articles))))
+	}
+	var b bytes.Buffer
+	var err error
+	if base, ok := strings.CutSuffix(name, ".html"); ok {
+		err = l.p.set.HTML(&b, base, v)
+	} else {
+		err = l.p.set.Text(&b, strings.TrimSuffix(name, ".txt"), v)
+		return templates.Wrap("", b.String()), err
+	}
+	return strings.TrimSpace(b.String()), err
+}
+
+func (l *sheet) moreText(c *column) string {
+	return l.words.Count(l.words.More, c.more, "section", isolate(l.p.section(c.id), l.words.RTL()))
+}
+
+// local is the slot's own date and wall time, in the zone of the issue.
+func (l *sheet) local() time.Time {
+	t, err := time.Parse("2006-01-02 15:04", l.issue.Local)
+	if err != nil {
+		return l.issue.Due.In(l.zone)
+	}
+	return t
+}
+
+// wordsShown counts what there is to read in the mail itself.
+func (l *sheet) wordsShown() int {
+	n := 0
+	for _, e := range l.all() {
+		_, words := e.brief.summary(e.role)
+		n += words
+	}
+	return n
+}
+
+// assemble puts the pieces in order, with the values of their marks.
+func (l *sheet) assemble(d *Digest) error {
+	d.Pieces, d.Items = nil, nil
+	var err error
+	if d.Subject, err = l.subject(); err != nil {
+		return err
+	}
+	h, err := l.p.header(d.TextOnly)
+	if err != nil {
+		return err
+	}
+	var field mailer.Header
+	field.Add("Subject", mailer.NewLine(d.Subject))
+	subject, err := field.AppendTo(nil)
+	if err != nil {
+		return err
+	}
+	d.Pieces = append(d.Pieces, Piece{h, []string{string(subject)}})
+	for _, c := range l.columns {
+		for _, e := range c.articles {
+			d.Items = append(d.Items, Item{Story: e.story.ID, Revision: e.story.Revision, Section: c.id, Role: e.role})
+		}
+	}
+	if d.TextOnly {
+		_, err := l.part(d, ".txt")
+		return err
+	}
+	d.Pieces = append(d.Pieces, Piece{Fragment: l.p.fixed(partText)})
+	if _, err := l.part(d, ".txt"); err != nil {
+		return err
+	}
+	d.Pieces = append(d.Pieces, Piece{Fragment: l.p.fixed(partHTML)})
+	if d.HTMLSize, err = l.part(d, ".html"); err != nil {
+		return err
+	}
+	d.Pieces = append(d.Pieces, Piece{Fragment: l.p.fixed(partEnd)})
+	return nil
+}
+
+// part adds one form of the mail and returns its size on the other side.
+func (l *sheet) part(d *Digest, kind string) (int, error) {
+	size := 0
+	escape := func(values ...string) []string {
+		if kind == ".html" {
+			for i, v := range values {
+				values[i] = html.EscapeString(v)
+			}
+		}
+		return values
+	}
+	add := func(r *rendered, err error, values ...string) error {
+		if err != nil {
+			return err
+		}
+		size += r.size
+		coded := make([]string, len(values))
+		for i, v := range values {
+			size += len(v) + strings.Count(v, "\n")
+			coded[i] = quoteValue(v)
+		}
+		d.Pieces = append(d.Pieces, Piece{r.fragment, coded})
+		return nil
+	}
+	values, err := l.headValues(d.Subject)
+	if err != nil {
+		return 0, err
+	}
+	values = escape(values...)
+	if values[headContents], err = l.contents("contents" + kind); err != nil { // a template escapes for itself
+		return 0, err
+	}
+	r, err := l.frame("head"+kind, 0)
+	if err := add(r, err, values...); err != nil {
+		return 0, err
+	}
+	n := 0
+	for ci, c := range l.columns {
+		r, err := l.section("section-head"+kind, c, false, false)
+		if err := add(r, err); err != nil {
+			return 0, err
+		}
+		for _, e := range c.articles {
+			n++
+			r := e.html
+			if kind == ".txt" {
+				r = e.text
+			}
+			if err := add(r, nil, escape(l.storyValues(n, e.story)...)...); err != nil {
+				return 0, err
+			}
+		}
+		r, err = l.section("section-foot"+kind, c, c.more > 0, ci == 0)
+		if c.more > 0 {
+			err = add(r, err, escape(l.moreText(c))...)
+		} else {
+			err = add(r, err)
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	if l.issue.Next.IsZero() {
+		r, err = l.frame("tail"+kind, 1)
+		return size, add(r, err)
+	}
+	r, err = l.frame("tail"+kind, 0)
+	next := templates.Fill(l.words.Next, "time", l.words.DayTime(l.issue.Next.In(l.zone), l.p.cities[l.zone.String()]))
+	err = add(r, err, escape(next)...)
+	return size, err
+}
+
+// headValues are what the frame's head says, but for the contents.
+func (l *sheet) headValues(subject string) ([]string, error) {
+	v := make([]string, headCities+len(l.p.pub.Cities))
+	v[headSubject] = subject
+	v[headPreheader] = l.preheader()
+	v[headDate] = l.words.Day(l.local())
+	v[headCount] = l.words.Count(l.words.Stories, len(l.all()))
+	v[headMinutes] = l.words.Count(l.words.MailMin, minutes(l.wordsShown()))
+	for i, c := range l.p.pub.Cities {
+		loc, err := l.p.zone(c.Zone)
+		if err != nil {
+			return nil, err
+		}
+		v[headCities+i] = l.words.Clock(l.issue.Due.In(loc))
+	}
+	return v, nil
+}
