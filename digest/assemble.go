@@ -1,7 +1,6 @@
 package digest
 
 import (
-	"bytes"
 	"html"
 	"strings"
 	"time"
@@ -22,15 +21,13 @@ func (l *sheet) contents(name string) (string, error) {
 		v.Sections = append(v.Sections, templates.Fill(l.words.SectionCount,
 			"section", isolate(l.p.section(c.id), l.words.RTL()), "n", l.words.Number(len(c.articles))))
 	}
-	var b bytes.Buffer
-	var err error
+	var b strings.Builder
 	if base, ok := strings.CutSuffix(name, ".html"); ok {
-		err = l.p.set.HTML(&b, base, v)
-	} else {
-		err = l.p.set.Text(&b, strings.TrimSuffix(name, ".txt"), v)
-		return templates.Wrap("", b.String()), err
+		err := l.p.set.HTML(&b, base, v)
+		return strings.TrimSpace(b.String()), err
 	}
-	return strings.TrimSpace(b.String()), err
+	err := l.p.set.Text(&b, strings.TrimSuffix(name, ".txt"), v)
+	return templates.Wrap("", b.String()), err
 }
 
 func (l *sheet) moreText(c *column) string {

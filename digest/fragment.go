@@ -25,9 +25,9 @@ type rendered struct {
 	brief    *brief
 }
 
-// piece renders a template once for its key. Plain text whose script runs against the page's
-// has a direction mark at the start of each line.
-func (p *Press) piece(k fragmentKey, script templates.Script, page templates.Script, view any) (*rendered, error) {
+// piece renders a template once for its key. In plain text that runs from right to left, or
+// stands on such a page, each line begins with a direction mark.
+func (p *Press) piece(k fragmentKey, script, page templates.Script, view any) (*rendered, error) {
 	p.mu.Lock()
 	r, ok := p.kept.get(k)
 	p.mu.Unlock()
@@ -106,6 +106,7 @@ func maxToken(section string) int {
 	return base64.RawURLEncoding.EncodedLen(2 + 4*9 + len(section) + 16)
 }
 
+// cached looks for what is there already, so that no view is made in vain.
 func (p *Press) cached(k fragmentKey) (*rendered, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

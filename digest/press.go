@@ -57,7 +57,7 @@ func NewPress(c *schedule.Config, e schedule.Edition, set *templates.Set) (*Pres
 		p.sections[s.ID] = cut(clean(s.Name), 60)
 	}
 	for _, city := range c.Publication.Cities {
-		p.cities[city.Zone] = city.Name
+		p.cities[city.Zone] = clean(city.Name)
 	}
 	if e.Subject != "" {
 		if p.subject, err = texttemplate.New("subject").Option("missingkey=error").Parse(e.Subject); err != nil {
@@ -102,5 +102,5 @@ func (p *Press) section(id string) string {
 	if name := p.sections[id]; name != "" {
 		return name
 	}
-	return clean(id)
+	return cut(clean(id), 60)
 }

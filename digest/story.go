@@ -2,6 +2,7 @@ package digest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -158,23 +159,26 @@ func opening(s *stories.Story) string {
 // meta is the line below a story: who, where, whose, when, how long.
 func (p *Press) meta(w *templates.Words, s *stories.Story) []metaPart {
 	var parts []string
+	add := func(text string) {
+		if text = cut(clean(text), 80); text != "" && !slices.Contains(parts, text) {
+			parts = append(parts, text)
+		}
+	}
 	if names := authors(w, s.Authors); names != "" {
 		parts = append(parts, templates.Fill(w.By, "names", names))
 	} else {
-		parts = append(parts, clean(s.Desk))
+		add(s.Desk)
 	}
-	parts = append(parts, clean(s.City))
-	for _, a := range s.Agencies {
-		parts = append(parts, clean(a))
+	add(s.City)
+	for _, a := range s.Agencies[:min(len(s.Agencies), 4)] {
+		add(a)
 	}
-	if strings.Join(parts, "") == "" {
-		parts = []string{clean(s.Byline)}
+	if len(parts) == 0 {
+		add(s.Byline)
 	}
 	var meta []metaPart
 	for _, part := range parts {
-		if part = cut(part, 120); part != "" {
-			meta = append(meta, metaPart{Text: templates.Mark(isolate(part, w.RTL()))})
-		}
+		meta = append(meta, metaPart{Text: templates.Mark(isolate(part, w.RTL()))})
 	}
 	if !s.Published.IsZero() {
 		meta = append(meta, metaPart{valueMark(storyTime), true})
@@ -190,8 +194,8 @@ func (p *Press) meta(w *templates.Words, s *stories.Story) []metaPart {
 
 func authors(w *templates.Words, names []string) string {
 	var all []string
-	for _, n := range names {
-		if n = clean(n); n != "" {
+	for _, n := range names[:min(len(names), 8)] {
+		if n = cut(clean(n), 60); n != "" {
 			all = append(all, isolate(n, w.RTL()))
 		}
 	}

@@ -37,7 +37,7 @@ type cityView struct {
 
 type sectionView struct {
 	W                             *templates.Words
-	Name, Anchor                  string
+	Name                          string
 	More                          templates.Mark // "" = none
 	MoreLink, Less, Mute, Up      templates.Mark
 	LessLabel, MuteLabel, UpLabel string
@@ -62,7 +62,7 @@ func addressMark(name string) templates.Mark {
 	return plainMark(markAddrText)
 }
 
-func (p *Press) frame(w *templates.Words, ext string) frameView {
+func (p *Press) frame(w *templates.Words, name string) frameView {
 	v := frameView{
 		W:           w,
 		Publication: cut(clean(p.pub.Name), 80),
@@ -81,7 +81,7 @@ func (p *Press) frame(w *templates.Words, ext string) frameView {
 		Pause:       p.link(subscribers.Pause, 0, ""),
 		Leave:       p.link(subscribers.LeaveEdition, 0, ""),
 		LeaveAll:    p.link(subscribers.LeaveAll, 0, ""),
-		Address:     addressMark(ext),
+		Address:     addressMark(name),
 	}
 	v.WhyText = templates.Fill(w.Why, "edition", isolate(v.Edition, w.RTL()), "publication", isolate(v.Publication, w.RTL()))
 	v.LeaveText = templates.Fill(w.LeaveEdition, "edition", isolate(v.Edition, w.RTL()))
