@@ -15,8 +15,9 @@ import (
 )
 
 var (
-	_ digest.Ledger  = (*DB)(nil)
-	_ digest.Archive = (*DB)(nil)
+	_ digest.Ledger   = (*DB)(nil)
+	_ digest.Archive  = (*DB)(nil)
+	_ digest.Surveyor = (*DB)(nil)
 )
 
 // maxBatch is how many deliveries a batch has at most.

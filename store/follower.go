@@ -60,7 +60,7 @@ func (t *tx) follow(ctx context.Context, id int64, old, s *subscribers.Settings,
 }
 
 // bar takes the mail that waits for a reader out of the queue: all of it where a reason is
-// given, else that of editions he no longer gets. What is being sent at this moment is left
+// given, else that of editions that are no longer theirs. What is being sent is left
 // alone.
 func (t *tx) bar(ctx context.Context, subscriber int64, reason string, now time.Time) error {
 	type place struct{ slot, active int64 }

@@ -186,7 +186,7 @@ func (db *DB) Renew(ctx context.Context, b *mailer.Batch) error {
 	return nil
 }
 
-// Release meets [mailer.Queue]. A batch that another has by now is left to him. It does not
+// Release meets [mailer.Queue]. A batch that another has by now is left alone. It does not
 // give up when ctx ends.
 func (db *DB) Release(ctx context.Context, b *mailer.Batch, now time.Time) error {
 	err := db.write(context.WithoutCancel(ctx), func(ctx context.Context, t *tx) error {

@@ -206,7 +206,7 @@ func (db *DB) hardMark(ctx context.Context, t *tx, d *delivery, now time.Time) e
 	folded := subscribers.Fold(d.Address)
 	err := t.scan(ctx, `SELECT accepted, hard_at FROM subscribers WHERE id = ?1 AND address = ?2`, args{d.Subscriber, folded}, &accepted, &hardAt)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil // he has another address by now
+		return nil // the reader has another address by now
 	}
 	if err != nil {
 		return err

@@ -71,7 +71,7 @@ func daysOf(bits int64) (days []int) {
 	return days
 }
 
-// load reads a subscriber without his suppression; [sql.ErrNoRows] if there is none.
+// load reads a subscriber without the suppression; [sql.ErrNoRows] if there is none.
 func load(ctx context.Context, q querier, where string, arg any) (*subscribers.Subscriber, error) {
 	list, err := selectAll(ctx, q, `SELECT `+settingsColumns+`, s.id, s.created FROM subscribers s
 		JOIN settings st ON st.id = s.settings WHERE `+where, args{arg}, scanSubscriber)
@@ -154,7 +154,7 @@ func (db *DB) withSuppression(ctx context.Context, q querier, where string, arg 
 }
 
 // ChangeSettings gives a reader new settings as a new dated row, and says whether anything is
-// different. In the same transaction his queued mail of editions he left is suppressed.
+// different. In the same transaction waiting mail of editions that the reader left is suppressed.
 func (db *DB) ChangeSettings(ctx context.Context, id int64, s subscribers.Settings, by string, now time.Time) (changed bool, err error) {
 	if err := s.Validate(); err != nil {
 		return false, fmt.Errorf("change settings: %w", err)

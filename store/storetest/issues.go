@@ -114,7 +114,7 @@ func testOneMailASlot(t *testing.T, w *world) {
 	if n := w.sendAll(accepted); n != 1 {
 		t.Fatal(n)
 	}
-	// He flies west: the same slot comes round again and leaves him alone.
+	// The reader flies west: the same slot comes round again and brings nothing more.
 	s.Zone = "Europe/London"
 	_, err := w.db.ChangeSettings(ctx, r.ID, s, "reader", w.now())
 	w.must(err)

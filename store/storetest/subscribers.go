@@ -147,7 +147,7 @@ func testSuppressions(t *testing.T, w *world) {
 	if got.Suppressed == nil || got.Suppressed.Reason != "complaint" || !got.Suppressed.At.Equal(w.now()) || got.Status != subscribers.Active {
 		t.Fatalf("suppression %+v", got.Suppressed)
 	}
-	// An erased reader is known by the hash alone, and still barred when he is imported again.
+	// An erased reader is known by the hash alone, and still barred after another import.
 	var gone subscribers.SuppressionRow
 	for s, err := range w.db.Suppressions(ctx) {
 		w.must(err)
@@ -184,5 +184,73 @@ func testKey(t *testing.T, w *world) {
 	w.must(w.db.CheckKey(ctx, "one"))
 	if err := w.db.CheckKey(ctx, "two"); !errors.Is(err, store.ErrKey) {
 		t.Fatal(err)
+	}
+}
+
+func testLookups(t *testing.T, w *world) {
+	ctx := t.Context()
+	w.tell("world", 1)
+	ids := w.readers(7)
+	survey := func(want int) {
+		t.Helper()
+		n := 0
+		w.must(w.db.Survey(ctx, w.issue("morning", "1"), digest.Audience{}, 3, func(c digest.Chunk) error {
+			n += len(c.Readers())
+			return nil
+		}))
+		if n != want {
+			t.Fatalf("surveyed %d", n)
+		}
+	}
+	survey(7)
+	i, err := w.db.BeginIssue(ctx, w.issue("morning", "1"), w.now())
+	w.must(err)
+	_, err = w.db.WriteChunk(ctx, &i, digest.Audience{}, 4, w.now(), func(c digest.Chunk) ([]digest.Planned, error) {
+		return w.plan(ctx, w.db, i, c, map[string]*digest.Digest{})
+	})
+	w.must(err)
+	_, err = w.db.WriteChunk(ctx, &i, digest.Audience{}, 4, w.now(), func(c digest.Chunk) ([]digest.Planned, error) {
+		return w.plan(ctx, w.db, i, c, map[string]*digest.Digest{})
+	})
+	w.must(err)
+	w.must(w.db.FinishIssue(ctx, &i, 20*time.Minute, w.now()))
+	if id, err := w.db.EditionID(ctx, "morning"); err != nil || id != i.EditionID {
+		t.Fatal(id, err)
+	}
+	if id, err := w.db.EditionID(ctx, "none"); err != nil || id != 0 {
+		t.Fatal(id, err)
+	}
+	if got, err := w.db.IssueBySlot(ctx, "morning", "1", "Europe/London", 7); err != nil || got.ID != i.ID {
+		t.Fatal(got, err)
+	}
+	if _, err := w.db.IssueBySlot(ctx, "morning", "1", "Europe/London", 8); !errors.Is(err, store.ErrNotFound) {
+		t.Fatal(err)
+	}
+	if at, ok, err := w.db.SpreadUntil(ctx, w.now()); err != nil || !ok || !at.Equal(w.now().Add(10*time.Minute)) {
+		t.Fatal(at, ok, err)
+	}
+	if list, err := w.db.UnfinishedIssues(ctx, "morning"); err != nil || !slices.Equal(list, []int64{i.ID}) {
+		t.Fatal(list, err)
+	}
+	only := store.Only{DB: w.db, Number: i.ID, Reader: ids[6]}
+	if b, err := only.Lease(ctx, "other", "w1", w.now()); err != nil || b != nil {
+		t.Fatal("leased for another relay", err)
+	}
+	b, err := only.Lease(ctx, "main", "w1", w.now())
+	w.must(err)
+	w.must(w.try(w.db, b, &b.Deliveries[0], refused))
+	w.must(w.db.Release(ctx, b, w.now()))
+	reasons, err := w.db.IssueReasons(ctx, i.ID)
+	w.must(err)
+	if d := cmp.Diff([]store.ReasonCount{{State: mailer.Failed, Reason: "dot 550", Readers: 1}}, reasons); d != "" {
+		t.Fatal(d)
+	}
+	w.pass(20 * time.Minute)
+	w.sendAll(accepted)
+	if list, err := w.db.UnfinishedIssues(ctx, "morning"); err != nil || len(list) != 0 {
+		t.Fatal(list, err)
+	}
+	if _, ok, err := w.db.SpreadUntil(ctx, w.now()); err != nil || ok {
+		t.Fatal("something is still to come", err)
 	}
 }

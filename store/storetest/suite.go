@@ -37,7 +37,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		{"delivery", testDelivery}, {"spread", testSpread}, {"six senders", testSenders}, {"lost lease", testLostLease}, {"silence", testSilence},
 		{"superseded", testSuperseded}, {"carry", testCarry}, {"min gap", testMinGap}, {"quiet", testQuiet}, {"end of life", testEndOfLife},
 		{"hard marks", testHardMarks}, {"leaving mid-run", testLeaving}, {"recover", testRecover}, {"retry", testRetry}, {"only one", testOnly},
-		{"reply texts", testReplyTexts}, {"lists", testLists}, {"any order", testAnyOrder},
+		{"reply texts", testReplyTexts}, {"lists", testLists}, {"lookups", testLookups}, {"any order", testAnyOrder},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -148,8 +148,8 @@ func (w *world) openIssue(edition, day string) digest.Issue {
 	return i
 }
 
-// write opens an issue in chunks, with digests of everything the reader's window has and he
-// has not seen.
+// write opens an issue in chunks, with digests of everything that the reader's window has and
+// that is not seen yet.
 func (w *world) write(db *store.DB, i digest.Issue, limit int) (digest.Issue, error) {
 	ctx := w.Context()
 	i, err := db.BeginIssue(ctx, i, w.now())
