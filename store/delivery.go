@@ -20,14 +20,13 @@ type delivery struct {
 	reply                       mailer.Reply
 	replyID                     sql.NullInt64 // of reply.Text
 
-	state    mailer.State // as it was read
-	lastSlot int64        // of the reader's latest delivery in the edition
-	active   bool         // the reader still gets the edition
+	lastSlot int64 // of the reader's latest delivery in the edition
+	active   bool  // the reader still gets the edition
 	status   subscribers.Status
 
-	fence, leaseUntil, start int64 // of the batch
-	minGap                   time.Duration
-	zone, quiet              string
+	fence, leaseUntil int64 // of the batch
+	minGap            time.Duration
+	zone, quiet       string
 }
 
 // later says that the reader has a later delivery in the edition.
@@ -44,11 +43,11 @@ func (d *delivery) away() string {
 // delivery reads a row of the ledger; [sql.ErrNoRows] if there is none.
 func (t *tx) delivery(ctx context.Context, slot, subscriber int64) (*delivery, error) {
 	d := &delivery{Delivery: mailer.Delivery{Slot: slot, Subscriber: subscriber}}
-	var digest, batch, fence, leaseUntil, start sql.NullInt64
+	var digest, batch, fence, leaseUntil sql.NullInt64
 	var due, date, ends, at, minGap int64
 	err := t.scan(ctx, `SELECT d.issue, d.digest, d.batch, d.state, d.reason, d.window_start, d.attempts, d.copies, d.due, d.date,
 			d.key_id, d.relay, d.code, d.enhanced, d.reply, d.at, ds.address,
-			i.edition, i.ends, i.min_gap, i.zone, i.quiet, b.fence, b.lease_until, b.start,
+			i.edition, i.ends, i.min_gap, i.zone, i.quiet, b.fence, b.lease_until,
 			coalesce(f.last_slot, 0), coalesce(f.active, 0), coalesce(st.status, '')
 		FROM deliveries d JOIN issues i ON i.id = d.issue JOIN settings ds ON ds.id = d.settings
 		LEFT JOIN batches b ON b.id = d.batch
@@ -57,14 +56,13 @@ func (t *tx) delivery(ctx context.Context, slot, subscriber int64) (*delivery, e
 		WHERE d.slot = ?1 AND d.subscriber = ?2`, args{slot, subscriber},
 		&d.Issue, &digest, &batch, &d.State, &d.Reason, &d.windowStart, &d.Attempts, &d.Copies, &due, &date,
 		&d.KeyID, &d.relay, &d.reply.Code, &d.reply.Enhanced, &d.replyID, &at, &d.Address,
-		&d.edition, &ends, &minGap, &d.zone, &d.quiet, &fence, &leaseUntil, &start,
+		&d.edition, &ends, &minGap, &d.zone, &d.quiet, &fence, &leaseUntil,
 		&d.lastSlot, &d.active, &d.status)
 	if err != nil {
 		return nil, err
 	}
-	d.Digest, d.batch, d.fence, d.leaseUntil, d.start = digest.Int64, batch.Int64, fence.Int64, leaseUntil.Int64, start.Int64
+	d.Digest, d.batch, d.fence, d.leaseUntil = digest.Int64, batch.Int64, fence.Int64, leaseUntil.Int64
 	d.Due, d.Date, d.Ends, d.At, d.minGap = fromUS(due), fromUS(date), fromUS(ends), fromUS(at), time.Duration(minGap)*time.Microsecond
-	d.state = d.State
 	return d, nil
 }
 
@@ -83,8 +81,7 @@ func (t *tx) save(ctx context.Context, d *delivery, now time.Time) error {
 	}
 	d.At = now
 	if _, err := t.exec(ctx, `UPDATE deliveries SET state = ?3, reason = ?4, attempts = ?5, copies = ?6, due = ?7, date = ?8,
-			key_id = ?9, relay = ?10, code = ?11, enhanced = ?12, reply = ?13, at = ?14,
-			handed = CASE WHEN ?3 = 'handed' THEN ?14 ELSE handed END
+			key_id = ?9, relay = ?10, code = ?11, enhanced = ?12, reply = ?13, at = ?14
 		WHERE slot = ?1 AND subscriber = ?2`, d.Slot, d.Subscriber, string(d.State), d.Reason, d.Attempts, d.Copies, us(d.Due), us(d.Date),
 		d.KeyID, d.relay, d.reply.Code, d.reply.Enhanced, d.replyID, us(now)); err != nil {
 		return err
