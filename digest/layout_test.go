@@ -234,6 +234,25 @@ func TestBrokenTemplate(t *testing.T) {
 	}
 }
 
+// TestProof: a template that asks for what is not there is found when the press is made.
+func TestProof(t *testing.T) {
+	for _, name := range []string{"head.html", "head.txt", "section-head.html", "section-foot.txt", "story-lead.html", "story-card.txt",
+		"story-plain.html", "story-headline.html", "story-headline.txt", "meta.html", "contents.html", "tail.html", "tail.txt"} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("{{.Nonsense}}"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		set, err := templates.Load(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = NewPress(sampleConfig(), sampleEdition(), set)
+		if err == nil || !strings.Contains(err.Error(), "Nonsense") || !strings.Contains(err.Error(), strings.TrimSuffix(name, filepath.Ext(name))) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
 func TestEmptyStory(t *testing.T) {
 	s, sel := shelf{}, &Selection{Language: "en", Zone: "UTC"}
 	sel.Sections = []Picked{{Section: "politics", Stories: []Pick{s.put(stories.Story{})}}}

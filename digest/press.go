@@ -39,7 +39,7 @@ type Press struct {
 }
 
 // NewPress makes the press of an edition. The error says what is wrong with the edition's own
-// subject line or with the publication's address.
+// subject line, with a template that names what is not there, or with the publication's address.
 func NewPress(c *schedule.Config, e schedule.Edition, set *templates.Set) (*Press, error) {
 	p := &Press{
 		pub: c.Publication, edition: e, set: set,
@@ -66,6 +66,9 @@ func NewPress(c *schedule.Config, e schedule.Edition, set *templates.Set) (*Pres
 		if err := p.subject.Execute(io.Discard, SubjectData{}); err != nil {
 			return nil, fmt.Errorf("read subject of edition %s: %w", e.Name, err)
 		}
+	}
+	if err := p.proof(); err != nil {
+		return nil, err
 	}
 	return p, nil
 }

@@ -87,11 +87,7 @@ func (p *Press) frame(w *templates.Words, name string) frameView {
 	v.LeaveText = templates.Fill(w.LeaveEdition, "edition", isolate(v.Edition, w.RTL()))
 	v.LeaveAllText = templates.Fill(w.LeaveAll, "publication", isolate(v.Publication, w.RTL()))
 	for i, c := range p.pub.Cities {
-		name := clean(c.Name)
-		if own := w.Cities[c.Zone]; own != "" {
-			name = own
-		}
-		v.Cities = append(v.Cities, cityView{Name: isolate(name, w.RTL()), Time: valueMark(headCities + i)})
+		v.Cities = append(v.Cities, cityView{Name: isolate(w.City(clean(c.Name)), w.RTL()), Time: valueMark(headCities + i)})
 	}
 	for line := range strings.Lines(p.pub.PostalAddress) {
 		if line = clean(line); line != "" && line != v.Publication { // which stands above it

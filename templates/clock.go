@@ -56,13 +56,10 @@ func (w *Words) weekday(names []string, t time.Time) string {
 // city names a zone that has no letters of its own. Zones such as Etc/GMT-4 have their sign the
 // wrong way round (POSIX), so those show their distance from UTC.
 func (w *Words) city(t time.Time, own string) string {
-	zone := t.Location().String()
-	if name := w.Cities[zone]; name != "" {
-		return name
-	}
 	if own != "" {
-		return own
+		return w.City(own)
 	}
+	zone := t.Location().String()
 	_, offset := t.Zone()
 	if !strings.Contains(zone, "/") || strings.HasPrefix(zone, "Etc/") {
 		sign := '+'
@@ -71,5 +68,13 @@ func (w *Words) city(t time.Time, own string) string {
 		}
 		return fmt.Sprintf("UTC%c%d:%02d", sign, offset/3600, offset/60%60)
 	}
-	return strings.ReplaceAll(zone[strings.LastIndex(zone, "/")+1:], "_", " ")
+	return w.City(strings.ReplaceAll(zone[strings.LastIndex(zone, "/")+1:], "_", " "))
+}
+
+// City is the name of a city in the language, if its file of words knows it.
+func (w *Words) City(name string) string {
+	if own := w.Cities[name]; own != "" {
+		return own
+	}
+	return name
 }

@@ -156,6 +156,8 @@ func TestWhen(t *testing.T) {
 		{"en", "UTC", "", -48 * time.Hour, "4 April, 06:00 UTC"},
 		{"ar", "Europe/Berlin", "", 20 * time.Minute, "٠٧:٤٠ CEST"},
 		{"ar", "Asia/Dubai", "Abu Dhabi", 140 * time.Minute, "٠٧:٤٠ بتوقيت أبوظبي"},
+		{"ar", "Asia/Dubai", "", 140 * time.Minute, "٠٧:٤٠ بتوقيت دبي"},
+		{"ar", "Asia/Kathmandu", "", 0, "١١:٤٥ بتوقيت Kathmandu"},
 		{"ar", "UTC", "", 26 * time.Hour, "الأربعاء ٠٤:٠٠ UTC"},
 	} {
 		loc, err := time.LoadLocation(tc.zone)

@@ -22,7 +22,7 @@ type Words struct {
 	Weekdays      []string          `yaml:"weekdays"` // Monday first
 	WeekdaysShort []string          `yaml:"weekdays_short"`
 	Months        []string          `yaml:"months"`
-	Cities        map[string]string `yaml:"cities,omitempty"` // IANA zone to city; may be left out
+	Cities        map[string]string `yaml:"cities,omitempty"` // by their name elsewhere; may be left out
 
 	Date        string `yaml:"date"`         // {weekday} {day} {month} {year}
 	Time        string `yaml:"time"`         // {hour} {minute}
