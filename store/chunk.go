@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"slices"
@@ -95,8 +94,8 @@ func (db *DB) WriteChunk(ctx context.Context, i *digest.Issue, a digest.Audience
 func (db *DB) Rehearse(ctx context.Context, i digest.Issue, subscriber int64, plan func(c digest.Chunk) error) error {
 	q := db.read()
 	if i.EditionID == 0 {
-		err := q.scan(ctx, `SELECT id FROM editions WHERE name = ?1`, args{i.Edition}, &i.EditionID)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		var err error
+		if i.EditionID, err = db.EditionID(ctx, i.Edition); err != nil {
 			return fmt.Errorf("rehearse: %w", err)
 		}
 	}
@@ -120,7 +119,8 @@ func (db *DB) audience(ctx context.Context, q querier, edition int64, a digest.A
 	if a.Zones == nil || a.Hours == nil {
 		return selectAll(ctx, q, `SELECT subscriber FROM followers WHERE edition = ?1 AND subscriber > ?2 AND active = 1
 			AND (?3 = 0 OR days = 0 OR days & ?3 <> 0) AND (?4 = '' OR `+db.dialect.instr+`(?4, ' ' || zone || ' ') > 0)
-			AND (?5 = '' OR `+db.dialect.instr+`(?5, ' ' || hour || ' ') > 0) ORDER BY subscriber LIMIT ?6`, args{edition, after, day, spaced(a.Zones), spaced(a.Hours), limit}, number)
+			AND (?5 = '' OR `+db.dialect.instr+`(?5, ' ' || hour || ' ') > 0) ORDER BY subscriber LIMIT ?6`,
+			args{edition, after, day, spaced(a.Zones), spaced(a.Hours), limit}, number)
 	}
 	// One seek for each zone and hour instead of a walk past the readers of all others.
 	var all []int64
@@ -207,7 +207,9 @@ func (db *DB) chunk(ctx context.Context, q querier, i *digest.Issue, ids []int64
 func (c *chunk) Seen(ctx context.Context, since time.Time, ownOnly bool) (map[int64][]int64, error) {
 	own := int64(0)
 	if ownOnly {
-		own = c.issue.EditionID
+		if own = c.issue.EditionID; own == 0 {
+			return nil, nil // an edition without an issue or a reader so far
+		}
 	}
 	slots, err := selectAll(ctx, c.q, `SELECT slot FROM issues WHERE opened >= ?1 AND (?2 = 0 OR edition = ?2)`, args{us(since), own}, number)
 	if err != nil {
@@ -220,7 +222,8 @@ func (c *chunk) Seen(ctx context.Context, since time.Time, ownOnly bool) (map[in
 	for _, slot := range slots {
 		list, err := selectAll(ctx, c.q, `SELECT d.subscriber, d.digest FROM `+c.db.dialect.ids(2)+` v CROSS JOIN deliveries d
 			WHERE d.slot = ?1 AND d.subscriber = v.value AND d.digest IS NOT NULL
-			AND d.state IN ('queued', 'sending', 'handed', 'deferred', 'accepted', 'bounced', 'uncertain')`, args{slot, c.ids}, func(r *sql.Rows) (h had, err error) { return h, r.Scan(&h.subscriber, &h.digest) })
+			AND d.state IN ('queued', 'sending', 'handed', 'deferred', 'accepted', 'bounced', 'uncertain')`, args{slot, c.ids},
+			func(r *sql.Rows) (h had, err error) { return h, r.Scan(&h.subscriber, &h.digest) })
 		if err != nil {
 			return nil, fmt.Errorf("list what readers have seen: %w", err)
 		}

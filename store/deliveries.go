@@ -78,7 +78,8 @@ func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) iter.Seq2[Delive
 
 // Delivery loads one delivery by its ID; [ErrNotFound] if there is none.
 func (db *DB) Delivery(ctx context.Context, id int64) (DeliveryRow, error) {
-	list, err := selectAll(ctx, db.read(), deliveryColumns+`deliveries d JOIN slots s ON s.id = d.slot`+deliveryJoins+`WHERE d.slot = ?1 AND d.subscriber = ?2`, args{id >> 32, id & math.MaxUint32}, scanDelivery)
+	list, err := selectAll(ctx, db.read(), deliveryColumns+`deliveries d JOIN slots s ON s.id = d.slot`+deliveryJoins+`
+		WHERE d.slot = ?1 AND d.subscriber = ?2`, args{id >> 32, id & math.MaxUint32}, scanDelivery)
 	if err == nil && len(list) == 0 {
 		err = ErrNotFound
 	}

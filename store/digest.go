@@ -94,10 +94,11 @@ func (db *DB) Digest(ctx context.Context, id int64) (*digest.Digest, error) {
 
 // Fragments meets [digest.Archive].
 func (db *DB) Fragments(ctx context.Context, ids []int64) (map[int64]*digest.Fragment, error) {
-	list, err := selectAll(ctx, db.read(), `SELECT f.id, f.body FROM `+db.dialect.ids(1)+` v CROSS JOIN fragments f WHERE f.id = v.value`, args{idList(ids)}, func(r *sql.Rows) (*digest.Fragment, error) {
-		f := &digest.Fragment{}
-		return f, r.Scan(&f.ID, &f.Body)
-	})
+	list, err := selectAll(ctx, db.read(), `SELECT f.id, f.body FROM `+db.dialect.ids(1)+` v CROSS JOIN fragments f WHERE f.id = v.value`, args{idList(ids)},
+		func(r *sql.Rows) (*digest.Fragment, error) {
+			f := &digest.Fragment{}
+			return f, r.Scan(&f.ID, &f.Body)
+		})
 	if err != nil {
 		return nil, fmt.Errorf("load fragments: %w", err)
 	}

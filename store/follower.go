@@ -64,7 +64,8 @@ func (t *tx) follow(ctx context.Context, id int64, old, s *subscribers.Settings,
 // alone.
 func (t *tx) bar(ctx context.Context, subscriber int64, reason string, now time.Time) error {
 	type place struct{ slot, active int64 }
-	list, err := selectAll(ctx, t, `SELECT last_slot, active FROM followers WHERE subscriber = ?1 AND last_slot > 0`, args{subscriber}, func(r *sql.Rows) (p place, err error) { return p, r.Scan(&p.slot, &p.active) })
+	list, err := selectAll(ctx, t, `SELECT last_slot, active FROM followers WHERE subscriber = ?1 AND last_slot > 0`, args{subscriber},
+		func(r *sql.Rows) (p place, err error) { return p, r.Scan(&p.slot, &p.active) })
 	if err != nil {
 		return err
 	}
@@ -121,7 +122,8 @@ func (db *DB) FollowedSections(ctx context.Context) (map[string]int, error) {
 		section string
 		readers int
 	}
-	list, err := selectAll(ctx, db.read(), `SELECT section, readers FROM section_followers WHERE readers > 0`, nil, func(r *sql.Rows) (v row, err error) { return v, r.Scan(&v.section, &v.readers) })
+	list, err := selectAll(ctx, db.read(), `SELECT section, readers FROM section_followers WHERE readers > 0`, nil,
+		func(r *sql.Rows) (v row, err error) { return v, r.Scan(&v.section, &v.readers) })
 	if err != nil {
 		return nil, fmt.Errorf("list followed sections: %w", err)
 	}

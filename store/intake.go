@@ -23,7 +23,8 @@ func scanFeed(r interface{ Scan(...any) error }) (f stories.FeedState, err error
 
 // Feed meets [stories.Shelf].
 func (db *DB) Feed(ctx context.Context, url string) (stories.FeedState, error) {
-	list, err := selectAll(ctx, db.read(), `SELECT `+feedColumns+` FROM feeds WHERE url = ?1`, args{url}, func(r *sql.Rows) (stories.FeedState, error) { return scanFeed(r) })
+	list, err := selectAll(ctx, db.read(), `SELECT `+feedColumns+` FROM feeds WHERE url = ?1`, args{url},
+		func(r *sql.Rows) (stories.FeedState, error) { return scanFeed(r) })
 	if err != nil {
 		return stories.FeedState{}, fmt.Errorf("load feed: %w", err)
 	}
@@ -35,7 +36,8 @@ func (db *DB) Feed(ctx context.Context, url string) (stories.FeedState, error) {
 
 // Feeds lists what is known of all feeds, by URL.
 func (db *DB) Feeds(ctx context.Context) ([]stories.FeedState, error) {
-	list, err := selectAll(ctx, db.read(), `SELECT `+feedColumns+` FROM feeds ORDER BY url`, nil, func(r *sql.Rows) (stories.FeedState, error) { return scanFeed(r) })
+	list, err := selectAll(ctx, db.read(), `SELECT `+feedColumns+` FROM feeds ORDER BY url`, nil,
+		func(r *sql.Rows) (stories.FeedState, error) { return scanFeed(r) })
 	if err != nil {
 		return nil, fmt.Errorf("list feeds: %w", err)
 	}
@@ -109,7 +111,8 @@ func (c *counter) release(ctx context.Context) error {
 		section string
 	}
 	list, err := selectAll(ctx, c.t, `SELECT story, section FROM story_sections
-		WHERE arrival IS NULL AND release_at <= ?1 ORDER BY release_at, story, section`, args{c.now}, func(r *sql.Rows) (h held, err error) { return h, r.Scan(&h.story, &h.section) })
+		WHERE arrival IS NULL AND release_at <= ?1 ORDER BY release_at, story, section`, args{c.now},
+		func(r *sql.Rows) (h held, err error) { return h, r.Scan(&h.story, &h.section) })
 	if err != nil {
 		return err
 	}

@@ -96,7 +96,8 @@ func (db *DB) FinishIssue(ctx context.Context, i *digest.Issue, spread time.Dura
 			return err
 		}
 		type batch struct{ id, priority, shuffle int64 }
-		list, err := selectAll(ctx, t, `SELECT id, priority, shuffle FROM batches WHERE issue = ?1`, args{i.ID}, func(r *sql.Rows) (b batch, err error) { return b, r.Scan(&b.id, &b.priority, &b.shuffle) })
+		list, err := selectAll(ctx, t, `SELECT id, priority, shuffle FROM batches WHERE issue = ?1`, args{i.ID},
+			func(r *sql.Rows) (b batch, err error) { return b, r.Scan(&b.id, &b.priority, &b.shuffle) })
 		if err != nil {
 			return err
 		}

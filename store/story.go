@@ -99,14 +99,15 @@ func (d dialect) sectionsOf() string {
 // Stories meets [digest.Ledger].
 func (db *DB) Stories(ctx context.Context, revisions []int64) (map[int64]*stories.Story, error) {
 	list, err := selectAll(ctx, db.read(), `SELECT s.id, r.id, `+db.dialect.sectionsOf()+`, r.body
-		FROM `+db.dialect.ids(1)+` v CROSS JOIN revisions r JOIN stories s ON s.id = r.story WHERE r.id = v.value`, args{idList(revisions)}, func(r *sql.Rows) (*stories.Story, error) {
-		var id, revision int64
-		var sections, body string
-		if err := r.Scan(&id, &revision, &sections, &body); err != nil {
-			return nil, err
-		}
-		return decodeStory(id, revision, sections, body)
-	})
+		FROM `+db.dialect.ids(1)+` v CROSS JOIN revisions r JOIN stories s ON s.id = r.story WHERE r.id = v.value`, args{idList(revisions)},
+		func(r *sql.Rows) (*stories.Story, error) {
+			var id, revision int64
+			var sections, body string
+			if err := r.Scan(&id, &revision, &sections, &body); err != nil {
+				return nil, err
+			}
+			return decodeStory(id, revision, sections, body)
+		})
 	if err != nil {
 		return nil, fmt.Errorf("load stories: %w", err)
 	}

@@ -215,7 +215,8 @@ func (db *DB) apply(ctx context.Context, t *tx, id int64, old *subscribers.Setti
 
 // History lists a reader's settings rows, the oldest first.
 func (db *DB) History(ctx context.Context, id int64) ([]subscribers.Change, error) {
-	list, err := selectAll(ctx, db.read(), `SELECT `+settingsColumns+` FROM settings st WHERE st.subscriber = ?1 ORDER BY st.id`, args{id}, func(r *sql.Rows) (subscribers.Change, error) { return scanChange(r) })
+	list, err := selectAll(ctx, db.read(), `SELECT `+settingsColumns+` FROM settings st WHERE st.subscriber = ?1 ORDER BY st.id`, args{id},
+		func(r *sql.Rows) (subscribers.Change, error) { return scanChange(r) })
 	if err != nil {
 		return nil, fmt.Errorf("load history: %w", err)
 	}
