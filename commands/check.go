@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"broadsheet/mailer"
 	"broadsheet/schedule"
 )
 
@@ -45,7 +46,7 @@ wrong, 1 that something else is.`,
 			}
 			if !offline {
 				for _, r := range cfg.Relays {
-					note(fmt.Sprintf("relay %s answers at %s", r.Name, net.JoinHostPort(r.Host, strconv.Itoa(r.Port))), reach(c.Context(), r))
+					note(fmt.Sprintf("relay %s answers at %s", r.Name, net.JoinHostPort(r.Host, strconv.Itoa(r.Port))), p.probe(c.Context(), r))
 				}
 			}
 			if failed == nil {
@@ -70,12 +71,9 @@ func (p *program) checkDatabase(ctx context.Context) error {
 	return e.db.Check(ctx)
 }
 
-// reach opens a connection to a relay and closes it again.
-func reach(ctx context.Context, r schedule.Relay) error {
-	d := net.Dialer{Timeout: 10 * time.Second}
-	c, err := d.DialContext(ctx, "tcp", net.JoinHostPort(r.Host, strconv.Itoa(r.Port)))
-	if err != nil {
-		return err
-	}
-	return c.Close()
+// probe greets a relay as a sender does, over TLS and with AUTH, and sends nothing.
+func (p *program) probe(ctx context.Context, r schedule.Relay) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	return mailer.Probe(ctx, relayOf(p.cfg, r))
 }

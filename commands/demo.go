@@ -19,7 +19,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"broadsheet/demo"
-	"broadsheet/digest"
 	"broadsheet/mailer"
 	"broadsheet/schedule"
 	"broadsheet/store"
@@ -217,7 +216,8 @@ func (s *stage) step(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.sendAll(ctx, true, nil)
+	_, err = s.sendAll(ctx, sendRun{untilIdle: true})
+	return err
 }
 
 // nextInstant is the next moment at which something is due: a slot of any edition in any
@@ -228,23 +228,12 @@ func (s *stage) nextInstant(ctx context.Context) (at time.Time, ok bool, err err
 			at, ok = t, true
 		}
 	}
-	for i := range s.cfg.Editions {
-		ed := &s.cfg.Editions[i]
-		places := []digest.Place{{Zone: ed.Zone, Hour: -1}}
-		if ed.Zone == schedule.ReaderZone {
-			if places, err = s.db.Places(ctx, ed.Name); err != nil {
-				return at, false, err
-			}
-		}
-		for _, place := range places {
-			zone, err := s.cfg.Location(editionZone(s.cfg, ed, place.Zone))
-			if err != nil {
-				return at, false, err
-			}
-			if slot, found := ed.Next(zone, ed.ReaderHour(place.Hour), s.time().Add(ed.Prepare)); found {
-				consider(slot.Due.Add(-ed.Prepare))
-			}
-		}
+	slot, found, err := s.nextSlot(ctx)
+	if err != nil {
+		return at, false, err
+	}
+	if found {
+		consider(slot)
 	}
 	due, found, err := s.nextDue(ctx)
 	if found {

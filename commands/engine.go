@@ -31,6 +31,7 @@ type engine struct {
 	log    *slog.Logger
 	worker string
 
+	patience time.Duration // as mailer.Sender has it
 	finder   digest.Finder
 	composer *digest.Composer
 	presses  map[string]*digest.Press // by edition; made at the start, so that a broken template stops the program and not a run
@@ -101,40 +102,95 @@ func (e *engine) openDue(ctx context.Context, ed *schedule.Edition, show func(*d
 	return opened, err
 }
 
-// senders makes one sender for each relay.
-func (e *engine) senders() []*mailer.Sender {
-	var list []*mailer.Sender
-	for _, r := range e.cfg.Relays {
-		list = append(list, &mailer.Sender{Queue: e.db, Composer: e.composer, Relay: e.relay(r), Worker: e.worker,
-			KeyID: e.keys.SigningID(), Now: e.now, Log: e.log.With(slog.String("relay", r.Name))})
-	}
-	return list
-}
-
-func (e *engine) relay(r schedule.Relay) mailer.Relay {
+// relayOf is a configured relay as mailer knows it.
+func relayOf(cfg *schedule.Config, r schedule.Relay) mailer.Relay {
 	return mailer.Relay{Name: r.Name, Host: r.Host, Port: r.Port, TLS: r.TLS, Auth: r.Auth, User: r.User, Password: r.Password,
-		Connections: r.Connections, Rate: r.Rate, HELO: domainOf(e.cfg.Publication.From)}
+		Connections: r.Connections, Rate: r.Rate, HELO: domainOf(cfg.Publication.From)}
 }
 
-// sendAll runs all senders until they are idle, or until ctx ends.
-func (e *engine) sendAll(ctx context.Context, untilIdle bool, adjust func(*mailer.Sender)) error {
+// sendRun says how to send.
+type sendRun struct {
+	untilIdle   bool
+	queue       mailer.Queue    // nil = everything in the database
+	connections int             // 0 = as each relay has it
+	show        func(tried int) // after each mail; may be nil
+}
+
+// sendAll runs a sender for each relay until they are idle, or until ctx ends, and says how
+// many deliveries came to something.
+func (e *engine) sendAll(ctx context.Context, how sendRun) (tried int, err error) {
 	var mu sync.Mutex
 	var errs []error
 	var wg sync.WaitGroup
-	for _, s := range e.senders() {
-		if adjust != nil {
-			adjust(s)
+	counts := map[string]int{}
+	count := func(relay string, s mailer.Stats) {
+		mu.Lock()
+		defer mu.Unlock()
+		counts[relay] = 0
+		for state, n := range s.Outcomes {
+			if state != mailer.Queued { // the relay's trouble, not an outcome
+				counts[relay] += n
+			}
+		}
+		tried = 0
+		for _, n := range counts {
+			tried += n
+		}
+		if how.show != nil {
+			how.show(tried)
+		}
+	}
+	for _, r := range e.cfg.Relays {
+		s := &mailer.Sender{Queue: e.db, Composer: e.composer, Relay: relayOf(e.cfg, r), Worker: e.worker, KeyID: e.keys.SigningID(),
+			Now: e.now, Log: e.log, Patience: e.patience, Poll: poll, Progress: func(s mailer.Stats) { count(r.Name, s) }}
+		if how.queue != nil {
+			s.Queue = how.queue
+		}
+		if how.connections > 0 {
+			s.Relay.Connections = how.connections
 		}
 		wg.Go(func() {
-			if _, err := s.Run(ctx, untilIdle); err != nil {
+			stats, err := s.Run(ctx, how.untilIdle)
+			count(r.Name, stats)
+			if err != nil {
 				mu.Lock()
 				defer mu.Unlock()
-				errs = append(errs, fmt.Errorf("relay %s: %w", s.Relay.Name, err))
+				errs = append(errs, err)
 			}
 		})
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return tried, errors.Join(errs...)
+}
+
+// poll is how often a sender with nothing to do looks for work.
+const poll = time.Second
+
+// nextSlot is when the next slot of any edition in any of its readers' zones is to be opened.
+func (e *engine) nextSlot(ctx context.Context) (at time.Time, ok bool, err error) {
+	for i := range e.cfg.Editions {
+		ed := &e.cfg.Editions[i]
+		places := []digest.Place{{Zone: ed.Zone, Hour: -1}}
+		if ed.Zone == schedule.ReaderZone {
+			if places, err = e.db.Places(ctx, ed.Name); err != nil {
+				return at, false, err
+			}
+		}
+		for _, place := range places {
+			zone, err := e.cfg.Location(editionZone(e.cfg, ed, place.Zone))
+			if err != nil { // one that this machine does not know: served at home, as digest.Finder has it
+				if zone, err = e.cfg.Location(editionZone(e.cfg, ed, "")); err != nil {
+					return at, false, err
+				}
+			}
+			if slot, found := ed.Next(zone, ed.ReaderHour(place.Hour), e.now().Add(ed.Prepare)); found {
+				if opens := slot.Due.Add(-ed.Prepare); !ok || opens.Before(at) {
+					at, ok = opens, true
+				}
+			}
+		}
+	}
+	return at, ok, nil
 }
 
 // nextDue is when the next open delivery is due over all relays.

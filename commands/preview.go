@@ -62,10 +62,13 @@ func writeMail(dir, name string, body []byte) (written []string, err error) {
 		ending  string
 		content []byte
 	}{{".eml", body}, {".html", []byte(mail.HTML)}, {".txt", []byte(mail.Text)}} {
+		path := filepath.Join(dir, name+part.ending)
 		if len(part.content) == 0 {
+			if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) { // of an earlier mail
+				return written, err
+			}
 			continue
 		}
-		path := filepath.Join(dir, name+part.ending)
 		if err := os.WriteFile(path, part.content, 0o600); err != nil {
 			return written, err
 		}

@@ -3,11 +3,9 @@ package commands
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -27,6 +25,8 @@ type program struct {
 	configFile, dsn string
 	verbose         bool
 	at              string // --at as given
+
+	patience time.Duration // how long send waits for a relay that is down; 0 = the sender's own default
 
 	cfg  *schedule.Config
 	ring *subscribers.Keys
@@ -62,9 +62,6 @@ func (p *program) config() (*schedule.Config, error) {
 		return p.cfg, nil
 	}
 	cfg, err := schedule.Load(p.configFile, p.getenv)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, usagef("%w: name the configuration with --config FILE", err)
-	}
 	if err != nil {
 		return nil, usage(err)
 	}

@@ -5,6 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -16,6 +21,7 @@ const (
 	exitUsage   = 2
 	exitNothing = 3
 	exitBusy    = 4
+	exitHeld    = 5
 )
 
 // exitError carries the exit code that goes with an error. A nil err exits silently.
@@ -43,14 +49,27 @@ func usage(err error) error {
 
 func usagef(format string, args ...any) error { return usage(fmt.Errorf(format, args...)) }
 
+// Main runs the program with the process's arguments and returns its exit code. SIGINT and
+// SIGTERM end it cleanly; a second one ends it at once.
+func Main() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	return Run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr)
+}
+
 // Run runs the program with args and returns its exit code.
 func Run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
 	p := &program{getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr}
+	return p.run(ctx, args)
+}
+
+func (p *program) run(ctx context.Context, args []string) int {
 	root := p.root()
 	root.SetArgs(args)
-	root.SetIn(stdin)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetIn(p.stdin)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
 	err := root.ExecuteContext(ctx)
 	if closing := p.close(); err == nil {
 		err = closing
@@ -64,7 +83,7 @@ func Run(ctx context.Context, args []string, getenv func(string) string, stdin i
 		err = e.err
 	}
 	if err != nil && !errors.Is(err, context.Canceled) {
-		fmt.Fprintln(stderr, "broadsheet:", err)
+		fmt.Fprintln(p.stderr, "broadsheet:", err)
 	}
 	return code
 }
@@ -75,6 +94,7 @@ func (p *program) root() *cobra.Command {
 		Short:         "One digest per reader, at the reader's hour, every delivery on record",
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Version:       version(),
 		Args:          subcommand,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
@@ -101,6 +121,28 @@ func (p *program) root() *cobra.Command {
 		}
 	})
 	return root
+}
+
+// version is the module's version, or the commit it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	var commit, changed string
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			commit = s.Value[:min(len(s.Value), 12)]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			changed = " with changes"
+		}
+	}
+	v := strings.Trim(info.Main.Version, "()")
+	if commit != "" {
+		v += " (commit " + commit + changed + ")"
+	}
+	return v + ", " + info.GoVersion
 }
 
 func walk(c *cobra.Command, do func(*cobra.Command)) {

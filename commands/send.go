@@ -15,6 +15,7 @@ import (
 	"broadsheet/mailer"
 	"broadsheet/schedule"
 	"broadsheet/store"
+	"broadsheet/subscribers"
 )
 
 type sendFlags struct {
@@ -29,7 +30,8 @@ func (p *program) send() *cobra.Command {
 		Short: "Open what is due and unopened, and send until nothing is due now",
 		Long: `Opens the issues of EDITION that are due and not yet open, sends until nothing is due now and
 leaves deferred mail to the next send or serve. Refused and deferred mail is an outcome, not a
-failure. Exit code 3 says that nothing was due, 4 that another sender is at work.`,
+failure. Exit code 3 says that nothing was due, 4 that another sender is at work, 5 that the relay
+refuses us (password, sender, contents) and a person must look; everything then stays queued.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if f.only != "" && f.to != "" || f.dryRun && (f.only != "" || f.to != "") {
@@ -85,10 +87,18 @@ func (p *program) engine(ctx context.Context) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.patience = p.patience
 	return e, e.checkFollowed(ctx)
 }
 
 func (p *program) sendEdition(ctx context.Context, e *engine, ed *schedule.Edition, f sendFlags) error {
+	var only *subscribers.Subscriber
+	if f.only != "" {
+		var err error
+		if only, err = p.member(ctx, e, ed, f.only); err != nil {
+			return err
+		}
+	}
 	if err := p.mayLeave(ctx, e, ed, f.yes); err != nil {
 		return err
 	}
@@ -98,7 +108,11 @@ func (p *program) sendEdition(ctx context.Context, e *engine, ed *schedule.Editi
 	}
 	defer unlock()
 
-	unfinished, err := e.db.UnfinishedIssues(ctx, ed.Name)
+	worked, err := e.db.UnfinishedIssues(ctx, ed.Name)
+	if err != nil {
+		return err
+	}
+	expired, err := e.db.Expire(ctx, e.now())
 	if err != nil {
 		return err
 	}
@@ -108,7 +122,6 @@ func (p *program) sendEdition(ctx context.Context, e *engine, ed *schedule.Editi
 	if openErr != nil && len(opened) == 0 {
 		return openErr
 	}
-	worked := unfinished
 	for _, i := range opened {
 		if !slices.Contains(worked, i.ID) {
 			worked = append(worked, i.ID)
@@ -117,15 +130,42 @@ func (p *program) sendEdition(ctx context.Context, e *engine, ed *schedule.Editi
 	slices.Sort(worked)
 
 	var sent int
-	if f.only != "" {
-		sent, err = p.sendOnly(ctx, e, f.only, worked)
+	var sendErr error
+	if only != nil {
+		sent, sendErr = p.sendOnly(ctx, e, only.ID, worked)
 	} else {
-		sent, err = p.sendDue(ctx, e)
+		sent, sendErr = p.sendDue(ctx, e, ed)
 	}
-	if ctx.Err() == nil && openErr == nil && err == nil && len(opened) == 0 && sent == 0 {
-		return &exitError{exitNothing, fmt.Errorf("nothing is due for edition %q", ed.Name)}
+	if ctx.Err() != nil {
+		sendErr = errors.Join(sendErr, errors.New("interrupted: what is left goes with the next send or serve"))
 	}
-	return errors.Join(openErr, err, p.report(context.WithoutCancel(ctx), e.db, worked, f.asJSON))
+	err = errors.Join(openErr, sendErr)
+	if err == nil && len(opened) == 0 && sent == 0 && (expired == 0 || len(worked) == 0) {
+		return nothingDue(ed)
+	}
+	err = errors.Join(err, p.report(context.WithoutCancel(ctx), e.db, worked, f.asJSON))
+	if errors.Is(err, mailer.ErrHeld) {
+		return &exitError{exitHeld, err}
+	}
+	return err
+}
+
+func nothingDue(ed *schedule.Edition) error {
+	return &exitError{exitNothing, fmt.Errorf("nothing is due for edition %q", ed.Name)}
+}
+
+// member is the reader of that address, if the edition goes to them.
+func (p *program) member(ctx context.Context, e *engine, ed *schedule.Edition, address string) (*subscribers.Subscriber, error) {
+	s, err := p.findSubscriber(ctx, e.db, address)
+	switch {
+	case err != nil:
+		return nil, err
+	case s.Status != subscribers.Active:
+		return nil, fmt.Errorf("%s is %s and gets no mail", s.Address, s.Status)
+	case !slices.Contains(s.Editions, ed.Name):
+		return nil, fmt.Errorf("%s does not follow edition %q", s.Address, ed.Name)
+	}
+	return s, nil
 }
 
 // lockSender makes this process the sender and takes up what an earlier one left.
@@ -144,44 +184,32 @@ func (p *program) lockSender(ctx context.Context, e *engine, wait bool) (unlock 
 	return unlock, nil
 }
 
-// sendDue sends until nothing is due now, and waits out the spread of issues.
-func (p *program) sendDue(ctx context.Context, e *engine) (sent int, err error) {
+// sendDue sends until nothing of the edition is due now, and waits out the spread of issues.
+func (p *program) sendDue(ctx context.Context, e *engine, ed *schedule.Edition) (sent int, err error) {
 	b := progress(p.stderr, "mails", 0)
 	defer b.done()
+	id, err := e.db.EditionID(ctx, ed.Name)
+	if err != nil || id == 0 {
+		return 0, err
+	}
 	for {
-		counts := map[string]int{}
-		err = e.sendAll(ctx, true, func(s *mailer.Sender) {
-			name := s.Relay.Name
-			s.Progress = func(st mailer.Stats) {
-				n := 0
-				for _, c := range st.Outcomes {
-					n += c
-				}
-				counts[name] = n
-				b.set(int64(sent + sum(counts)))
-			}
-		})
-		sent += sum(counts)
+		before := sent
+		n, err := e.sendAll(ctx, sendRun{untilIdle: true, queue: store.OfEdition{DB: e.db, Number: id},
+			show: func(n int) { b.set(int64(before + n)) }})
+		sent += n
 		if err != nil || ctx.Err() != nil {
 			return sent, err
 		}
-		wait, ok, err := e.db.SpreadUntil(ctx, e.now())
+		next, ok, err := e.db.SpreadUntil(ctx, id, e.now())
 		if err != nil || !ok {
 			return sent, err
 		}
 		select {
 		case <-ctx.Done():
 			return sent, nil
-		case <-time.After(wait.Sub(e.now())):
+		case <-time.After(next.Sub(e.now())):
 		}
 	}
-}
-
-func sum(counts map[string]int) (n int) {
-	for _, c := range counts {
-		n += c
-	}
-	return n
 }
 
 // report prints what became of the issues worked on.
@@ -219,12 +247,26 @@ func (p *program) mayLeave(ctx context.Context, e *engine, ed *schedule.Edition,
 	if err != nil {
 		return err
 	}
+	left, err := e.db.UnfinishedIssues(ctx, ed.Name)
+	if err != nil {
+		return err
+	}
+	if len(due) == 0 && len(left) == 0 {
+		return nothingDue(ed)
+	}
 	for _, d := range due {
 		f, err := e.opener(ed, nil).Survey(ctx, e.db, d)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(p.stderr, "edition %s, slot %s in %s: %d readers, %d mails\n", ed.Name, d.Issue.Slot, d.Issue.Zone, f.Issue.Audience, f.Counts[mailer.Queued])
+		fmt.Fprintf(p.stderr, "edition %s, slot %s in %s: audience %d, %d mails\n", ed.Name, d.Issue.Slot, d.Issue.Zone, f.Issue.Audience, f.Counts[mailer.Queued])
+	}
+	for _, id := range left {
+		i, err := loadIssue(ctx, e.db, id)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(p.stderr, "edition %s, slot %s in %s: audience %d, %d mails left\n", ed.Name, i.Slot, i.Zone, i.Audience, i.Queued+i.Deferred)
 	}
 	fmt.Fprintf(p.stderr, "relay %s\n", strings.Join(away, ", "))
 	if yes {

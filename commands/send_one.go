@@ -13,17 +13,11 @@ import (
 )
 
 // sendOnly sends one reader's due delivery of the issues named, and leaves the others queued.
-func (p *program) sendOnly(ctx context.Context, e *engine, address string, issues []int64) (sent int, err error) {
-	s, err := p.findSubscriber(ctx, e.db, address)
-	if err != nil {
-		return 0, err
-	}
+func (p *program) sendOnly(ctx context.Context, e *engine, reader int64, issues []int64) (sent int, err error) {
 	for _, id := range issues {
-		q := store.Only{DB: e.db, Number: id, Reader: s.ID}
-		err = errors.Join(err, e.sendAll(ctx, true, func(m *mailer.Sender) {
-			m.Queue, m.Relay.Connections = q, 1
-			m.Progress = func(st mailer.Stats) { sent = max(sent, len(st.Outcomes)) }
-		}))
+		n, sendErr := e.sendAll(ctx, sendRun{untilIdle: true, connections: 1,
+			queue: store.Only{DB: e.db, Number: id, Reader: reader}})
+		sent, err = sent+n, errors.Join(err, sendErr)
 	}
 	return sent, err
 }
@@ -32,10 +26,13 @@ func (p *program) sendOnly(ctx context.Context, e *engine, address string, issue
 // subject that says what it is, and no trace in the history.
 func (p *program) sendTest(ctx context.Context, e *engine, ed *schedule.Edition, address string) error {
 	mail, err := e.rehearse(ctx, ed, address, true)
+	if errors.Is(err, errNothing) {
+		return &exitError{exitNothing, err}
+	}
 	if err != nil {
 		return err
 	}
-	r := e.relay(e.cfg.Relays[0])
+	r := relayOf(e.cfg, e.cfg.Relays[0])
 	reply, err := mailer.SendOne(ctx, r, mail.Message)
 	if err != nil {
 		return fmt.Errorf("send test copy through %s: %w", r.Name, err)
@@ -142,7 +139,7 @@ func (p *program) dryRun(ctx context.Context, e *engine, ed *schedule.Edition, a
 		rows = append(rows, jsonIssue(f.Issue, f.Counts))
 	}
 	if len(rows) == 0 {
-		return &exitError{exitNothing, fmt.Errorf("nothing is due for edition %q", ed.Name)}
+		return nothingDue(ed)
 	}
 	return p.printIssues(rows, asJSON)
 }

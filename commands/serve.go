@@ -72,10 +72,10 @@ func (e *engine) serve(ctx context.Context, l net.Listener) error {
 			cancel(fmt.Errorf("serve pages: %w", err))
 		}
 	})
-	wg.Go(func() { e.repeat(ctx, e.intakeOnce) })
-	wg.Go(func() { e.repeat(ctx, e.openAll) })
+	wg.Go(func() { repeat(ctx, e.intakeOnce) })
+	wg.Go(func() { repeat(ctx, e.openAll) })
 	wg.Go(func() {
-		if err := e.sendAll(ctx, false, nil); err != nil {
+		if _, err := e.sendAll(ctx, sendRun{}); err != nil {
 			cancel(err)
 		}
 	})
@@ -90,38 +90,54 @@ func (e *engine) serve(ctx context.Context, l net.Listener) error {
 	return err
 }
 
-// repeat calls do at once and then every wake.
-func (e *engine) repeat(ctx context.Context, do func(context.Context)) {
-	tick := time.NewTicker(wake)
-	defer tick.Stop()
+// repeat calls do at once and then after the wait that it returns, at most wake.
+func repeat(ctx context.Context, do func(context.Context) time.Duration) {
 	for {
-		do(ctx)
+		wait := min(do(ctx), wake)
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-time.After(wait):
 		}
 	}
 }
 
 // intakeOnce fetches what is due. Feeds log their own troubles.
-func (e *engine) intakeOnce(ctx context.Context) {
+func (e *engine) intakeOnce(ctx context.Context) time.Duration {
 	_, files, err := e.intake(ctx, false)
 	for _, f := range files {
 		if f.Err != nil {
 			e.log.Warn("read file", slog.String("path", f.Path), slog.Any("error", f.Err))
 		}
 	}
-	if err != nil && ctx.Err() == nil {
-		e.log.Error("fetch stories", slog.Any("error", err))
-	}
+	e.complain(ctx, "fetch stories", err)
+	return wake
 }
 
-// openAll opens every issue that is due. One edition's trouble does not stop the others.
-func (e *engine) openAll(ctx context.Context) {
+// openAll opens every issue that is due and ends deliveries that are past their life, which
+// senders do not get to see while a relay is down. One edition's trouble does not stop the
+// others. It returns how long it is to the next slot.
+func (e *engine) openAll(ctx context.Context) time.Duration {
+	next, ok, err := e.nextSlot(ctx) // before opening: a slot that comes meanwhile is not slept over
+	e.complain(ctx, "find next slot", err)
+	n, err := e.db.Expire(ctx, e.now())
+	e.complain(ctx, "expire deliveries", err)
+	if n > 0 {
+		e.log.Warn("deliveries expired", slog.Int("deliveries", n))
+	}
 	for i := range e.cfg.Editions {
-		if _, err := e.openDue(ctx, &e.cfg.Editions[i], nil); err != nil && ctx.Err() == nil {
-			e.log.Error("open issues", slog.String("edition", e.cfg.Editions[i].Name), slog.Any("error", err))
-		}
+		_, err := e.openDue(ctx, &e.cfg.Editions[i], nil)
+		e.complain(ctx, "open issues of "+e.cfg.Editions[i].Name, err)
+	}
+	if !ok {
+		return wake
+	}
+	return max(next.Sub(e.now()), 0)
+}
+
+// complain logs an error, unless it comes from the end of the program.
+func (e *engine) complain(ctx context.Context, act string, err error) {
+	if err != nil && ctx.Err() == nil {
+		e.log.Error(act, slog.Any("error", err))
 	}
 }

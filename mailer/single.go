@@ -30,6 +30,23 @@ func SendOne(ctx context.Context, relay Relay, m Message) (Reply, error) {
 	return reply, refusal(verb, reply, err)
 }
 
+// Probe goes as far with a relay as a sender does before its first message, over TLS and AUTH,
+// and takes its leave. No mail is sent.
+func Probe(ctx context.Context, relay Relay) error {
+	if err := relay.Check(); err != nil {
+		return err
+	}
+	c, verb, reply, err := dial(ctx, relay)
+	switch {
+	case c != nil:
+		c.quit()
+		return nil
+	case err == nil:
+		err = errors.New(maskAll(reply.String()))
+	}
+	return fmt.Errorf("reach relay: %s: %w", verb, err)
+}
+
 // refusal says at which verb a single mail ended and why, without addresses.
 func refusal(verb Verb, reply Reply, err error) error {
 	if err == nil {

@@ -57,12 +57,12 @@ func (db *DB) IssueReasons(ctx context.Context, id int64) ([]ReasonCount, error)
 	return list, nil
 }
 
-// SpreadUntil is when the next batch begins that an issue spreads over time, of issues whose
-// slot has come; ok is false if none is left.
-func (db *DB) SpreadUntil(ctx context.Context, now time.Time) (at time.Time, ok bool, err error) {
+// SpreadUntil is when the next batch begins that an issue of the edition spreads over time, of
+// issues whose slot has come; ok is false if none is left.
+func (db *DB) SpreadUntil(ctx context.Context, edition int64, now time.Time) (at time.Time, ok bool, err error) {
 	var start sql.NullInt64
 	err = db.read().scan(ctx, `SELECT min(b.start) FROM batches b JOIN issues i ON i.id = b.issue
-		WHERE b.done = 0 AND b.start > ?1 AND i.due <= ?1 AND i.state = ?2`, args{us(now), digest.Open}, &start)
+		WHERE b.done = 0 AND b.start > ?1 AND i.due <= ?1 AND i.state = ?2 AND i.edition = ?3`, args{us(now), digest.Open, edition}, &start)
 	if err != nil {
 		return at, false, fmt.Errorf("find next batch: %w", err)
 	}
@@ -94,6 +94,22 @@ func (db *DB) Survey(ctx context.Context, i digest.Issue, a digest.Audience, lim
 		}
 		after = ids[len(ids)-1]
 	}
+}
+
+// OfEdition is a queue that holds the deliveries of one edition.
+type OfEdition struct {
+	*DB
+	Number int64 // of the edition, not 0
+}
+
+// Lease takes the edition's next due batch.
+func (o OfEdition) Lease(ctx context.Context, relay, worker string, now time.Time) (*mailer.Batch, error) {
+	return o.lease(ctx, relay, o.Number, worker, now)
+}
+
+// NextDue is when the edition's next open delivery is due.
+func (o OfEdition) NextDue(ctx context.Context, relay string) (time.Time, bool, error) {
+	return o.nextDue(ctx, relay, o.Number)
 }
 
 // Only is a queue that holds one reader's delivery of one issue.

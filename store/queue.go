@@ -37,11 +37,17 @@ func scanBatch(r *sql.Rows) (b leased, err error) {
 // Lease meets [mailer.Queue]. It takes batches by due time, then by how many of their readers
 // the last issue missed, then in an order that changes with the issue.
 func (db *DB) Lease(ctx context.Context, relay, worker string, now time.Time) (*mailer.Batch, error) {
+	return db.lease(ctx, relay, 0, worker, now)
+}
+
+// lease is Lease for the batches of one edition; 0 = all.
+func (db *DB) lease(ctx context.Context, relay string, edition int64, worker string, now time.Time) (*mailer.Batch, error) {
 	var out *mailer.Batch
 	err := db.write(ctx, func(ctx context.Context, t *tx) error {
 		for {
 			found, err := selectAll(ctx, t, batchColumns+`WHERE b.relay = ?1 AND b.done = 0 AND b.due <= ?2 AND b.lease_until < ?3
-				ORDER BY b.due, b.priority DESC, b.shuffle LIMIT 1`+db.dialect.skipLocked, args{relay, us(now), us(db.opts.Now())}, scanBatch)
+				AND (?4 = 0 OR b.edition = ?4)
+				ORDER BY b.due, b.priority DESC, b.shuffle LIMIT 1`+db.dialect.skipLocked, args{relay, us(now), us(db.opts.Now()), edition}, scanBatch)
 			if err != nil || len(found) == 0 {
 				return err
 			}
@@ -234,9 +240,13 @@ func (db *DB) Recover(ctx context.Context, now time.Time) (int, error) {
 
 // NextDue meets [mailer.Queue]. What a sender has in hand does not count.
 func (db *DB) NextDue(ctx context.Context, relay string) (time.Time, bool, error) {
+	return db.nextDue(ctx, relay, 0)
+}
+
+func (db *DB) nextDue(ctx context.Context, relay string, edition int64) (time.Time, bool, error) {
 	var due sql.NullInt64
-	err := db.read().scan(ctx, `SELECT min(due) FROM batches WHERE relay = ?1 AND done = 0 AND due IS NOT NULL AND lease_until < ?2`,
-		args{relay, us(db.opts.Now())}, &due)
+	err := db.read().scan(ctx, `SELECT min(due) FROM batches WHERE relay = ?1 AND done = 0 AND due IS NOT NULL AND lease_until < ?2
+		AND (?3 = 0 OR edition = ?3)`, args{relay, us(db.opts.Now()), edition}, &due)
 	if err != nil {
 		return time.Time{}, false, fmt.Errorf("find next due delivery: %w", err)
 	}

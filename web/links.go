@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"net/url"
 
 	"broadsheet/schedule"
 	"broadsheet/subscribers"
@@ -32,8 +33,8 @@ type Links struct {
 
 // Register puts the handler's routes on mux.
 func (l *Links) Register(mux *http.ServeMux) {
-	mux.HandleFunc("GET /l/{token}", l.show)
-	mux.HandleFunc("POST /l/{token}", l.post)
+	mux.HandleFunc("GET /l/{token...}", l.show)
+	mux.HandleFunc("POST /l/{token...}", l.post)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte("ok\n"))
@@ -43,13 +44,12 @@ func (l *Links) Register(mux *http.ServeMux) {
 type view struct {
 	Publication schedule.Publication
 	Title, Text string
-	URL, Link   string
 }
 
 func (l *Links) show(w http.ResponseWriter, r *http.Request) {
 	action, err := l.Keys.Open(r.PathValue("token"))
 	if err != nil {
-		l.write(w, http.StatusNotFound, view{Title: "This link does not work", Text: "It may have been cut on its way. Please open it from the mail itself."})
+		l.unknown(w)
 		return
 	}
 	if action.Kind != subscribers.Read {
@@ -57,22 +57,37 @@ func (l *Links) show(w http.ResponseWriter, r *http.Request) {
 			Text: "Opening a link never changes your settings. To change or leave your mails, answer any of them or write to " + l.Publication.ReplyTo + "."})
 		return
 	}
-	url, headline, err := l.Stories.StoryLink(r.Context(), action.Story)
+	address, headline, err := l.Stories.StoryLink(r.Context(), action.Story)
 	switch {
 	case err != nil:
 		l.Log.Error("find story", slog.Int64("story", action.Story), slog.Any("error", err))
 		l.write(w, http.StatusServiceUnavailable, view{Title: "Please try again in a minute", Text: "The story cannot be looked up right now."})
-	case url == "":
+	case !public(address):
 		l.write(w, http.StatusNotFound, view{Title: "This story has no page of its own", Text: headline})
 	default:
 		secure(w.Header())
-		http.Redirect(w, r, url, http.StatusSeeOther)
+		http.Redirect(w, r, address, http.StatusSeeOther)
 	}
+}
+
+// public reports whether an address is one that a browser may be sent to.
+func public(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
+}
+
+// unknown is the one answer to whatever is wrong with a token.
+func (l *Links) unknown(w http.ResponseWriter) {
+	l.write(w, http.StatusNotFound, view{Title: "This link does not work", Text: "It may have been cut on its way. Please open it from the mail itself."})
 }
 
 // post refuses: an answer of 2xx would tell a mailbox provider that its one-click request
 // (RFC 8058 section 3.1) was carried out.
-func (l *Links) post(w http.ResponseWriter, _ *http.Request) {
+func (l *Links) post(w http.ResponseWriter, r *http.Request) {
+	if _, err := l.Keys.Open(r.PathValue("token")); err != nil {
+		l.unknown(w)
+		return
+	}
 	l.write(w, http.StatusNotImplemented, view{Title: "Nothing has been changed",
 		Text: "To change or leave your mails, answer any of them or write to " + l.Publication.ReplyTo + "."})
 }

@@ -226,11 +226,21 @@ func testLookups(t *testing.T, w *world) {
 	if _, err := w.db.IssueBySlot(ctx, "morning", "1", "Europe/London", 8); !errors.Is(err, store.ErrNotFound) {
 		t.Fatal(err)
 	}
-	if at, ok, err := w.db.SpreadUntil(ctx, w.now()); err != nil || !ok || !at.Equal(w.now().Add(10*time.Minute)) {
+	if at, ok, err := w.db.SpreadUntil(ctx, i.EditionID, w.now()); err != nil || !ok || !at.Equal(w.now().Add(10*time.Minute)) {
 		t.Fatal(at, ok, err)
 	}
 	if list, err := w.db.UnfinishedIssues(ctx, "morning"); err != nil || !slices.Equal(list, []int64{i.ID}) {
 		t.Fatal(list, err)
+	}
+	other := store.OfEdition{DB: w.db, Number: i.EditionID + 1}
+	if b, err := other.Lease(ctx, "main", "w1", w.now()); err != nil || b != nil {
+		t.Fatal("leased for another edition", err)
+	}
+	if _, ok, err := other.NextDue(ctx, "main"); err != nil || ok {
+		t.Fatal("another edition has nothing due", err)
+	}
+	if at, ok, err := (store.OfEdition{DB: w.db, Number: i.EditionID}).NextDue(ctx, "main"); err != nil || !ok || at.After(w.now()) {
+		t.Fatal("the edition has mail due", at, ok, err)
 	}
 	only := store.Only{DB: w.db, Number: i.ID, Reader: ids[6]}
 	if b, err := only.Lease(ctx, "other", "w1", w.now()); err != nil || b != nil {
@@ -250,7 +260,7 @@ func testLookups(t *testing.T, w *world) {
 	if list, err := w.db.UnfinishedIssues(ctx, "morning"); err != nil || len(list) != 0 {
 		t.Fatal(list, err)
 	}
-	if _, ok, err := w.db.SpreadUntil(ctx, w.now()); err != nil || ok {
+	if _, ok, err := w.db.SpreadUntil(ctx, i.EditionID, w.now()); err != nil || ok {
 		t.Fatal("something is still to come", err)
 	}
 }
