@@ -69,6 +69,11 @@ func (p *program) deliveriesList() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if filter.Issue != 0 {
+				if _, err := db.Issue(c.Context(), filter.Issue); errors.Is(err, store.ErrNotFound) {
+					return fmt.Errorf("there is no issue %d", filter.Issue)
+				}
+			}
 			rows := db.Deliveries(c.Context(), filter)
 			if !asJSON {
 				var all []store.DeliveryRow

@@ -21,7 +21,7 @@ func (p *program) issues() *cobra.Command {
 
 // issueJSON is an issue with its books.
 type issueJSON struct {
-	Issue    int64                `json:"issue"`
+	Issue    *int64               `json:"issue"` // null for one that is not open
 	Edition  string               `json:"edition"`
 	Slot     string               `json:"slot"`
 	Zone     string               `json:"zone"`
@@ -49,7 +49,11 @@ type issueJSON struct {
 }
 
 func jsonIssue(i digest.Issue, n map[mailer.State]int) issueJSON {
-	return issueJSON{Issue: i.ID, Edition: i.Edition, Slot: i.Slot, Zone: i.Zone, Hour: i.Hour, Due: stamp(i.Due), Opened: stamp(i.Opened),
+	var id *int64
+	if i.ID != 0 {
+		id = &i.ID
+	}
+	return issueJSON{Issue: id, Edition: i.Edition, Slot: i.Slot, Zone: i.Zone, Hour: i.Hour, Due: stamp(i.Due), Opened: stamp(i.Opened),
 		State: i.State, Audience: i.Audience, Digests: i.Digests, Counts: n,
 		Queued: n[mailer.Queued], Sending: n[mailer.Sending], Handed: n[mailer.Handed], Deferred: n[mailer.Deferred],
 		Accepted: n[mailer.Accepted], Bounced: n[mailer.Bounced], Failed: n[mailer.Failed], Expired: n[mailer.Expired],
@@ -114,7 +118,11 @@ func (p *program) issueTable(rows []issueJSON) error {
 	}
 	t := p.table(heads...)
 	for _, r := range rows {
-		cells := []string{itoa(r.Issue), r.Edition, r.Slot, r.Zone, strconv.Itoa(r.Hour), deref(r.Due), strconv.Itoa(r.Audience), strconv.Itoa(r.Digests)}
+		id := "-"
+		if r.Issue != nil {
+			id = itoa(*r.Issue)
+		}
+		cells := []string{id, r.Edition, r.Slot, r.Zone, strconv.Itoa(r.Hour), deref(r.Due), strconv.Itoa(r.Audience), strconv.Itoa(r.Digests)}
 		for _, s := range states {
 			cells = append(cells, strconv.Itoa(r.Counts[s]))
 		}

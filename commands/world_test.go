@@ -1,0 +1,292 @@
+package commands
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"broadsheet/demo"
+	"broadsheet/mailer/relaytest"
+)
+
+// patience bounds every wait of a script.
+const patience = 20 * time.Second
+
+// world is what surrounds the program in a script.
+type world struct {
+	relay *relaytest.Relay
+	seen  int // mails that a script has asked for
+}
+
+// newWorld starts a relay and a server of feeds, and lays the files of testdata/fixture beside
+// the script's own, with port numbers filled in.
+func newWorld(t *testing.T, dir string) (*world, []string) {
+	w := &world{relay: relaytest.Start(t)}
+	feeds := httptest.NewServer(http.FileServer(http.Dir(dir)))
+	t.Cleanup(feeds.Close)
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer free.Close()
+	ports := map[string]string{"SMTP": strconv.Itoa(w.relay.Port), "FEEDS": port(feeds.Listener), "LISTEN": port(free)}
+	for _, file := range glob(t, "testdata/fixture/*") {
+		if path := filepath.Join(dir, filepath.Base(file)); !exists(path) {
+			write(t, path, read(t, file))
+		}
+	}
+	var env []string
+	for name, value := range ports {
+		env = append(env, name+"="+value)
+	}
+	for _, path := range glob(t, filepath.Join(dir, "*.yaml")) {
+		text := read(t, path)
+		for name, value := range ports {
+			text = strings.ReplaceAll(text, "$"+name, value)
+		}
+		write(t, path, text)
+	}
+	return w, env
+}
+
+func port(l net.Listener) string { return strconv.Itoa(l.Addr().(*net.TCPAddr).Port) }
+
+// worldCommands are what a script can do beside running the program.
+var worldCommands = map[string]func(s *script, args []string){
+	// relay LINE… adds lines to the relay's script (package relaytest).
+	"relay": func(s *script, args []string) { s.world.relay.Script(args...) },
+	// waiting waits until the relay has come to a wait of its script; release ends all waits.
+	"waiting": func(s *script, _ []string) {
+		select {
+		case <-s.world.relay.Waiting():
+		case <-time.After(patience):
+			s.fail("the relay was not kept waiting")
+		}
+	},
+	"release": func(s *script, _ []string) { s.world.relay.Release() },
+	// got ADDRESS… says who has got mail since the last got or awaits, in any order.
+	"got": got,
+	// awaits ADDRESS… is got for a program in the background.
+	"awaits": func(s *script, args []string) {
+		w := s.world
+		for end := time.Now().Add(patience); len(w.recipients()) < len(args) && time.Now().Before(end); {
+			time.Sleep(10 * time.Millisecond)
+		}
+		got(s, args)
+	},
+	// mail ADDRESS FILE writes the latest mail to an address, as the relay got it.
+	"mail": func(s *script, args []string) {
+		for _, m := range slices.Backward(s.world.taken()) {
+			if m.To == args[0] {
+				s.write(args[1], m.Data)
+				return
+			}
+		}
+		s.fail("no mail to %s", args[0])
+	},
+	// dump FILE writes every row of every table.
+	"dump": func(s *script, args []string) {
+		text, err := dump(s.path("broadsheet.db"))
+		s.check(err)
+		s.write(args[0], text)
+	},
+	// fields FILE NAME… checks that every line is a JSON object with exactly these names, in order.
+	"fields": func(s *script, args []string) {
+		lines := 0
+		for line := range strings.Lines(s.read(args[0])) {
+			names, err := objectNames(line)
+			s.check(err)
+			if !slices.Equal(names, args[1:]) {
+				s.fail("line %d has the fields %v, not %v", lines+1, names, args[1:])
+			}
+			lines++
+		}
+		if lines == 0 {
+			s.fail("%s is empty", args[0])
+		}
+	},
+	// lines FILE N counts lines.
+	"lines": func(s *script, args []string) {
+		if n := strings.Count(s.read(args[0]), "\n"); strconv.Itoa(n) != args[1] {
+			s.fail("%s has %d lines, not %s", args[0], n, args[1])
+		}
+	},
+	// http METHOD URL FILE asks once and writes status, headers and body.
+	"http": func(s *script, args []string) {
+		text, err := ask(args[0], args[1])
+		s.check(err)
+		s.write(args[2], text)
+	},
+	// follow MAIL asks for every link of a mail in every way that scanners do.
+	"follow": func(s *script, args []string) {
+		links := linksOf([]byte(s.read(args[0])))
+		if len(links) < 5 {
+			s.fail("%s has only %d links", args[0], len(links))
+		}
+		for _, link := range links {
+			for _, method := range []string{"GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE"} {
+				text, err := ask(method, link)
+				s.check(err)
+				if method != "GET" && strings.HasPrefix(text, "200") && method != "HEAD" {
+					s.fail("%s of a link is said to be done", method)
+				}
+			}
+		}
+	},
+	// term sends SIGTERM to the programs in the background.
+	"term": func(s *script, _ []string) {
+		for _, c := range s.background {
+			s.check(c.cmd.Process.Signal(syscall.SIGTERM))
+		}
+	},
+}
+
+func got(s *script, args []string) {
+	if found, want := s.world.recipients(), slices.Sorted(slices.Values(args)); !slices.Equal(found, want) {
+		s.fail("the relay has taken mail to %v, not %v", found, want)
+	}
+	s.world.seen = len(s.world.taken())
+}
+
+// taken are the mails that the relay has accepted.
+func (w *world) taken() []relaytest.Message {
+	return slices.DeleteFunc(w.relay.Messages(), func(m relaytest.Message) bool { return !m.Taken })
+}
+
+func (w *world) recipients() []string {
+	var list []string
+	for _, m := range w.taken()[w.seen:] {
+		list = append(list, m.To)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// dump is the whole content of a database, a row a line.
+func dump(path string) (string, error) {
+	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro&_pragma=busy_timeout(10000)")
+	if err != nil {
+		return "", err
+	}
+	defer db.Close()
+	var names []string
+	if err := each(db, `SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name`, func(v []any) {
+		names = append(names, fmt.Sprint(v[0]))
+	}); err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for _, name := range names {
+		var lines []string
+		if err := each(db, `SELECT * FROM "`+name+`"`, func(v []any) { lines = append(lines, fmt.Sprintf("%s %q\n", name, v)) }); err != nil {
+			return "", err
+		}
+		slices.Sort(lines)
+		b.WriteString(strings.Join(lines, ""))
+	}
+	return b.String(), nil
+}
+
+func each(db *sql.DB, query string, row func([]any)) error {
+	rows, err := db.QueryContext(context.Background(), query)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		return err
+	}
+	for rows.Next() {
+		values, to := make([]any, len(columns)), make([]any, len(columns))
+		for i := range values {
+			to[i] = &values[i]
+		}
+		if err := rows.Scan(to...); err != nil {
+			return err
+		}
+		row(values)
+	}
+	return rows.Err()
+}
+
+// objectNames lists the names of a JSON object in order.
+func objectNames(line string) (names []string, err error) {
+	d := json.NewDecoder(strings.NewReader(line))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return nil, fmt.Errorf("%q is no JSON object: %w", line, err)
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		var skip json.RawMessage
+		if err := d.Decode(&skip); err != nil {
+			return nil, err
+		}
+		names = append(names, name.(string))
+	}
+	return names, nil
+}
+
+// ask sends a request, follows no redirect, and waits for a server that is about to start.
+func ask(method, url string) (string, error) {
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	defer client.CloseIdleConnections()
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		req, err := http.NewRequest(method, url, nil)
+		if err != nil {
+			return "", err
+		}
+		resp, err := client.Do(req)
+		if errors.Is(err, syscall.ECONNREFUSED) && time.Now().Before(end) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		var b strings.Builder
+		fmt.Fprintln(&b, resp.Status)
+		for _, name := range slices.Sorted(maps.Keys(resp.Header)) {
+			fmt.Fprintf(&b, "%s: %s\n", name, strings.Join(resp.Header[name], ", "))
+		}
+		return b.String() + "\n" + string(body), err
+	}
+}
+
+var (
+	href = regexp.MustCompile(`href="(http[^"]+)"`)
+	bare = regexp.MustCompile(`http://127\.0\.0\.1:\d+/l/[A-Za-z0-9_-]+`)
+)
+
+// linksOf lists the links of a mail: those of its parts and of its List-Unsubscribe line.
+func linksOf(raw []byte) []string {
+	mail := demo.ParseMail(raw)
+	found := map[string]bool{}
+	for _, m := range href.FindAllStringSubmatch(mail.HTML, -1) {
+		found[m[1]] = true
+	}
+	header, _, _ := strings.Cut(string(raw), "\r\n\r\n")
+	for _, m := range bare.FindAllString(mail.Text+strings.ReplaceAll(header, "\r\n ", ""), -1) {
+		found[m] = true
+	}
+	return slices.Sorted(maps.Keys(found))
+}
