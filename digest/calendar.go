@@ -44,9 +44,10 @@ func (c *calendar) oldest(days []int) time.Time {
 	return c.slot.Due.Add(-age)
 }
 
-// period is when the slot before this one was due.
-func (c *calendar) period() time.Time {
-	if s, ok := c.edition.SlotsBack(c.zone, c.hour, nil, c.slot, 1); ok {
+// period is when the slot before this one was due, on these days: whoever takes a day of each week and pauses for
+// an hour has a week to catch up on.
+func (c *calendar) period(days []int) time.Time {
+	if s, ok := c.edition.SlotsBack(c.zone, c.hour, days, c.slot, 1); ok {
 		return s.Due
 	}
 	return c.slot.Due.Add(-c.edition.Interval())
@@ -57,7 +58,7 @@ func (c *calendar) period() time.Time {
 func (c *calendar) since() time.Time {
 	reach := c.oldest(nil)
 	weekday := []int{c.weekday()} // the reader with the fewest days has just this one
-	for _, t := range []time.Time{c.oldest(weekday), c.period(), c.slot.Due.Add(-c.edition.First)} {
+	for _, t := range []time.Time{c.oldest(weekday), c.period(nil), c.slot.Due.Add(-c.edition.First)} {
 		if t.Before(reach) {
 			reach = t
 		}

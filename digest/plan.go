@@ -84,7 +84,7 @@ func (o *Opener) writer(ctx context.Context, i *Issue, log *slog.Logger) (*write
 	w.spans = Spans{
 		Cutoff: i.Cutoff,
 		First:  w.pool.NumberAt(i.Due.Add(-o.Edition.First), i.Cutoff),
-		Period: w.pool.NumberAt(cal.period(), i.Cutoff),
+		Period: func(days []int) int64 { return w.pool.NumberAt(cal.period(days), i.Cutoff) },
 		Oldest: cal.oldest,
 	}
 	return w, nil

@@ -29,7 +29,8 @@ func (p *Previous) Reached() bool {
 type Spans struct {
 	Cutoff int64 // the issue's
 	First  int64 // a new reader's window starts here
-	Period int64 // a returning reader's window starts no further back than here
+	// Period is where the window of a reader with these days starts at the earliest who comes back.
+	Period func(days []int) int64
 	// Oldest is the time from which on a story is young enough for a reader with these days.
 	Oldest func(days []int) time.Time
 }
@@ -61,7 +62,7 @@ func (s *Spans) Window(r *Reader) Window {
 			w.Start = min(w.Start, *r.Carry)
 		}
 		if r.Returned {
-			w.Start = max(w.Start, s.Period)
+			w.Start = max(w.Start, s.Period(r.Days))
 		}
 	}
 	w.End = max(w.Start, s.Cutoff)

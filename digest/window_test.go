@@ -8,7 +8,7 @@ import (
 func TestWindow(t *testing.T) {
 	carry := func(n int64) *int64 { return &n }
 	old := noon.Add(-74 * time.Hour)
-	spans := Spans{Cutoff: 100, First: 60, Period: 70, Oldest: func([]int) time.Time { return old }}
+	spans := Spans{Cutoff: 100, First: 60, Period: func(days []int) int64 { return 70 - 30*int64(len(days)) }, Oldest: func([]int) time.Time { return old }}
 	at := func(state string, copies int) Reader {
 		return Reader{Previous: &Previous{State: state, Copies: copies, WindowStart: 30, WindowEnd: 80}}
 	}
@@ -40,6 +40,7 @@ func TestWindow(t *testing.T) {
 		{"carried from the very first arrival", with(at("accepted", 0), func(r *Reader) { r.Carry = carry(0) }), Window{End: 100, Fresh: 80, Oldest: old}},
 		{"carried, but the last one reaches further back", with(at("failed", 0), func(r *Reader) { r.Carry = carry(40) }), again},
 		{"back from a pause", with(at("failed", 0), func(r *Reader) { r.Returned = true }), Window{Start: 70, End: 100, Fresh: 80, Oldest: old}},
+		{"back from a pause, with a day a week", with(at("failed", 0), func(r *Reader) { r.Returned, r.Days = true, []int{1} }), Window{Start: 40, End: 100, Fresh: 80, Oldest: old}},
 		{"back from a short pause", with(at("accepted", 0), func(r *Reader) { r.Returned = true }), joined},
 		{"cut-off of an issue resumed late", with(at("accepted", 0), func(r *Reader) { r.Previous.WindowEnd = 120 }), Window{Start: 120, End: 120, Fresh: 120, Oldest: old}},
 	}
