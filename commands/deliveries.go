@@ -104,6 +104,8 @@ func (p *program) deliveriesList() *cobra.Command {
 	c.Flags().Int64Var(&filter.Issue, "issue", 0, "only deliveries of this `issue`")
 	c.Flags().StringVar(&state, "state", "", "only deliveries in this `state`")
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	// The error says that there is no such flag: it is there.
+	_ = c.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(strings.Split(joinStates(), ", "), cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 
@@ -196,9 +198,14 @@ func (p *program) deliveriesRetry() *cobra.Command {
 	c := &cobra.Command{
 		Use: "retry ID...", Short: "Queue failed, expired or uncertain deliveries again", Args: cobra.MinimumNArgs(1),
 		Long: `Queues deliveries again, to go with the next send or serve. An uncertain one may arrive a
-second time. What a later issue has taken over cannot be retried.`,
+second time. What is past its end of life, or has been taken over by a later issue, cannot be
+retried: its stories are in the next issue.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			db, err := p.database(c.Context(), true)
+			if err != nil {
+				return err
+			}
+			now, err := p.clock()
 			if err != nil {
 				return err
 			}
@@ -206,7 +213,7 @@ second time. What a later issue has taken over cannot be retried.`,
 			for _, arg := range args {
 				id, err := parseID(arg)
 				if err == nil {
-					err = db.RetryDelivery(c.Context(), id, reason, time.Now())
+					err = db.RetryDelivery(c.Context(), id, reason, now())
 				}
 				if errors.Is(err, store.ErrNotFound) {
 					err = fmt.Errorf("there is no delivery %d", id)
@@ -220,6 +227,7 @@ second time. What a later issue has taken over cannot be retried.`,
 			return failed
 		},
 	}
+	p.clockFlag(c)
 	c.Flags().StringVar(&reason, "reason", "retried by operator", "`why`")
 	return c
 }

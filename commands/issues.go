@@ -231,7 +231,7 @@ func (p *program) issuesNext() *cobra.Command {
 	var hour, count int
 	var asJSON bool
 	c := &cobra.Command{
-		Use: "next [EDITION]", Short: "Print the coming slots", Args: cobra.MaximumNArgs(1),
+		Use: "next [EDITION]", Short: "Print the coming slots", Args: cobra.MaximumNArgs(1), ValidArgsFunction: p.completeEdition,
 		Long: `Prints the coming slots of one edition or all. An edition in readers' zones is shown for
 --zone and --hour, or for the publication's first city at the edition's own hour.`,
 		RunE: func(c *cobra.Command, args []string) error {

@@ -19,7 +19,8 @@ func (p *program) preview() *cobra.Command {
 		Long: `Writes digest.eml, digest.html and digest.txt: the mail of the latest slot at the clock's now, byte
 for byte as it was or will be sent. For an issue that is not open yet, Date is now (--at). Changes
 nothing. Exit code 3 says that this reader gets no mail, and why.`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: p.completeEdition,
 		RunE: func(c *cobra.Command, args []string) error {
 			if as == "" {
 				return usagef("--as ADDRESS says whose mail to show")

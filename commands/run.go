@@ -95,8 +95,6 @@ func (p *program) root() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       version(),
-		Args:          subcommand,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%w\nSee '%s --help'.", err, c.CommandPath())
@@ -109,8 +107,12 @@ func (p *program) root() *cobra.Command {
 		p.demo(), p.serve(), p.send(), p.preview(), p.check(),
 		p.stories(), p.subscribers(), p.suppressions(), p.issues(), p.deliveries(), p.keys(),
 	)
+	root.InitDefaultCompletionCmd()
 	// A wrong number of arguments is a usage error like a wrong flag.
 	walk(root, func(c *cobra.Command) {
+		if !c.Runnable() {
+			c.Args, c.RunE = subcommand, func(c *cobra.Command, _ []string) error { return c.Help() }
+		}
 		if check := c.Args; check != nil {
 			c.Args = func(c *cobra.Command, args []string) error {
 				if err := check(c, args); err != nil {
@@ -154,8 +156,7 @@ func walk(c *cobra.Command, do func(*cobra.Command)) {
 
 // group is a command that only holds others.
 func group(use, short string, sub ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Args: subcommand,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c := &cobra.Command{Use: use, Short: short}
 	c.AddCommand(sub...)
 	return c
 }
@@ -166,4 +167,17 @@ func subcommand(c *cobra.Command, args []string) error {
 		return fmt.Errorf("unknown command %q for %q", args[0], c.CommandPath())
 	}
 	return nil
+}
+
+// completeEdition offers the configuration's editions to a shell.
+func (p *program) completeEdition(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	cfg, err := p.config()
+	if err != nil || len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, e := range cfg.Editions {
+		names = append(names, cobra.CompletionWithDesc(e.Name, e.Title))
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }

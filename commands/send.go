@@ -32,7 +32,8 @@ func (p *program) send() *cobra.Command {
 leaves deferred mail to the next send or serve. Refused and deferred mail is an outcome, not a
 failure. Exit code 3 says that nothing was due, 4 that another sender is at work, 5 that the relay
 refuses us (password, sender, contents) and a person must look; everything then stays queued.`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: p.completeEdition,
 		RunE: func(c *cobra.Command, args []string) error {
 			if f.only != "" && f.to != "" || f.dryRun && (f.only != "" || f.to != "") {
 				return usagef("--only, --to and --dry-run exclude each other")
