@@ -44,44 +44,76 @@ var breaks = map[atom.Atom]bool{atom.P: true, atom.Div: true, atom.Section: true
 	atom.Dd: true, atom.Table: true, atom.Tr: true, atom.Caption: true, atom.Hr: true, atom.Pre: true, atom.Form: true, atom.Li: true,
 	atom.Blockquote: true, atom.H1: true, atom.H2: true, atom.H3: true, atom.H4: true, atom.H5: true, atom.H6: true}
 
-// plain turns a title or name that may hold HTML into one line of text. Tags that HTML does not
-// know ("List<T> explained") are text.
+// plain turns a title or name that may hold HTML into one line of text. A tag that HTML does not know, or that
+// reads like a word in brackets ("List<T> explained", "What is <object>?"), is text.
 func plain(s string) string {
 	if !strings.ContainsAny(s, "<&") {
 		return line(s)
 	}
+	if end := strings.LastIndexByte(s, '>') + 1; !strings.Contains(s[end:], "=") {
+		s = s[:end] + strings.ReplaceAll(s[end:], "<", "&lt;") // "A<B": no half of a tag
+	}
 	s = keepTail(s)
 	var b strings.Builder
 	z := html.NewTokenizer(strings.NewReader(s))
-	skip := 0
-	for {
-		switch z.Next() {
-		case html.ErrorToken:
+	skip := atom.Atom(0)        // the element whose content is passed over
+	ends := map[atom.Atom]int{} // where the last end tag of an element is
+	for at := 0; ; {
+		kind := z.Next()
+		raw := string(z.Raw())
+		at += len(raw)
+		if kind == html.ErrorToken {
 			return line(b.String())
-		case html.TextToken:
+		}
+		if kind == html.TextToken {
 			if skip == 0 {
-				b.WriteString(html.UnescapeString(string(z.Raw())))
-			}
-		case html.StartTagToken, html.EndTagToken, html.SelfClosingTagToken:
-			raw := string(z.Raw())
-			t := z.Token()
-			switch {
-			case t.DataAtom == 0 || !htmlTag(raw):
 				b.WriteString(html.UnescapeString(raw))
-			case hidden[t.DataAtom] && t.Type == html.StartTagToken:
-				skip++
-			case hidden[t.DataAtom] && t.Type == html.EndTagToken:
-				skip = max(0, skip-1)
-			case breaks[t.DataAtom] || t.DataAtom == atom.Br:
-				b.WriteByte(' ')
 			}
+			continue
+		}
+		if kind == html.CommentToken || kind == html.DoctypeToken {
+			continue
+		}
+		t := z.Token()
+		begins := hidden[t.DataAtom] && kind == html.StartTagToken
+		if _, ok := ends[t.DataAtom]; begins && !ok {
+			ends[t.DataAtom] = strings.LastIndex(lowerASCII(s), "</"+t.Data)
+		}
+		switch {
+		case skip != 0:
+			if t.DataAtom == skip && kind == html.EndTagToken {
+				skip = 0
+			}
+		case t.DataAtom == 0 || !markup(raw, &t) || begins && ends[t.DataAtom] < at:
+			b.WriteString(html.UnescapeString(raw))
+			z.NextIsNotRawText()
+		case begins:
+			skip = t.DataAtom
+		case t.DataAtom == atom.Img:
+			for _, a := range t.Attr {
+				if a.Key == "alt" {
+					b.WriteString(" " + a.Val + " ")
+				}
+			}
+		case breaks[t.DataAtom] || t.DataAtom == atom.Br:
+			b.WriteByte(' ')
 		}
 	}
 }
 
-// htmlTag says whether a token looks like a tag that somebody meant: <b>, </i>, <a href=…>.
-func htmlTag(raw string) bool {
-	return len(raw) > 2 && strings.HasSuffix(raw, ">")
+func lowerASCII(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
+}
+
+// markup says whether a token looks like a tag that somebody meant: <b>, </i>, <a href=…>, but not "a <b and c> d".
+func markup(raw string, t *html.Token) bool {
+	return len(raw) > 2 && strings.HasSuffix(raw, ">") && (len(t.Attr) == 0 || strings.Contains(raw, "="))
 }
 
 // keepTail makes text of what looks like the beginning of a tag but never ends, as in "profit <expected",

@@ -10,14 +10,14 @@ import (
 // parseDate reads the dates that feeds write: RFC 822 and its many misspellings, RFC 3339 and ISO
 // 8601, Unix time, and month names of the larger European languages. A date without a zone is UTC.
 // Letters for a zone count only if they have one meaning in practice; others make it no date rather
-// than a wrong one. Years outside 1970 to 2100 are refused.
+// than a wrong one. Years outside 1000 to 2200 are refused: those are slips and stand-ins for no date.
 func parseDate(s string) (time.Time, bool) {
 	s = line(s)
 	if s == "" || len(s) > 100 {
 		return time.Time{}, false
 	}
 	for _, read := range []func(string) (time.Time, bool){isoDate, wordDate, slashDate, unixDate} {
-		if t, ok := read(s); ok && t.Year() >= 1970 && t.Year() <= 2100 {
+		if t, ok := read(s); ok && t.Year() >= 1000 && t.Year() <= 2200 {
 			return t.UTC(), true
 		}
 	}
@@ -28,14 +28,19 @@ const clockPart = `(?:(\d{1,2})[:.](\d{1,2})(?:[:.](\d{1,2})(?:[.,](\d{1,9}))?)?
 const zonePart = `\s*\(?([A-Za-z]{1,5}|(?:GMT|UTC|UT|Z)?\s?[+-]\d{1,2}(?::?\d{2})?(?::?\d{2})?)?\)?(?:\s*\([^)]*\))?`
 
 var (
+	compact = regexp.MustCompile(`^(\d{4}-?\d{2}-?\d{2}[Tt])(\d{2})(\d{2})(\d{2})?`)
 	isoRx   = regexp.MustCompile(`^(\d{4})(?:-?(\d{1,2})(?:-?(\d{1,2}))?)?(?:[Tt ,]\s*` + clockPart + zonePart + `)?$`)
 	dayRx   = regexp.MustCompile(`^(?:\p{L}+\.?\s*,?\s*)?(\d{1,2})(?:st|nd|rd|th|\.)?[ -]*(?:de\s+)?(\p{L}+)\.?,?[ -]*(?:de\s+)?(\d{2,4})(?:,?\s+(?:at\s+|à\s+)?` + clockPart + zonePart + `)?$`)
 	monthRx = regexp.MustCompile(`^(?:\p{L}+\.?\s*,?\s+)?(\p{L}+)\.?\s+(\d{1,2})(?:st|nd|rd|th)?\s*,?\s+(\d{4})(?:,?\s+(?:at\s+)?` + clockPart + zonePart + `)?$`)
 	unixRx  = regexp.MustCompile(`^(?:\p{L}+\.?\s*,?\s+)?(\p{L}+)\.?\s+(\d{1,2})\s+` + clockPart + zonePart + `\s+(\d{4})$`)
-	slashRx = regexp.MustCompile(`^(\d{1,4})[/.](\d{1,2})[/.](\d{1,4})(?:,?\s+` + clockPart + zonePart + `)?$`)
+	slashRx = regexp.MustCompile(`^(\d{1,4})[-/.](\d{1,2})[-/.](\d{1,4})(?:,?\s+` + clockPart + zonePart + `)?$`)
 )
 
 func isoDate(s string) (time.Time, bool) {
+	s, _, _ = strings.Cut(s, "[") // "…+02:00[Europe/Berlin]"
+	if m := compact.FindStringSubmatch(s); m != nil {
+		s = m[1] + m[2] + ":" + m[3] + ":" + max(m[4], "00") + s[len(m[0]):]
+	}
 	m := isoRx.FindStringSubmatch(s)
 	if m == nil || len(m[1]) != 4 {
 		return time.Time{}, false
@@ -62,8 +67,8 @@ func wordDate(s string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// slashDate reads 2019/4/24, 24/04/2019 and 4/24/2019; where both readings are possible the month comes
-// first before a slash and second before a point.
+// slashDate reads 2019/4/24, 24/04/2019 and 4/24/2019. Where both readings are possible the day comes first,
+// as in most of the world, but for a date with am or pm or a zone behind slashes: Americans write so.
 func slashDate(s string) (time.Time, bool) {
 	m := slashRx.FindStringSubmatch(s)
 	if m == nil {
@@ -74,9 +79,12 @@ func slashDate(s string) (time.Time, bool) {
 		if len(m[3]) != 4 {
 			return time.Time{}, false
 		}
-		y, mon, d = m[3], m[1], m[2]
-		if first, _ := strconv.Atoi(m[1]); first > 12 || strings.Contains(s[:3], ".") {
-			mon, d = m[2], m[1]
+		y, mon, d = m[3], m[2], m[1]
+		first, _ := strconv.Atoi(m[1])
+		second, _ := strconv.Atoi(m[2])
+		american := strings.Contains(s, "/") && (m[8] != "" || m[9] != "")
+		if second > 12 || american && first <= 12 {
+			mon, d = m[1], m[2]
 		}
 	}
 	return build(y, mon, d, m[4:9], m[9])

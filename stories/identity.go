@@ -17,7 +17,8 @@ const titleWindow = 48 * time.Hour
 
 // Keys lists the ways to recognise s, strongest first. Two items that share one are one story:
 //
-//   - guid: the same GUID in the same feed (Scope, else Source);
+//   - guid: the same GUID in the same feed (Scope, else Source), and first of all with the same title:
+//     a SharedGUID counts only so;
 //   - global: the same GUID in any feed, if it is a URL or a tag URI (RFC 4151);
 //   - url: the same canonical URL anywhere; Canonical is "" where a URL is no identity;
 //   - title: for items with neither, the same title in one feed within 48 hours;
@@ -32,6 +33,9 @@ func Keys(s *Story) []Key {
 	}
 	var keys []Key
 	if s.GUID != "" {
+		keys = append(keys, key("guid", 0, scope, s.GUID, name(s)))
+	}
+	if s.GUID != "" && !s.SharedGUID {
 		keys = append(keys, key("guid", 0, scope, s.GUID))
 		if isGlobal(s.GUID) {
 			keys = append(keys, key("global", 0, s.GUID))
@@ -51,6 +55,14 @@ func Keys(s *Story) []Key {
 		keys = append(keys, key("text", 0, fold(s.Headline), fold(s.text())))
 	}
 	return keys
+}
+
+// name is what tells a story from others where addresses do not: its title, else its text.
+func name(s *Story) string {
+	if s.Headline != "" {
+		return fold(s.Headline)
+	}
+	return fold(s.text())
 }
 
 func key(kind string, window time.Duration, parts ...string) Key {
@@ -244,34 +256,37 @@ func latest(s *Story) time.Time {
 	return s.Published
 }
 
-// clearShared takes Canonical from stories of one document whose URL does not identify them: one that
-// is the feed's own home page or a bare host, and one that items with different GUIDs share, or, where
-// there is no GUID, items with different titles.
+// clearShared finds addresses that do not identify a story: the feed's own home page, a bare host, and one that
+// stories of one document with different names share. Such a link loses its Canonical, and such a GUID is
+// marked. A link is shared as well where the GUIDs differ.
 func clearShared(list []Story, home string) {
-	first := map[string]int{}
-	shared := map[string]bool{}
+	guids, links := map[string]int{}, map[string]int{} // the first story that has it
+	sharedGUID, sharedLink := map[string]bool{}, map[string]bool{}
 	for i := range list {
-		c := list[i].Canonical
-		if c == "" {
-			continue
+		s := &list[i]
+		if j, seen := guids[s.GUID]; !seen {
+			guids[s.GUID] = i
+			sharedGUID[s.GUID] = isHome(Canonical(s.GUID), home)
+		} else if name(&list[j]) != name(s) {
+			sharedGUID[s.GUID] = true
 		}
-		if c == home || strings.Count(c, "/") == 2 && !strings.ContainsAny(c, "?#") {
-			shared[c] = true
-			continue
-		}
-		j, seen := first[c]
-		if !seen {
-			first[c] = i
-			continue
-		}
-		a, b := &list[j], &list[i]
-		if a.GUID != b.GUID || a.GUID == "" && fold(a.Headline) != fold(b.Headline) {
-			shared[c] = true
+		if j, seen := links[s.Canonical]; !seen {
+			links[s.Canonical] = i
+			sharedLink[s.Canonical] = isHome(s.Canonical, home)
+		} else if list[j].GUID != s.GUID || name(&list[j]) != name(s) {
+			sharedLink[s.Canonical] = true
 		}
 	}
 	for i := range list {
-		if shared[list[i].Canonical] {
-			list[i].Canonical = ""
+		s := &list[i]
+		s.SharedGUID = s.GUID != "" && sharedGUID[s.GUID]
+		if sharedLink[s.Canonical] {
+			s.Canonical = ""
 		}
 	}
+}
+
+// isHome says whether a canonical URL is the home page or that of a host.
+func isHome(c, home string) bool {
+	return c != "" && (c == home || strings.Count(c, "/") == 2 && !strings.ContainsAny(c, "?#"))
 }

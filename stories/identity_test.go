@@ -121,6 +121,9 @@ func TestSharedLinks(t *testing.T) {
 		"own GUIDs, shared link":  {"<item><guid>a</guid><link>https://x.example/live</link></item><item><guid>b</guid><link>https://x.example/live</link></item>", 2},
 		"no GUIDs, other titles":  {"<item><title>a</title><link>https://x.example/live</link></item><item><title>b</title><link>https://x.example/live</link></item>", 2},
 		"no GUIDs, same title":    {"<item><title>a</title><link>https://x.example/1</link></item><item><title>a</title><link>https://x.example/1?utm_medium=rss</link></item>", 1},
+		"one GUID for all":        {"<item><title>a</title><guid>x</guid><link>https://x.example/1</link></item><item><title>b</title><guid>x</guid><link>https://x.example/2</link></item>", 2},
+		"home page as GUID":       {"<item><title>a</title><guid>https://x.example/news</guid></item><item><title>b</title><guid>https://x.example/news</guid></item>", 2},
+		"other texts, no titles":  {"<item><description>a</description><link>https://x.example/1</link></item><item><description>b</description><link>https://x.example/1</link></item>", 2},
 		"the same item twice":     {"<item><guid>a</guid><link>https://x.example/1</link></item><item><guid>a</guid><link>https://x.example/1</link></item>", 1},
 		"three different stories": {"<item><title>a</title></item><item><title>b</title></item><item><title>c</title><link>https://x.example/1</link></item>", 3},
 	} {
@@ -128,6 +131,30 @@ func TestSharedLinks(t *testing.T) {
 		added, _ := m.AddStories(t.Context(), doc(c.items), time.Now())
 		if added.New != c.want {
 			t.Errorf("%s: %d stories, want %d", name, added.New, c.want)
+		}
+	}
+}
+
+// TestSharedGUIDOverTime: a feed that gives every item one GUID brings each of them once, however many stand in it.
+func TestSharedGUIDOverTime(t *testing.T) {
+	m := newMemory()
+	now := time.Unix(1e9, 0)
+	for i, items := range []string{"a", "ab", "abc", "bc", "c", "ca"} {
+		doc := "<rss version='2.0'><channel>"
+		for _, n := range items {
+			doc += "<item><title>" + string(n) + "</title><guid>x</guid></item>"
+		}
+		list, _, err := Parse([]byte(doc+"</channel></rss>"), "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		now = now.Add(100 * time.Hour)
+		want := 0
+		if i < 3 {
+			want = 1
+		}
+		if a, _ := m.AddStories(t.Context(), distinct(list), now); a.New != want {
+			t.Errorf("%s: %d are new, want %d", items, a.New, want)
 		}
 	}
 }
@@ -177,7 +204,7 @@ func TestRereading(t *testing.T) {
 					s.Canonical = Canonical(s.URL) // its query cannot simply be added to
 				}
 			}
-			if s.GUID != "" || s.Canonical != "" {
+			if s.GUID != "" && !s.SharedGUID || s.Canonical != "" {
 				s.Headline += ", updated"
 			}
 		}

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"slices"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -63,9 +63,7 @@ func repairXML(in []byte) ([]byte, []string, error) {
 }
 
 func (r *repair) scan() error {
-	// What stands before the first tag is no part of the document: white space, a stray
-	// mark, the warning of some script.
-	i := bytes.IndexByte(r.in, '<')
+	i := begin(r.in)
 	if i < 0 {
 		return errors.New("no element found")
 	}
@@ -134,6 +132,24 @@ func (r *repair) scan() error {
 		}
 	}
 	return r.finish()
+}
+
+var (
+	warningRx = regexp.MustCompile(`^<(?i:br|b|p|div|font|pre|i|strong|span|table|script|style)[\s/>]`)
+	rootRx    = regexp.MustCompile(`<(?:\?xml|(?i:!DOCTYPE|rss|(?:\w+:)?feed|(?:\w+:)?RDF))\s`)
+)
+
+// begin finds the first tag, or gives -1. What stands before it is no part of the document: white space, a stray
+// mark, the warning of some script, even one set in HTML.
+func begin(in []byte) int {
+	i := bytes.IndexByte(in, '<')
+	if i < 0 || !warningRx.Match(in[i:min(len(in), i+16)]) {
+		return i
+	}
+	if loc := rootRx.FindIndex(in[:min(len(in), 64<<10)]); loc != nil {
+		return loc[0]
+	}
+	return i
 }
 
 // finish closes what is open. An item that broke off in the middle stays, with what there is of it.
@@ -225,56 +241,6 @@ func (r *repair) end(raw string) {
 	}
 }
 
-// attributes writes name="value" pairs. Values without quotes, without value, doubled names are mended or cut.
-func (r *repair) attributes(raw []byte) {
-	var seen []string
-	for i := 0; i < len(raw); {
-		if isSpace(raw[i]) || raw[i] == '/' || raw[i] == '"' || raw[i] == '\'' {
-			i++
-			continue
-		}
-		j := i
-		for j < len(raw) && !isSpace(raw[j]) && raw[j] != '=' {
-			j++
-		}
-		name := cleanName(raw[i:j])
-		for j < len(raw) && isSpace(raw[j]) {
-			j++
-		}
-		var value []byte
-		if j < len(raw) && raw[j] == '=' {
-			j++
-			for j < len(raw) && isSpace(raw[j]) {
-				j++
-			}
-			if j < len(raw) && (raw[j] == '"' || raw[j] == '\'') {
-				k := bytes.IndexByte(raw[j+1:], raw[j])
-				if k < 0 {
-					k = len(raw) - j - 1
-				}
-				value = raw[j+1 : j+1+k]
-				j += k + 2
-			} else {
-				k := j
-				for k < len(raw) && !isSpace(raw[k]) {
-					k++
-				}
-				value = raw[j:k]
-				j = k
-			}
-		}
-		i = max(j, i+1)
-		if name == "" || len(seen) >= 200 || slices.Contains(seen, name) {
-			continue
-		}
-		seen = append(seen, name)
-		r.out.WriteString(" " + name + `="`)
-		r.run = 0
-		r.escape(value, true)
-		r.out.WriteByte('"')
-	}
-}
-
 // text writes character data.
 func (r *repair) text(raw []byte) {
 	r.escape(r.within(raw), false)
@@ -319,71 +285,6 @@ func skipTo(raw []byte, mark string, offset int) int {
 		return len(raw)
 	}
 	return offset + n + len(mark)
-}
-
-// tagEnd returns the length of the tag at the start of raw, or -1. A quote that never closes, or only
-// beyond the limit, does not swallow the document: then the first '>' ends the tag.
-func tagEnd(raw []byte) int {
-	raw = raw[:min(len(raw), maxTag+1)]
-	quote, first := byte(0), -1
-	for i, c := range raw {
-		if c == '>' && first < 0 {
-			first = i + 1
-		}
-		switch {
-		case quote != 0:
-			if c == quote {
-				quote = 0
-			}
-		case (c == '"' || c == '\'') && i > 0 && afterEquals(raw[:i]):
-			quote = c
-		case c == '>':
-			return i + 1
-		}
-	}
-	return first
-}
-
-func afterEquals(raw []byte) bool {
-	for i := len(raw) - 1; i >= 0; i-- {
-		if !isSpace(raw[i]) {
-			return raw[i] == '='
-		}
-	}
-	return false
-}
-
-func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
-
-func isNameStart(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || c == ':' || c >= 0x80
-}
-
-// cleanName returns a name that XML allows, or "".
-func cleanName(raw []byte) string {
-	if len(raw) == 0 || len(raw) > 256 || !isNameStart(raw[0]) {
-		return ""
-	}
-	colons := 0
-	for _, c := range raw {
-		if c == ':' {
-			colons++
-		}
-		if !isNameStart(c) && !(c >= '0' && c <= '9') && c != '-' && c != '.' {
-			return ""
-		}
-		if c >= 0x80 {
-			return "" // names of feeds are ASCII; a strict reader refuses much of the rest
-		}
-	}
-	if colons > 1 || raw[0] == ':' || raw[len(raw)-1] == ':' {
-		return ""
-	}
-	return string(raw)
-}
-
-func localName(name string) string {
-	return name[strings.IndexByte(name, ':')+1:]
 }
 
 // legal says whether XML 1.0 (section 2.2) allows a character.

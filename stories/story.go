@@ -8,6 +8,7 @@ type Story struct {
 	ID            int64  // given by the store
 	Revision      int64  // id of this wording; a changed story is a new revision, not a new story
 	GUID          string // as the feed had it
+	SharedGUID    bool   // other stories of its feed have it too, so it identifies none
 	URL           string // the resolved link before tracking is cut
 	Canonical     string // identity form of URL, "" where the URL does not identify the story
 	Headline      string
