@@ -72,9 +72,9 @@ func runScript(t *testing.T, text string) {
 		s.check(os.MkdirAll(filepath.Dir(s.path(name)), 0o700))
 		s.write(name, content.String())
 	}
-	var ports []string
-	s.world, ports = newWorld(t, s.dir)
-	s.env = append(ports, "BROADSHEET_KEY=one:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+	var values []string
+	s.world, values = newWorld(t, s.dir)
+	s.env = append(values, "BROADSHEET_KEY=one:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
 		"PATH="+os.Getenv("PATH"), "HOME="+s.dir, "TMPDIR="+s.dir, "TZ=UTC", asProgram+"=1")
 	defer func() {
 		for _, p := range s.background {

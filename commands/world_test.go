@@ -34,7 +34,7 @@ type world struct {
 }
 
 // newWorld starts a relay and a server of feeds, and lays the files of testdata/fixture beside
-// the script's own, with port numbers filled in.
+// the script's own, with ports and times filled in.
 func newWorld(t *testing.T, dir string) (*world, []string) {
 	w := &world{relay: relaytest.Start(t)}
 	feeds := httptest.NewServer(http.FileServer(http.Dir(dir)))
@@ -44,19 +44,21 @@ func newWorld(t *testing.T, dir string) (*world, []string) {
 		t.Fatal(err)
 	}
 	defer free.Close()
-	ports := map[string]string{"SMTP": strconv.Itoa(w.relay.Port), "FEEDS": port(feeds.Listener), "LISTEN": port(free)}
+	values := map[string]string{"SMTP": strconv.Itoa(w.relay.Port), "FEEDS": port(feeds.Listener), "LISTEN": port(free),
+		"AGO": time.Now().UTC().Add(-time.Minute).Format("4 15"), // a cron's minute and hour: a slot that has just come
+	}
 	for _, file := range glob(t, "testdata/fixture/*") {
 		if path := filepath.Join(dir, filepath.Base(file)); !exists(path) {
 			write(t, path, read(t, file))
 		}
 	}
 	var env []string
-	for name, value := range ports {
+	for name, value := range values {
 		env = append(env, name+"="+value)
 	}
 	for _, path := range glob(t, filepath.Join(dir, "*.yaml")) {
 		text := read(t, path)
-		for name, value := range ports {
+		for name, value := range values {
 			text = strings.ReplaceAll(text, "$"+name, value)
 		}
 		write(t, path, text)
@@ -146,6 +148,17 @@ var worldCommands = map[string]func(s *script, args []string){
 					s.fail("%s of a link is said to be done", method)
 				}
 			}
+		}
+	},
+	// refused CONFIG LINE TEXT checks that no command runs with that configuration and that the
+	// first complaint points at the line.
+	"refused": func(s *script, args []string) {
+		commands := [][]string{{"check"}, {"send", "morning", "--at", "2026-01-13T07:00:30Z"}, {"issues", "next"}}
+		for _, command := range commands {
+			s.runs(exitUsage, append([]string{"--config", args[0], "--db", "broadsheet.db"}, command...))
+			want := `^broadsheet: ` + regexp.QuoteMeta(args[0]) + ":" + args[1] + `:\d+: .*` + args[2]
+			s.match(s.stderr, []string{want})
+			s.match(s.stderr, []string{`^ +\| *\^$`})
 		}
 	},
 	// term sends SIGTERM to the programs in the background.
