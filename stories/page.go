@@ -322,17 +322,31 @@ func (p *page) byline(b pageBlock) {
 	}
 	city := trailingPlace(left)
 	if city == "" && words(left) > 1 {
-		_, city, _ = strings.Cut(left, " ")
+		city = cityAfterDesk(left)
 		p.warn("city", "not a place we know")
 	}
 	s.City = line(city)
 	s.Desk = line(strings.TrimRight(strings.TrimSuffix(left, city), " ,"))
 }
 
+// cityAfterDesk guesses where the city begins that no list knows: after the first word, an article not counted, and
+// after the words that desks are called by.
+func cityAfterDesk(s string) string {
+	fields := strings.Fields(s)
+	n := 1
+	if strings.EqualFold(fields[0], "the") && len(fields) > 2 {
+		n = 2
+	}
+	for n < len(fields)-1 && isDeskWord(fields[n]) {
+		n++
+	}
+	return strings.Join(fields[n:], " ")
+}
+
 // body reads the text: paragraphs, crossheads, and tags at the end.
 func (p *page) body(blocks []pageBlock) {
 	s := &p.story
-	if n := len(blocks); n > 1 && isTagLine(blocks[n-1].match) {
+	if n := len(blocks); n > 1 && blocks[n-1].anchor.IsZero() && isTagLine(blocks[n-1].match) {
 		s.TagsRaw = spaced(blocks[n-1].text)
 		s.Tags = splitPlaces(blocks[n-1].match)
 		blocks = blocks[:n-1]
@@ -342,7 +356,7 @@ func (p *page) body(blocks []pageBlock) {
 	for i, b := range blocks {
 		text := spacedKeep(b.text)
 		kind := "p"
-		if i > 0 && i < len(blocks)-1 && isCrosshead(b.match) {
+		if i > 0 && i < len(blocks)-1 && b.anchor.IsZero() && isCrosshead(b.match) {
 			kind = "crosshead"
 			s.Crossheads = append(s.Crossheads, text)
 		}

@@ -44,6 +44,15 @@ func words(s string) int { return len(strings.Fields(s)) }
 var dash = regexp.MustCompile(`\s+[-–—]\s+`)
 var nameWords = regexp.MustCompile(`(?i)^(?:by|from)\s+`)
 
+// isDeskWord says whether a word belongs to the name of a desk rather than to that of a city.
+func isDeskWord(s string) bool {
+	switch fold(s) {
+	case "news", "desk", "newsdesk", "newsroom", "staff", "bureau", "team", "correspondent", "correspondents", "reporter", "reporters", "agencies", "online":
+		return true
+	}
+	return false
+}
+
 // isByline says whether a line reads like "desk city - agency", "desk city" or "By somebody".
 func isByline(s string) bool {
 	if utf8.RuneCountInString(s) > 120 || words(s) > 14 || endsInStop(s) {
@@ -69,14 +78,25 @@ func isByline(s string) bool {
 	return false
 }
 
-// isCrosshead says whether a block reads like a heading between paragraphs.
+// isCrosshead says whether a block reads like a heading between paragraphs. It may stand in quotes, and begin like
+// "iPhone" or "$500 question".
 func isCrosshead(s string) bool {
-	r, _ := utf8.DecodeRuneInString(s)
-	if utf8.RuneCountInString(s) > 60 || words(s) > 8 || !unicode.IsLetter(r) && !unicode.IsNumber(r) || unicode.IsLower(r) {
+	if utf8.RuneCountInString(s) > 60 || words(s) > 8 || endsInStop(s) {
 		return false
 	}
-	last, _ := utf8.DecodeLastRuneInString(s)
-	return !endsInStop(s) && !strings.ContainsRune(":;,،؛-–—", last)
+	if last, _ := utf8.DecodeLastRuneInString(s); strings.ContainsRune(":;,،؛-–—", last) {
+		return false
+	}
+	bare := strings.TrimLeft(s, "\"'“‘«„")
+	r, _ := utf8.DecodeRuneInString(bare)
+	start, _, _ := strings.Cut(bare, " ")
+	switch {
+	case unicode.IsLower(r):
+		return strings.ContainsFunc(start, unicode.IsUpper)
+	case unicode.Is(unicode.Sc, r):
+		return strings.ContainsFunc(bare, unicode.IsLetter)
+	}
+	return unicode.IsLetter(r) || unicode.IsNumber(r)
 }
 
 // isTagLine is a crosshead in the last place, or a list of places of any length.

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // placesText is the gazetteer: countries, regions and cities in the forms newspapers use, one a line.
@@ -12,7 +14,7 @@ import (
 //go:embed places.txt
 var placesText string
 
-// places maps a folded name to true; maxPlace is the number of words of the longest.
+// places maps a name's key to true; maxPlace is the number of words of the longest.
 var places, maxPlace = readPlaces(placesText)
 
 func readPlaces(text string) (map[string]bool, int) {
@@ -22,16 +24,31 @@ func readPlaces(text string) (map[string]bool, int) {
 		if l == "" || strings.HasPrefix(l, "#") {
 			continue
 		}
-		m[fold(l)] = true
+		m[placeKey(l)] = true
 		longest = max(longest, words(l))
 	}
 	return m, longest
 }
 
+// placeKey is the form in which names of places are compared: without accents, points and apostrophes, hyphens as
+// spaces, so that "St. Petersburg" is "St Petersburg" and "Sana'a" is "Sanaa".
+func placeKey(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r == '-':
+			return ' '
+		case r == '.' || r == '\'' || unicode.Is(unicode.Mn, r):
+			return -1
+		}
+		return r
+	}, norm.NFD.String(fold(s)))
+	return spaced(s)
+}
+
 // isPlace says whether a text is the name of a place. It must begin as names do: Nice is one, nice is not.
 func isPlace(s string) bool {
 	r, _ := utf8.DecodeRuneInString(s)
-	return !unicode.IsLower(r) && places[fold(s)]
+	return !unicode.IsLower(r) && places[placeKey(s)]
 }
 
 // trailingPlace returns the longest place that s ends with, or "".
