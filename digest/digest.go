@@ -42,6 +42,6 @@ type Piece struct {
 // Fragment is a run of finished message text (quoted-printable in the body) with marks.
 // It begins and ends at a line start and is shared between digests by pointer.
 type Fragment struct {
-	ID   int64 // given by the store; fragments are kept once by content
+	ID   int64 // in a digest that the store loaded; fragments are kept once by content
 	Body []byte
 }

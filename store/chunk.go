@@ -1,11 +1,9 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
-	"hash/fnv"
 	"slices"
 	"time"
 
@@ -18,9 +16,6 @@ var (
 	_ digest.Archive  = (*DB)(nil)
 	_ digest.Surveyor = (*DB)(nil)
 )
-
-// maxBatch is how many deliveries a batch has at most.
-const maxBatch = 500
 
 // chunk meets [digest.Chunk].
 type chunk struct {
@@ -40,7 +35,7 @@ func (c *chunk) Readers() []digest.Reader { return c.readers }
 func (db *DB) WriteChunk(ctx context.Context, i *digest.Issue, a digest.Audience, limit int, now time.Time,
 	plan func(c digest.Chunk) ([]digest.Planned, error)) (done bool, err error) {
 	var out digest.Issue
-	var fresh []*int64 // ids given out, to be taken back if they do not stay
+	var w chunkWriter
 	stop := ctx
 	err = db.write(ctx, func(ctx context.Context, t *tx) (err error) {
 		if out, err = issueWhere(ctx, t, `WHERE i.id = ?1`, i.ID); err != nil {
@@ -69,7 +64,7 @@ func (db *DB) WriteChunk(ctx context.Context, i *digest.Issue, a digest.Audience
 		if err := stop.Err(); err != nil { // planning is the long part
 			return err
 		}
-		w := chunkWriter{t: t, c: c, now: now, batches: make(map[string]*openBatch), fresh: &fresh}
+		w = chunkWriter{t: t, c: c, now: now, batches: make(map[string]*openBatch), used: make(map[*digest.Fragment]int64)}
 		if err := w.write(ctx, planned); err != nil {
 			return err
 		}
@@ -81,10 +76,13 @@ func (db *DB) WriteChunk(ctx context.Context, i *digest.Issue, a digest.Audience
 		return err
 	})
 	if err != nil {
-		for _, id := range fresh {
-			*id = 0
+		for _, d := range w.fresh {
+			d.ID = 0
 		}
 		return false, fmt.Errorf("write chunk: %w", err)
+	}
+	if len(w.used) > 0 {
+		db.fragments.add(out.ID, w.used)
 	}
 	*i = out
 	return done, nil
@@ -217,8 +215,9 @@ func (c *chunk) Seen(ctx context.Context, since time.Time, ownOnly bool) (map[in
 	}
 	slices.Sort(slots)
 	slots = slices.Compact(slots)
-	seen := make(map[int64][]int64, len(c.readers))
 	type had struct{ subscriber, digest int64 }
+	var all []had
+	var digests []int64
 	for _, slot := range slots {
 		list, err := selectAll(ctx, c.q, `SELECT d.subscriber, d.digest FROM `+c.db.dialect.ids(2)+` v CROSS JOIN deliveries d
 			WHERE d.slot = ?1 AND d.subscriber = v.value AND d.digest IS NOT NULL
@@ -228,133 +227,18 @@ func (c *chunk) Seen(ctx context.Context, since time.Time, ownOnly bool) (map[in
 			return nil, fmt.Errorf("list what readers have seen: %w", err)
 		}
 		for _, h := range list {
-			if c.ending[h.subscriber] == slot {
-				continue
+			if c.ending[h.subscriber] != slot {
+				all, digests = append(all, h), append(digests, h.digest)
 			}
-			told, err := c.db.storiesOf(ctx, c.q, h.digest)
-			if err != nil {
-				return nil, err
-			}
-			seen[h.subscriber] = append(seen[h.subscriber], told...)
 		}
+	}
+	told, err := c.db.storiesOf(ctx, c.q, digests)
+	if err != nil {
+		return nil, err
+	}
+	seen := make(map[int64][]int64, len(c.readers))
+	for _, h := range all {
+		seen[h.subscriber] = append(seen[h.subscriber], told[h.digest]...)
 	}
 	return seen, nil
-}
-
-// chunkWriter writes what was planned for a chunk.
-type chunkWriter struct {
-	t       *tx
-	c       *chunk
-	now     time.Time
-	batches map[string]*openBatch // by relay
-	digests int                   // new ones
-	fresh   *[]*int64
-}
-
-type openBatch struct{ id, first, last, size, priority int64 }
-
-func (w *chunkWriter) write(ctx context.Context, planned []digest.Planned) error {
-	readers := make(map[int64]*digest.Reader, len(w.c.readers))
-	for n := range w.c.readers {
-		readers[w.c.readers[n].Subscriber] = &w.c.readers[n]
-	}
-	planned = slices.SortedFunc(slices.Values(planned), func(a, b digest.Planned) int { return cmp.Compare(a.Subscriber, b.Subscriber) })
-	for _, p := range planned {
-		r := readers[p.Subscriber]
-		if r == nil {
-			return fmt.Errorf("subscriber %d was planned twice or is not in the chunk", p.Subscriber)
-		}
-		delete(readers, p.Subscriber)
-		if err := w.one(ctx, r, &p); err != nil {
-			return fmt.Errorf("subscriber %d: %w", p.Subscriber, err)
-		}
-	}
-	for _, b := range w.batches {
-		if err := w.finish(ctx, b); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (w *chunkWriter) one(ctx context.Context, r *digest.Reader, p *digest.Planned) error {
-	i := w.c.issue
-	var digestID, batch any
-	if p.Digest != nil {
-		if p.Digest.ID == 0 {
-			isNew, err := w.store(ctx, p.Digest)
-			if err != nil {
-				return fmt.Errorf("store digest: %w", err)
-			}
-			if isNew {
-				w.digests++
-			}
-		}
-		digestID = p.Digest.ID
-	}
-	if p.State == string(mailer.Queued) {
-		b, err := w.batch(ctx, p)
-		if err != nil {
-			return fmt.Errorf("make batch: %w", err)
-		}
-		batch = b.id
-	}
-	if err := w.supersede(ctx, r); err != nil {
-		return fmt.Errorf("supersede: %w", err)
-	}
-	if _, err := w.t.exec(ctx, `INSERT INTO deliveries (slot, subscriber, issue, settings, digest, batch, state, reason, window_start, window_end, at)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)`, i.SlotID, p.Subscriber, i.ID, p.SettingsID, digestID, batch,
-		p.State, p.Reason, p.WindowStart, p.WindowEnd, us(w.now)); err != nil {
-		return err
-	}
-	// The new window has taken in what was carried over.
-	_, err := w.t.exec(ctx, `UPDATE followers SET last_slot = ?3, carry = NULL, returned = 0 WHERE edition = ?1 AND subscriber = ?2`,
-		i.EditionID, p.Subscriber, i.SlotID)
-	return err
-}
-
-// supersede ends the reader's open delivery of an earlier slot. Its late `handed` then finds
-// no row. One that is handed already waits for its answer.
-func (w *chunkWriter) supersede(ctx context.Context, r *digest.Reader) error {
-	p := r.Previous
-	if p == nil || !open(mailer.State(p.State)) || p.State == string(mailer.Handed) {
-		return nil
-	}
-	_, err := w.t.exec(ctx, `UPDATE deliveries SET state = CASE WHEN copies > 0 THEN 'uncertain' ELSE 'superseded' END,
-		reason = 'superseded by a later issue', due = 0, at = ?3 WHERE slot = ?1 AND subscriber = ?2`, p.Slot, r.Subscriber, us(w.now))
-	return err
-}
-
-// batch returns the batch that takes one more delivery.
-func (w *chunkWriter) batch(ctx context.Context, p *digest.Planned) (*openBatch, error) {
-	b := w.batches[p.Relay]
-	if b != nil && b.size == maxBatch {
-		if err := w.finish(ctx, b); err != nil {
-			return nil, err
-		}
-		b = nil
-	}
-	if b == nil {
-		b = &openBatch{first: p.Subscriber}
-		if err := w.t.scan(ctx, `INSERT INTO batches (issue, edition, relay, first, last, size, priority, shuffle, start)
-			VALUES (?1, ?2, ?3, ?4, ?4, 0, 0, 0, 0) RETURNING id`,
-			args{w.c.issue.ID, w.c.issue.EditionID, p.Relay, p.Subscriber}, &b.id); err != nil {
-			return nil, err
-		}
-		w.batches[p.Relay] = b
-	}
-	b.size++
-	b.last = p.Subscriber
-	if p.Unreached {
-		b.priority++
-	}
-	return b, nil
-}
-
-func (w *chunkWriter) finish(ctx context.Context, b *openBatch) error {
-	h := fnv.New32a()
-	fmt.Fprintf(h, "%d/%d", w.c.issue.ID, b.id)
-	_, err := w.t.exec(ctx, `UPDATE batches SET last = ?2, size = ?3, priority = ?4, shuffle = ?5 WHERE id = ?1`,
-		b.id, b.last, b.size, b.priority, int64(h.Sum32()))
-	return err
 }

@@ -4,90 +4,112 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
-	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
+	"weak"
 
 	"broadsheet/digest"
 )
 
-// piece is the stored form of a [digest.Piece].
-type piece struct {
-	Fragment int64    `json:"f"`
-	Values   []string `json:"v,omitempty"`
-}
-
 // store puts a digest on record and fills in its ID; isNew is false if the issue had it.
 func (w *chunkWriter) store(ctx context.Context, d *digest.Digest) (isNew bool, err error) {
-	err = w.t.scan(ctx, `SELECT id FROM digests WHERE issue = ?1 AND digest_key = ?2`, args{w.c.issue.ID, d.Key}, &d.ID)
-	if !errors.Is(err, sql.ErrNoRows) {
-		return false, err
-	}
-	list := make([]piece, len(d.Pieces))
-	for n, p := range d.Pieces {
-		if p.Fragment.ID == 0 {
-			if err := w.fragment(ctx, p.Fragment); err != nil {
-				return false, fmt.Errorf("store fragment: %w", err)
-			}
+	w.ids = w.ids[:0]
+	for n := range d.Pieces {
+		id, err := w.fragment(ctx, d.Pieces[n].Fragment)
+		if err != nil {
+			return false, fmt.Errorf("store fragment: %w", err)
 		}
-		list[n] = piece{p.Fragment.ID, p.Values}
+		w.ids = append(w.ids, id)
 	}
-	pieces, err := json.Marshal(list)
+	err = w.t.scan(ctx, `INSERT INTO digests (issue, digest_key, language, zone, text_only, subject, html_size, body)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (issue, digest_key) DO NOTHING RETURNING id`, args{w.c.issue.ID, d.Key,
+		d.Language, d.Zone, d.TextOnly, d.Subject, d.HTMLSize, w.packer.pack(d, w.ids)}, &d.ID)
+	if errors.Is(err, sql.ErrNoRows) { // written before a crash
+		return false, w.t.scan(ctx, `SELECT id FROM digests WHERE issue = ?1 AND digest_key = ?2`, args{w.c.issue.ID, d.Key}, &d.ID)
+	}
 	if err != nil {
 		return false, err
 	}
-	items, err := json.Marshal(d.Items)
-	if err != nil {
-		return false, err
-	}
-	told := []byte{} // not nil: the column is never NULL
-	for _, item := range d.Items {
-		told = binary.AppendUvarint(told, uint64(item.Story))
-	}
-	if err := w.t.scan(ctx, `INSERT INTO digests (issue, digest_key, language, zone, text_only, subject, html_size, items, pieces, stories)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING id`, args{w.c.issue.ID, d.Key, d.Language, d.Zone, d.TextOnly,
-		d.Subject, d.HTMLSize, string(items), string(pieces), told}, &d.ID); err != nil {
-		return false, err
-	}
-	*w.fresh = append(*w.fresh, &d.ID)
+	w.fresh = append(w.fresh, d)
 	return true, nil
 }
 
-// fragment keeps a fragment once by its content.
-func (w *chunkWriter) fragment(ctx context.Context, f *digest.Fragment) error {
+// fragment keeps a fragment once by its content and returns its id.
+func (w *chunkWriter) fragment(ctx context.Context, f *digest.Fragment) (id int64, err error) {
+	if id, ok := w.used[f]; ok {
+		return id, nil
+	}
+	if id, ok := w.c.db.fragments.find(w.c.issue.ID, f); ok {
+		w.used[f] = id
+		return id, nil
+	}
 	sum := sha256.Sum256(f.Body)
 	hash := sum[:16]
-	err := w.t.scan(ctx, `SELECT id FROM fragments WHERE hash = ?1`, args{hash}, &f.ID)
+	err = w.t.scan(ctx, `SELECT id FROM fragments WHERE hash = ?1`, args{hash}, &id)
 	if errors.Is(err, sql.ErrNoRows) {
 		body := f.Body
 		if body == nil {
 			body = []byte{}
 		}
-		err = w.t.scan(ctx, `INSERT INTO fragments (hash, body) VALUES (?1, ?2) RETURNING id`, args{hash, body}, &f.ID)
+		err = w.t.scan(ctx, `INSERT INTO fragments (hash, body) VALUES (?1, ?2) RETURNING id`, args{hash, body}, &id)
 	}
 	if err == nil {
-		*w.fresh = append(*w.fresh, &f.ID)
+		w.used[f] = id
 	}
-	return err
+	return id, err
+}
+
+// fragmentIDs remembers the fragments that committed chunks of one issue use, so that not every
+// chunk hashes them anew. They are known by pointer and for this issue only: it holds them in
+// the database, while those of an earlier one may be gone. The pointers are weak, because it is
+// for the press to say how much of its memory stays.
+type fragmentIDs struct {
+	mu    sync.Mutex
+	issue int64
+	ids   map[weak.Pointer[digest.Fragment]]int64
+}
+
+func (k *fragmentIDs) find(issue int64, f *digest.Fragment) (id int64, ok bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.issue != issue {
+		return 0, false
+	}
+	id, ok = k.ids[weak.Make(f)]
+	return id, ok
+}
+
+// add notes what a committed chunk used; it forgets all other issues.
+func (k *fragmentIDs) add(issue int64, used map[*digest.Fragment]int64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.issue != issue || k.ids == nil {
+		k.issue, k.ids = issue, make(map[weak.Pointer[digest.Fragment]]int64, len(used))
+	}
+	for f, id := range used {
+		k.ids[weak.Make(f)] = id
+	}
+}
+
+func (k *fragmentIDs) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.issue, k.ids = 0, nil
 }
 
 // Digest meets [digest.Archive].
 func (db *DB) Digest(ctx context.Context, id int64) (*digest.Digest, error) {
 	d := &digest.Digest{ID: id}
-	var items, pieces string
-	err := db.read().scan(ctx, `SELECT digest_key, language, zone, text_only, subject, html_size, items, pieces FROM digests WHERE id = ?1`,
-		args{id}, &d.Key, &d.Language, &d.Zone, &d.TextOnly, &d.Subject, &d.HTMLSize, &items, &pieces)
+	var body []byte
+	err := db.read().scan(ctx, `SELECT digest_key, language, zone, text_only, subject, html_size, body FROM digests WHERE id = ?1`,
+		args{id}, &d.Key, &d.Language, &d.Zone, &d.TextOnly, &d.Subject, &d.HTMLSize, &body)
 	if err != nil {
 		return nil, fmt.Errorf("load digest: %w", notFound(err, "%d", id))
 	}
-	var list []piece
-	if err := errors.Join(json.Unmarshal([]byte(items), &d.Items), json.Unmarshal([]byte(pieces), &list)); err != nil {
+	if err := unpack(body, d); err != nil {
 		return nil, fmt.Errorf("load digest %d: %w", id, err)
-	}
-	d.Pieces = make([]digest.Piece, len(list))
-	for n, p := range list {
-		d.Pieces[n] = digest.Piece{Fragment: &digest.Fragment{ID: p.Fragment}, Values: p.Values}
 	}
 	return d, nil
 }
@@ -109,33 +131,55 @@ func (db *DB) Fragments(ctx context.Context, ids []int64) (map[int64]*digest.Fra
 	return found, nil
 }
 
-// maxSeen is how many digests' stories are kept in memory: some 10 MB.
-const maxSeen = 50_000
+// digestStories remembers the stories of committed digests.
+type digestStories struct {
+	mu sync.Mutex
+	of map[int64][]int64 // by digest
+}
 
-// storiesOf lists the stories of a digest that is committed.
-func (db *DB) storiesOf(ctx context.Context, q querier, id int64) ([]int64, error) {
-	db.seenMu.Lock()
-	told, ok := db.seen[id]
-	db.seenMu.Unlock()
-	if ok {
+// maxTold is how many digests' stories are kept in memory: some 10 MB.
+const maxTold = 50_000
+
+// storiesOf lists the stories of committed digests.
+func (db *DB) storiesOf(ctx context.Context, q querier, digests []int64) (map[int64][]int64, error) {
+	told := make(map[int64][]int64, len(digests))
+	var missing []int64
+	db.told.mu.Lock()
+	for _, id := range digests {
+		if list, ok := db.told.of[id]; ok {
+			told[id] = list
+		} else if _, asked := told[id]; !asked {
+			told[id] = nil
+			missing = append(missing, id)
+		}
+	}
+	db.told.mu.Unlock()
+	if len(missing) == 0 {
 		return told, nil
 	}
-	var b []byte
-	if err := q.scan(ctx, `SELECT stories FROM digests WHERE id = ?1`, args{id}, &b); err != nil {
-		return nil, fmt.Errorf("load stories of digest %d: %w", id, err)
+	slices.Sort(missing)
+	_, err := selectAll(ctx, q, `SELECT g.id, g.body FROM `+db.dialect.ids(1)+` v CROSS JOIN digests g WHERE g.id = v.value`, args{idList(missing)},
+		func(r *sql.Rows) (none struct{}, err error) {
+			var id int64
+			var body sql.RawBytes
+			if err := r.Scan(&id, &body); err != nil {
+				return none, err
+			}
+			if told[id], err = unpackStories(body); err != nil {
+				return none, fmt.Errorf("digest %d: %w", id, err)
+			}
+			return none, nil
+		})
+	if err != nil {
+		return nil, fmt.Errorf("load stories of digests: %w", err)
 	}
-	for len(b) > 0 {
-		v, n := binary.Uvarint(b)
-		if n <= 0 {
-			return nil, fmt.Errorf("load stories of digest %d: %w", id, ErrDamaged)
-		}
-		told, b = append(told, int64(v)), b[n:]
+	db.told.mu.Lock()
+	defer db.told.mu.Unlock()
+	if len(db.told.of)+len(missing) > maxTold {
+		db.told.of = make(map[int64][]int64, len(missing))
 	}
-	db.seenMu.Lock()
-	defer db.seenMu.Unlock()
-	if len(db.seen) >= maxSeen {
-		clear(db.seen)
+	for _, id := range missing {
+		db.told.of[id] = told[id]
 	}
-	db.seen[id] = told
 	return told, nil
 }

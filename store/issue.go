@@ -117,6 +117,7 @@ func (db *DB) FinishIssue(ctx context.Context, i *digest.Issue, spread time.Dura
 	if err != nil {
 		return fmt.Errorf("finish issue: %w", err)
 	}
+	db.fragments.forget()
 	*i = out
 	return nil
 }

@@ -43,8 +43,8 @@ type DB struct {
 
 	zones sync.Map // name → *time.Location
 
-	seenMu sync.Mutex
-	seen   map[int64][]int64 // digest → its stories
+	fragments fragmentIDs
+	told      digestStories
 }
 
 // reading is how many connections read beside the one that writes.
@@ -66,7 +66,7 @@ func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
 	if err := prepareFile(path); err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
-	db := &DB{opts: opts, dialect: sqliteDialect, path: path, seen: make(map[int64][]int64)}
+	db := &DB{opts: opts, dialect: sqliteDialect, path: path, told: digestStories{of: make(map[int64][]int64)}}
 	if err := db.connect(ctx); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("open database %s: %w", path, explain(err))

@@ -87,8 +87,7 @@ CREATE INDEX issues_opened ON issues (opened);
 CREATE TABLE digests (
   id INTEGER PRIMARY KEY, issue INTEGER NOT NULL REFERENCES issues, digest_key TEXT NOT NULL, language TEXT NOT NULL, zone TEXT NOT NULL,
   text_only INTEGER NOT NULL, subject TEXT NOT NULL, html_size INTEGER NOT NULL,
-  items TEXT NOT NULL, pieces TEXT NOT NULL, -- JSON
-  stories BLOB NOT NULL,                     -- ids as varints: what the history of a reader is read from
+  body BLOB NOT NULL, -- items and pieces, see packed.go
   UNIQUE (issue, digest_key)
 );
 CREATE TABLE fragments (id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, body BLOB NOT NULL);

@@ -1,0 +1,204 @@
+package store
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"broadsheet/digest"
+)
+
+// A digest's items and pieces are kept in one compact form, for there are nearly as many digests
+// as readers:
+//
+//	form     1
+//	strings  count, then for each its length and its octets
+//	items    count, then for each story, revision, section, role
+//	pieces   count, then for each fragment, number of values, values
+//
+// Every distinct string stands once: what the HTML and the text part share, sections, roles.
+// Place 0 of the table is the subject, which has a column of its own; the others follow.
+// Counts, lengths and places are uvarints. A story, a revision and a fragment is a varint: what
+// it has more than the one before it.
+const packedForm = 1
+
+// packer writes packed digests, one after the other.
+type packer struct {
+	strings, rest []byte
+	count         uint64
+	places        map[string]uint64
+}
+
+// pack packs d, whose pieces' fragments have the given ids.
+func (p *packer) pack(d *digest.Digest, fragments []int64) []byte {
+	if p.places == nil {
+		p.places = make(map[string]uint64)
+	}
+	clear(p.places)
+	p.places[d.Subject] = 0
+	p.count, p.strings, p.rest = 0, p.strings[:0], p.rest[:0]
+
+	p.number(len(d.Items))
+	var story, revision, fragment int64
+	for _, i := range d.Items {
+		p.rest = binary.AppendVarint(p.rest, i.Story-story)
+		p.rest = binary.AppendVarint(p.rest, i.Revision-revision)
+		story, revision = i.Story, i.Revision
+		p.text(i.Section)
+		p.text(string(i.Role))
+	}
+	p.number(len(d.Pieces))
+	for n := range d.Pieces {
+		p.rest = binary.AppendVarint(p.rest, fragments[n]-fragment)
+		fragment = fragments[n]
+		p.number(len(d.Pieces[n].Values))
+		for _, v := range d.Pieces[n].Values {
+			p.text(v)
+		}
+	}
+
+	b := make([]byte, 0, 16+len(p.strings)+len(p.rest))
+	b = append(b, packedForm)
+	b = binary.AppendUvarint(b, p.count)
+	b = append(b, p.strings...)
+	return append(b, p.rest...)
+}
+
+func (p *packer) number(n int) { p.rest = binary.AppendUvarint(p.rest, uint64(n)) }
+
+func (p *packer) text(s string) {
+	place, ok := p.places[s]
+	if !ok {
+		p.count++
+		place = p.count
+		p.places[s] = place
+		p.strings = binary.AppendUvarint(p.strings, uint64(len(s)))
+		p.strings = append(p.strings, s...)
+	}
+	p.rest = binary.AppendUvarint(p.rest, place)
+}
+
+// unpack fills in d's items and pieces; d.Subject is there already. Of the fragments only the
+// ids are known. The error is [ErrDamaged] if b is not what pack made.
+func unpack(b []byte, d *digest.Digest) error {
+	u := unpacker{b: b}
+	u.form()
+	table := make([]string, 1+u.count())
+	table[0] = d.Subject
+	for n := range table[1:] {
+		table[1+n] = string(u.octets())
+	}
+	items := make([]digest.Item, u.count())
+	var last digest.Item
+	for n := range items {
+		last.Story += u.varint()
+		last.Revision += u.varint()
+		last.Section, last.Role = u.text(table), digest.Role(u.text(table))
+		items[n] = last
+	}
+	pieces := make([]digest.Piece, u.count())
+	fragments := make([]digest.Fragment, len(pieces))
+	var id int64
+	for n := range pieces {
+		id += u.varint()
+		fragments[n].ID = id
+		pieces[n].Fragment = &fragments[n]
+		if values := u.count(); values > 0 {
+			pieces[n].Values = make([]string, values)
+			for k := range pieces[n].Values {
+				pieces[n].Values[k] = u.text(table)
+			}
+		}
+	}
+	if len(u.b) > 0 {
+		u.fail("%d octets too many", len(u.b))
+	}
+	if u.err == nil {
+		d.Items, d.Pieces = items, pieces
+	}
+	return u.err
+}
+
+// unpackStories reads the stories of a packed digest and nothing else.
+func unpackStories(b []byte) ([]int64, error) {
+	u := unpacker{b: b}
+	u.form()
+	for range u.count() {
+		u.octets()
+	}
+	stories := make([]int64, u.count())
+	var story int64
+	for n := range stories {
+		story += u.varint()
+		stories[n] = story
+		u.varint()
+		u.uvarint()
+		u.uvarint()
+	}
+	return stories, u.err
+}
+
+// unpacker reads what a packer wrote. After the first error it gives zeros.
+type unpacker struct {
+	b   []byte
+	err error
+}
+
+func (u *unpacker) fail(format string, args ...any) {
+	if u.err == nil {
+		u.err = fmt.Errorf("%w: packed digest: "+format, append([]any{ErrDamaged}, args...)...)
+	}
+	u.b = nil
+}
+
+func (u *unpacker) form() {
+	if form := u.uvarint(); u.err == nil && form != packedForm {
+		u.fail("form %d is unknown", form)
+	}
+}
+
+func (u *unpacker) uvarint() uint64 {
+	v, n := binary.Uvarint(u.b)
+	if n <= 0 {
+		u.fail("it ends too early")
+		return 0
+	}
+	u.b = u.b[n:]
+	return v
+}
+
+func (u *unpacker) varint() int64 {
+	v, n := binary.Varint(u.b)
+	if n <= 0 {
+		u.fail("it ends too early")
+		return 0
+	}
+	u.b = u.b[n:]
+	return v
+}
+
+// count is how many things follow, of at least one octet each: no more memory is asked for than
+// what is there can need.
+func (u *unpacker) count() int {
+	n := u.uvarint()
+	if n > uint64(len(u.b)) {
+		u.fail("%d things in %d octets", n, len(u.b))
+		return 0
+	}
+	return int(n)
+}
+
+func (u *unpacker) octets() []byte {
+	n := u.count()
+	b := u.b[:n]
+	u.b = u.b[n:]
+	return b
+}
+
+func (u *unpacker) text(table []string) string {
+	place := u.uvarint()
+	if place >= uint64(len(table)) {
+		u.fail("string %d of %d", place, len(table))
+		return ""
+	}
+	return table[place]
+}

@@ -1,0 +1,149 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+
+	"broadsheet/digest"
+)
+
+// anyDigest makes up a digest and the ids of its fragments.
+func anyDigest(rnd *rand.Rand) (*digest.Digest, []int64) {
+	number := func() int64 {
+		switch rnd.IntN(10) {
+		case 0:
+			return []int64{math.MinInt64, -1, 0, math.MaxInt64}[rnd.IntN(4)]
+		default:
+			return rnd.Int64N(1 << rnd.IntN(40))
+		}
+	}
+	text := func() string {
+		b := make([]byte, rnd.IntN(1+rnd.IntN(200)))
+		for n := range b {
+			b[n] = byte(rnd.IntN(256))
+		}
+		return string(b)
+	}
+	d := &digest.Digest{Subject: text()}
+	words := []string{d.Subject, "", "world", text(), text()}
+	word := func() string {
+		if rnd.IntN(2) == 0 {
+			return text()
+		}
+		return words[rnd.IntN(len(words))]
+	}
+	d.Items = make([]digest.Item, rnd.IntN(30))
+	for n := range d.Items {
+		d.Items[n] = digest.Item{Story: number(), Revision: number(), Section: word(), Role: digest.Role(word())}
+	}
+	d.Pieces = make([]digest.Piece, rnd.IntN(60))
+	ids := make([]int64, len(d.Pieces))
+	for n := range d.Pieces {
+		ids[n] = number()
+		d.Pieces[n].Fragment = &digest.Fragment{ID: ids[n]}
+		for range rnd.IntN(4) {
+			d.Pieces[n].Values = append(d.Pieces[n].Values, word())
+		}
+	}
+	return d, ids
+}
+
+func TestPackAnyDigest(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	var p packer // one for all: nothing of a digest may stay for the next
+	for range 2000 {
+		want, ids := anyDigest(rnd)
+		b := p.pack(want, ids)
+		got := &digest.Digest{Subject: want.Subject}
+		if err := unpack(b, got); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("%+v became %+v", want, got)
+		}
+		stories, err := unpackStories(b)
+		if err != nil || len(stories) != len(want.Items) {
+			t.Fatalf("%d stories instead of %d: %v", len(stories), len(want.Items), err)
+		}
+		for n, story := range stories {
+			if story != want.Items[n].Story {
+				t.Fatalf("story %d is %d, want %d", n, story, want.Items[n].Story)
+			}
+		}
+		for n := range b { // no beginning of it is whole
+			if err := unpack(b[:n], &digest.Digest{}); !errors.Is(err, ErrDamaged) {
+				t.Fatalf("%d of %d octets: %v", n, len(b), err)
+			}
+		}
+	}
+}
+
+// TestPackedSize keeps a digest of twelve stories within what the database is planned for.
+func TestPackedSize(t *testing.T) {
+	d := &digest.Digest{Subject: "The harbour opens again after a night of storms + 11 more"}
+	var ids []int64
+	piece := func(values ...string) {
+		ids = append(ids, 3_000_000+int64(len(ids)*37%20_000))
+		d.Pieces = append(d.Pieces, digest.Piece{Values: values})
+	}
+	piece("Subject: " + d.Subject + "\r\n")
+	for _, kind := range []string{"", "=20<b>"} {
+		piece(d.Subject, "Preheader with the second headline and the third one as far as they go, about so long"+kind,
+			"Thursday 2 April 2026", "12 stories", "9 min", "World 3, Politics 3, Business 3, Sport 3"+kind, "07:30", "10:30", "02:30")
+		for n := range 12 {
+			if n%3 == 0 {
+				piece()
+			}
+			piece(fmt.Sprint(n+1), fmt.Sprintf("0%d:%02d BST", 6-n/2, n*5), "")
+			if n%3 == 2 {
+				piece(fmt.Sprintf("%d more in Section %d", n+4, n/3) + kind)
+			}
+		}
+		piece("Your next digest: Friday 3 April 2026, 07:30, London")
+	}
+	for n := range 12 {
+		d.Items = append(d.Items, digest.Item{Story: 700_000 + int64(n*911%5000), Revision: 900_000 + int64(n*911%6000),
+			Section: fmt.Sprintf("section-%d", n/3), Role: digest.Card})
+	}
+	if b := new(packer).pack(d, ids); len(b) > 1200 {
+		t.Errorf("%d octets", len(b))
+	}
+}
+
+func FuzzUnpack(f *testing.F) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for range 20 {
+		d, ids := anyDigest(rnd)
+		f.Add(new(packer).pack(d, ids), d.Subject)
+	}
+	f.Add([]byte{2}, "")
+	f.Add([]byte{packedForm, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, "")
+	f.Fuzz(func(t *testing.T, b []byte, subject string) {
+		d := &digest.Digest{Subject: subject}
+		err := unpack(b, d)
+		if err != nil {
+			if !errors.Is(err, ErrDamaged) || d.Items != nil || d.Pieces != nil {
+				t.Fatalf("%v leaves %+v", err, d)
+			}
+			return
+		}
+		stories, err := unpackStories(b)
+		if err != nil || len(stories) != len(d.Items) {
+			t.Fatalf("%d stories of %d items: %v", len(stories), len(d.Items), err)
+		}
+		ids := make([]int64, len(d.Pieces))
+		for n := range ids {
+			ids[n] = d.Pieces[n].Fragment.ID
+		}
+		again := &digest.Digest{Subject: subject}
+		if err := unpack(new(packer).pack(d, ids), again); err != nil || !reflect.DeepEqual(again, d) {
+			t.Fatalf("%+v became %+v: %v", d, again, err)
+		}
+	})
+}
