@@ -1,0 +1,308 @@
+package commands
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-smtp"
+
+	"broadsheet/mailer"
+)
+
+const (
+	killReaders     = 3000
+	killConnections = 4
+	kills           = 30
+)
+
+// TestKill kills a sender at random instants, starts it again and looks whether the promises
+// hold: nothing lost, the books balance, no more copies than connections for each kill, never
+// more than two of one mail, and a sender that is back at work within two seconds.
+func TestKill(t *testing.T) {
+	if os.Getenv("BROADSHEET_LONG") == "" {
+		t.Skip("set BROADSHEET_LONG=1 to kill the program some times over")
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	relay := startCounting(t, rnd.Uint64())
+	k := newKilled(t, relay)
+
+	const at = "2026-03-02T07:00:00Z"
+	extra, slowest := 0, time.Duration(0)
+	for n := range kills {
+		before := relay.count()
+		aim := before + rnd.IntN(2*killReaders/kills) // the mail at which to kill, so that the kills lie over the whole run
+		cmd := k.command("send", "london", "--at", at)
+		start := time.Now()
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		if n < 3 { // while the issue opens
+			time.Sleep(time.Duration(rnd.IntN(300)) * time.Millisecond)
+		} else {
+			if !relay.await(before+1, ended) {
+				break
+			}
+			slowest = max(slowest, time.Since(start))
+			relay.await(aim, ended)
+			time.Sleep(time.Duration(rnd.IntN(4000)) * time.Microsecond)
+		}
+		_ = cmd.Process.Kill()
+		<-ended
+		k.intact()
+		now := relay.extra()
+		if now-extra > killConnections {
+			t.Errorf("after kill %d came %d copies, over %d connections", n, now-extra, killConnections)
+		}
+		extra = now
+	}
+	k.run("send", "london", "--at", at)
+	k.run("send", "london", "--at", "2026-03-02T07:10:00Z") // a copy without an answer has gone again by now
+	k.intact()
+
+	t.Logf("%d mails taken, %d of them second copies; %s from start to the first mail at most", relay.count(), relay.extra(), slowest)
+	if slowest > 2*time.Second {
+		t.Errorf("a sender took %s to go on", slowest)
+	}
+	k.reckon(relay.copies())
+}
+
+// killed is a program with its files and its database.
+type killed struct {
+	t            *testing.T
+	program, dir string
+}
+
+func newKilled(t *testing.T, relay *countingRelay) *killed {
+	k := &killed{t: t, dir: t.TempDir()}
+	k.program = filepath.Join(k.dir, "broadsheet")
+	if out, err := exec.Command("go", "build", "-o", k.program, "broadsheet").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	sections := []string{"world", "city", "arts", "sport"}
+	config := `publication: {name: The Courier, from: "The Courier <mail@courier.example>", postal_address: "1 Row, Port", public_url: https://courier.example}
+sections: [{id: world, name: World}, {id: city, name: City}, {id: arts, name: Arts}, {id: sport, name: Sport}]
+editions: [{name: london, cron: "0 7 * * *", zone: Europe/London, spread: 0s}]
+relays: [{name: main, host: 127.0.0.1, port: %d, tls: none, auth: none, connections: %d, rate: 100000}]
+`
+	k.write("schedule.yaml", fmt.Sprintf(config, relay.port, killConnections))
+	var readers strings.Builder
+	readers.WriteString("email,sections,editions,consent_source\n")
+	for n := range killReaders {
+		fmt.Fprintf(&readers, "reader%d@example.com,%s;%s,london,test\n", n, sections[n%4], sections[(n+1+n/4%3)%4])
+	}
+	k.write("readers.csv", readers.String())
+	for _, s := range sections {
+		var feed strings.Builder
+		feed.WriteString(`<rss version="2.0"><channel><title>News</title><link>https://courier.example/</link>`)
+		for n := range 5 {
+			fmt.Fprintf(&feed, `<item><title>%s headline number %d</title><link>https://courier.example/%s/%d</link><guid>https://courier.example/%s/%d</guid></item>`, s, n, s, n, s, n)
+		}
+		feed.WriteString(`</channel></rss>`)
+		k.write(s+".xml", feed.String())
+	}
+	k.run("keys", "rotate")
+	k.run("subscribers", "import", filepath.Join(k.dir, "readers.csv"), "--at", "2026-03-01T00:00:00Z")
+	for _, s := range sections {
+		k.run("stories", "import", "--section", s, filepath.Join(k.dir, s+".xml"), "--at", "2026-03-02T05:00:00Z")
+	}
+	return k
+}
+
+func (k *killed) write(name, text string) {
+	k.t.Helper()
+	if err := os.WriteFile(filepath.Join(k.dir, name), []byte(text), 0o600); err != nil {
+		k.t.Fatal(err)
+	}
+}
+
+func (k *killed) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(k.program, append([]string{"--config", filepath.Join(k.dir, "schedule.yaml")}, args...)...)
+	cmd.Env = append(os.Environ(), "BROADSHEET_DB=", "BROADSHEET_KEY=", "BROADSHEET_KEY_FILE="+filepath.Join(k.dir, "keys"))
+	return cmd
+}
+
+// run runs the program to its end and returns what it printed. That nothing was left to do is no failure.
+func (k *killed) run(args ...string) []byte {
+	k.t.Helper()
+	cmd := k.command(args...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && !(ok && exit.ExitCode() == exitNothing) {
+		k.t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, stderr.String())
+	}
+	return out
+}
+
+// intact looks at the file as SQLite sees it.
+func (k *killed) intact() {
+	k.t.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(k.dir, "broadsheet.db")+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	defer db.Close()
+	var verdict string
+	if err := db.QueryRow("PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
+		k.t.Fatalf("integrity check: %q, %v", verdict, err)
+	}
+}
+
+// reckon compares the ledger with what the relay took.
+func (k *killed) reckon(taken map[string]int) {
+	counts := map[mailer.State]int{}
+	listing := json.NewDecoder(bytes.NewReader(k.run("deliveries", "list", "--json")))
+	for {
+		var d struct {
+			Address string
+			State   mailer.State
+			Copies  int
+		}
+		if err := listing.Decode(&d); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			k.t.Fatal(err)
+		}
+		counts[d.State]++
+		switch n := taken[d.Address]; {
+		case d.State == mailer.Accepted && n == 0:
+			k.t.Errorf("%s is accepted on record, and the relay has nothing", d.Address)
+		case n > 2, n > d.Copies:
+			k.t.Errorf("%s got %d copies, on record are %d", d.Address, n, d.Copies)
+		}
+	}
+	if counts[mailer.Accepted]+counts[mailer.Uncertain] != killReaders {
+		k.t.Errorf("of %d deliveries are %v", killReaders, counts)
+	}
+	if counts[mailer.Uncertain] > kills*killConnections {
+		k.t.Errorf("%d deliveries are uncertain after %d kills", counts[mailer.Uncertain], kills)
+	}
+}
+
+// countingRelay takes every mail, a moment late, and counts them by recipient.
+type countingRelay struct {
+	port int
+
+	mu    sync.Mutex
+	rnd   *rand.Rand
+	taken map[string]int
+	total int
+	more  chan struct{} // closed and replaced at each mail
+}
+
+func startCounting(t *testing.T, seed uint64) *countingRelay {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &countingRelay{port: ln.Addr().(*net.TCPAddr).Port, rnd: rand.New(rand.NewPCG(seed, 2)),
+		taken: map[string]int{}, more: make(chan struct{})}
+	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &countingSession{relay: r}, nil }))
+	server.Domain = "relay.example"
+	server.ErrorLog = log.New(io.Discard, "", 0) // a killed sender says no goodbye
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(ln) }()
+	t.Cleanup(func() {
+		server.Close()
+		<-done
+	})
+	return r
+}
+
+func (r *countingRelay) take(to string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.taken[to]++
+	r.total++
+	close(r.more)
+	r.more = make(chan struct{})
+}
+
+func (r *countingRelay) pause() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return time.Duration(r.rnd.IntN(4000)) * time.Microsecond
+}
+
+func (r *countingRelay) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.total
+}
+
+func (r *countingRelay) extra() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.total - len(r.taken)
+}
+
+func (r *countingRelay) copies() map[string]int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.taken
+}
+
+// await waits until the relay has taken n mails; false if the sender ends before.
+func (r *countingRelay) await(n int, ended chan error) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	for {
+		r.mu.Lock()
+		total, more := r.total, r.more
+		r.mu.Unlock()
+		if total >= n {
+			return true
+		}
+		select {
+		case <-more:
+		case err := <-ended:
+			ended <- err
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+type countingSession struct {
+	relay *countingRelay
+	to    string
+}
+
+func (s *countingSession) Mail(string, *smtp.MailOptions) error { return nil }
+func (s *countingSession) Reset()                               {}
+func (s *countingSession) Logout() error                        { return nil }
+
+func (s *countingSession) Rcpt(to string, _ *smtp.RcptOptions) error {
+	s.to = to
+	return nil
+}
+
+// Data takes the mail, and only then pauses: what is killed meanwhile never reads the reply.
+func (s *countingSession) Data(content io.Reader) error {
+	if _, err := io.Copy(io.Discard, content); err != nil {
+		return err
+	}
+	s.relay.take(s.to)
+	time.Sleep(s.relay.pause())
+	return nil
+}
