@@ -40,6 +40,9 @@ nothing. Exit code 3 says that this reader gets no mail, and why.`,
 			if err != nil {
 				return err
 			}
+			if away := outside(mail.Reader, ed); away != "" {
+				fmt.Fprintf(p.stderr, "note: this mail will not be sent: %s\n", away)
+			}
 			names, err := writeMail(out, "digest", mail.Body)
 			for _, name := range names {
 				fmt.Fprintln(p.stdout, name)

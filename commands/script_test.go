@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -50,7 +52,25 @@ type script struct {
 // process is the program, running.
 type process struct {
 	cmd         *exec.Cmd
-	out, errors bytes.Buffer
+	out, errors output
+}
+
+// output is a buffer that can be read while a program writes.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
 }
 
 func runScript(t *testing.T, text string) {
@@ -218,6 +238,12 @@ func (s *script) runs(code int, args []string) {
 	s.stdout, s.stderr = p.out.String(), p.errors.String()
 	if got != code {
 		s.fail("exit code %d, not %d", got, code)
+	}
+}
+
+func (s *script) signal(sig syscall.Signal) {
+	for _, p := range s.background {
+		s.check(p.cmd.Process.Signal(sig))
 	}
 }
 

@@ -108,6 +108,7 @@ func (p *program) sendEdition(ctx context.Context, e *engine, ed *schedule.Editi
 		return err
 	}
 	defer unlock()
+	defer context.AfterFunc(ctx, func() { e.log.Info("ending: what is in hand comes to its end") })()
 
 	worked, err := e.db.UnfinishedIssues(ctx, ed.Name)
 	if err != nil {
@@ -155,18 +156,27 @@ func nothingDue(ed *schedule.Edition) error {
 	return &exitError{exitNothing, fmt.Errorf("nothing is due for edition %q", ed.Name)}
 }
 
-// member is the reader of that address, if the edition goes to them.
+// member is the reader of that address, who must be among the edition's audience.
 func (p *program) member(ctx context.Context, e *engine, ed *schedule.Edition, address string) (*subscribers.Subscriber, error) {
 	s, err := p.findSubscriber(ctx, e.db, address)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case s.Status != subscribers.Active:
-		return nil, fmt.Errorf("%s is %s and gets no mail", s.Address, s.Status)
-	case !slices.Contains(s.Editions, ed.Name):
-		return nil, fmt.Errorf("%s does not follow edition %q", s.Address, ed.Name)
+	}
+	if away := outside(s, ed); away != "" {
+		return nil, errors.New(away)
 	}
 	return s, nil
+}
+
+// outside says why a reader is not in an edition's audience, "" if they are.
+func outside(s *subscribers.Subscriber, ed *schedule.Edition) string {
+	switch {
+	case s.Status != subscribers.Active:
+		return fmt.Sprintf("%s is %s and gets no mail", s.Address, s.Status)
+	case !slices.Contains(s.Editions, ed.Name):
+		return fmt.Sprintf("%s does not follow edition %q", s.Address, ed.Name)
+	}
+	return ""
 }
 
 // lockSender makes this process the sender and takes up what an earlier one left.

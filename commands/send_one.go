@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"broadsheet/digest"
 	"broadsheet/mailer"
 	"broadsheet/schedule"
 	"broadsheet/store"
+	"broadsheet/subscribers"
 )
 
 // sendOnly sends one reader's due delivery of the issues named, and leaves the others queued.
@@ -44,6 +46,7 @@ func (p *program) sendTest(ctx context.Context, e *engine, ed *schedule.Edition,
 // rehearsed is a mail that was put together and not sent.
 type rehearsed struct {
 	mailer.Message
+	Reader   *subscribers.Subscriber
 	Issue    digest.Issue
 	Delivery mailer.Delivery
 }
@@ -66,36 +69,66 @@ func (e *engine) rehearse(ctx context.Context, ed *schedule.Edition, address str
 		return rehearsed{}, err
 	}
 	d := mailer.Delivery{Issue: issue.ID, Slot: issue.SlotID, Subscriber: s.ID, Address: s.Address, KeyID: e.keys.SigningID(), Date: e.now()}
-	out := rehearsed{Issue: issue, Delivery: d}
+	out := rehearsed{Reader: s, Issue: issue, Delivery: d}
+	var dg *digest.Digest
 	if issue.ID != 0 {
 		stored, err := e.db.Delivery(ctx, store.DeliveryID(issue.SlotID, s.ID))
 		switch {
-		case err == nil && stored.Digest != 0 && !test:
+		case errors.Is(err, store.ErrNotFound): // no delivery of theirs
+		case err != nil:
+			return out, err
+		case stored.Digest != 0 && !test:
 			if !stored.Date.IsZero() {
 				out.Delivery.Date, out.Delivery.KeyID = stored.Date, stored.KeyID
 			}
 			out.Delivery.Digest, out.Delivery.Address, out.Delivery.Issue = stored.Digest, stored.Address, stored.Issue
 			out.Message, err = e.composer.Compose(ctx, &out.Delivery, nil)
 			return out, err
-		case err == nil && stored.Digest == 0 && !test:
+		case stored.Digest != 0:
+			if dg, err = e.storedDigest(ctx, stored.Digest); err != nil {
+				return out, err
+			}
+		case !test:
 			return out, fmt.Errorf("%w: %s in %s %s: %s", errNothing, stored.State, ed.Name, issue.Slot, stored.Reason)
-		case err != nil && !errors.Is(err, store.ErrNotFound):
-			return out, err
 		}
 	}
-	r, err := e.opener(ed, nil).Rehearse(ctx, issue, s.ID, false)
-	if err != nil {
-		return out, err
-	}
-	if r.Digest == nil {
-		return out, fmt.Errorf("%w: %s in %s %s: %s", errNothing, r.State, ed.Name, issue.Slot, r.Reason)
+	if dg == nil {
+		r, err := e.opener(ed, nil).Rehearse(ctx, issue, s.ID, false)
+		if err != nil {
+			return out, err
+		}
+		if dg = r.Digest; dg == nil {
+			return out, fmt.Errorf("%w: %s in %s %s: %s", errNothing, r.State, ed.Name, issue.Slot, r.Reason)
+		}
 	}
 	compose := e.composer.Message
 	if test {
 		compose = e.composer.Test
 	}
-	out.Message, err = compose(r.Digest, &issue, &out.Delivery, nil)
+	out.Message, err = compose(dg, &issue, &out.Delivery, nil)
 	return out, err
+}
+
+// storedDigest is a digest on record with its fragments.
+func (e *engine) storedDigest(ctx context.Context, id int64) (*digest.Digest, error) {
+	dg, err := e.db.Digest(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]int64, len(dg.Pieces))
+	for i, p := range dg.Pieces {
+		ids[i] = p.Fragment.ID
+	}
+	fragments, err := e.db.Fragments(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	for i, id := range ids {
+		if dg.Pieces[i].Fragment = fragments[id]; fragments[id] == nil {
+			return nil, fmt.Errorf("digest %d: fragment %d is gone", dg.ID, id)
+		}
+	}
+	return dg, nil
 }
 
 // issueFor is the issue of the latest slot due at the clock's now for a reader of that zone and
@@ -121,7 +154,21 @@ func (e *engine) issueFor(ctx context.Context, ed *schedule.Edition, zone string
 	}
 	i = digest.NewIssue(ed, loc, hour, slot, e.now())
 	i.EditionID = id
-	return i, nil
+	due, err := e.finder.Due(ctx, ed, e.now())
+	if err != nil {
+		return digest.Issue{}, err
+	}
+	var before []string // slots that would open first
+	for _, d := range due {
+		if d.Issue.Slot == i.Slot {
+			break
+		}
+		if !slices.Contains(before, d.Issue.Slot) {
+			before = append(before, d.Issue.Slot)
+		}
+	}
+	i.SlotID, err = e.db.SlotID(ctx, id, i.Slot, before)
+	return i, err
 }
 
 // dryRun prints what would be opened now, reader by reader in sum, and writes nothing.

@@ -80,6 +80,7 @@ func (e *engine) serve(ctx context.Context, l net.Listener) error {
 		}
 	})
 	<-ctx.Done()
+	e.log.Info("ending: what is in hand comes to its end")
 	closing, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer stop()
 	err := server.Shutdown(closing)

@@ -20,6 +20,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"broadsheet/demo"
 	"broadsheet/mailer/relaytest"
 )
@@ -161,11 +163,46 @@ var worldCommands = map[string]func(s *script, args []string){
 			s.match(s.stderr, []string{`^ +\| *\^$`})
 		}
 	},
-	// term sends SIGTERM to the programs in the background.
-	"term": func(s *script, _ []string) {
-		for _, c := range s.background {
-			s.check(c.cmd.Process.Signal(syscall.SIGTERM))
+	// inert MAIL checks that no link of a mail opens anything.
+	"inert": func(s *script, args []string) {
+		for _, link := range linksOf([]byte(s.read(args[0]))) {
+			text, err := ask("GET", link)
+			s.check(err)
+			if !strings.HasPrefix(text, "404") {
+				s.fail("%s of a test copy opens", link)
+			}
 		}
+	},
+	// samesave HEADER FILE FILE compares mails but for one line of the header, which must be there.
+	"samesave": func(s *script, args []string) {
+		line := regexp.MustCompile(`(?m)^` + args[0] + `: .*$`)
+		var texts []string
+		for _, name := range args[1:] {
+			text := s.read(name)
+			at := line.FindStringIndex(text)
+			if at == nil {
+				s.fail("%s has no %s", name, args[0])
+			}
+			texts = append(texts, text[:at[0]]+text[at[1]:])
+		}
+		if texts[0] != texts[1] {
+			s.fail("%s and %s differ:\n%s", args[1], args[2], cmp.Diff(texts[0], texts[1]))
+		}
+	},
+	// term sends SIGTERM to the programs in the background, kill SIGKILL.
+	"term": func(s *script, _ []string) { s.signal(syscall.SIGTERM) },
+	"kill": func(s *script, _ []string) { s.signal(syscall.SIGKILL) },
+	// says PATTERN waits until a program in the background has said that on standard error.
+	"says": func(s *script, args []string) {
+		pattern := regexp.MustCompile(args[0])
+		for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+			for _, p := range s.background {
+				if pattern.MatchString(p.errors.String()) {
+					return
+				}
+			}
+		}
+		s.fail("nothing in the background has said %s", args[0])
 	},
 }
 
