@@ -181,13 +181,13 @@ func (p *page) onlyFurniture(i int) bool {
 	return true
 }
 
-// headFollows says whether between block i and the text there is something like a headline: then i is
+// headFollows says whether between block i and the text there is something like a headline or a section: then i is
 // the page's clock, and the story has no time of its own.
 func (p *page) headFollows(i, prose int) bool {
 	if prose < 0 {
 		prose = len(p.blocks)
 	}
-	return i+1 < prose && !endsInStop(p.blocks[i+1].match)
+	return slices.ContainsFunc(p.blocks[i+1:max(i+1, min(i+4, prose))], func(b pageBlock) bool { return !endsInStop(b.match) })
 }
 
 // headEnd guesses where the head of a page without story time ends: headline, and after it what looks
@@ -274,7 +274,7 @@ func (p *page) head(blocks []pageBlock) {
 		return
 	}
 	n := len(head) - 1
-	if n >= 1 && !p.sections[fold(head[n].match)] && isByline(head[n].match) {
+	if n >= 1 && !p.sections[fold(head[n].match)] && (isByline(head[n].match) || isCredit(head[n].match)) {
 		p.byline(head[n])
 		n--
 	} else if n >= 2 && !p.sections[fold(head[n].match)] && p.isSection(head[n-1].match) {

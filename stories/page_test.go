@@ -3,6 +3,7 @@ package stories
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,18 +64,22 @@ func TestPageLayouts(t *testing.T) {
 		headline, section, field string
 		published                bool
 	}{
-		"no clock":        {without("Sat, 14 Sep 2030 10:39 GMT"), "Harbour master finds the lost bell", "Port Life", "Tidewire", true},
-		"no furniture":    {without("EVERY TIDE HAS ITS HOUR", "Abu Dhabi", "London", "Sat, 14 Sep 2030 10:39 GMT"), "Harbour master finds the lost bell", "Port Life", "Tidewire", true},
-		"no section":      {without("Port Life"), "Harbour master finds the lost bell", "", "Tidewire", true},
-		"no byline":       {without("Tidewire Cairo - Reuters, Agencies"), "Harbour master finds the lost bell", "Port Life", "", true},
-		"headline alone":  {without("Port Life", "Tidewire Cairo - Reuters, Agencies"), "Harbour master finds the lost bell", "", "", true},
-		"no story time":   {without("Thu, 15 Aug 2030 06:21 GMT"), "Harbour master finds the lost bell", "Port Life", "Tidewire", false},
-		"no time at all":  {without("Thu, 15 Aug 2030 06:21 GMT", "Sat, 14 Sep 2030 10:39 GMT"), "Harbour master finds the lost bell", "Port Life", "Tidewire", false},
-		"single newlines": {strings.ReplaceAll(samplePage, "\n\n", "\n"), "Harbour master finds the lost bell", "Port Life", "Tidewire", true},
-		"CRLF, BOM":       {"\ufeff" + strings.ReplaceAll(samplePage, "\n", "\r\n"), "Harbour master finds the lost bell", "Port Life", "Tidewire", true},
-		"wide spaces":     {strings.ReplaceAll(samplePage, "Aug 2030 ", "Aug\u00a02030 \u00a0"), "Harbour master finds the lost bell", "Port Life", "Tidewire", true},
-		"tight head":      {strings.Replace(samplePage, "bell\n\nPort Life\n\nTidewire", "bell\nPort Life\nTidewire", 1), "Harbour master finds the lost bell", "Port Life", "Tidewire", true},
-		"known section":   {strings.Replace(samplePage, "Port Life", "Life in and around the port", 1), "Harbour master finds the lost bell", "Life in and around the port", "Tidewire", true},
+		"no clock":                    {without("Sat, 14 Sep 2030 10:39 GMT"), "Harbour master finds the lost bell", "Port Life", "Tidewire", true},
+		"no furniture":                {without("EVERY TIDE HAS ITS HOUR", "Abu Dhabi", "London", "Sat, 14 Sep 2030 10:39 GMT"), "Harbour master finds the lost bell", "Port Life", "Tidewire", true},
+		"no section":                  {without("Port Life"), "Harbour master finds the lost bell", "", "Tidewire", true},
+		"no byline":                   {without("Tidewire Cairo - Reuters, Agencies"), "Harbour master finds the lost bell", "Port Life", "", true},
+		"headline alone":              {without("Port Life", "Tidewire Cairo - Reuters, Agencies"), "Harbour master finds the lost bell", "", "", true},
+		"no story time":               {without("Thu, 15 Aug 2030 06:21 GMT"), "Harbour master finds the lost bell", "Port Life", "Tidewire", false},
+		"no time at all":              {without("Thu, 15 Aug 2030 06:21 GMT", "Sat, 14 Sep 2030 10:39 GMT"), "Harbour master finds the lost bell", "Port Life", "Tidewire", false},
+		"a question, no story time":   {strings.Replace(without("Thu, 15 Aug 2030 06:21 GMT"), "the lost bell", "the bell?", 1), "Harbour master finds the bell?", "Port Life", "Tidewire", false},
+		"unknown city":                {strings.Replace(samplePage, "Tidewire Cairo", "Tidewire Staff Lower Quay", 1), "Harbour master finds the lost bell", "Port Life", "Tidewire Staff", true},
+		"nothing known in the byline": {strings.Replace(without("Port Life"), "Tidewire Cairo - Reuters, Agencies", "Tidewire Quay - The Buoy", 1), "Harbour master finds the lost bell", "", "Tidewire", true},
+		"time in the text":            {strings.Replace(samplePage, "A Long Search", "Wed, 24 Apr 2030 17:44 GMT", 1), "Harbour master finds the lost bell", "Port Life", "Tidewire", true},
+		"single newlines":             {strings.ReplaceAll(samplePage, "\n\n", "\n"), "Harbour master finds the lost bell", "Port Life", "Tidewire", true},
+		"CRLF, BOM":                   {"\ufeff" + strings.ReplaceAll(samplePage, "\n", "\r\n"), "Harbour master finds the lost bell", "Port Life", "Tidewire", true},
+		"wide spaces":                 {strings.ReplaceAll(samplePage, "Aug 2030 ", "Aug\u00a02030 \u00a0"), "Harbour master finds the lost bell", "Port Life", "Tidewire", true},
+		"tight head":                  {strings.Replace(samplePage, "bell\n\nPort Life\n\nTidewire", "bell\nPort Life\nTidewire", 1), "Harbour master finds the lost bell", "Port Life", "Tidewire", true},
+		"known section":               {strings.Replace(samplePage, "Port Life", "Life in and around the port", 1), "Harbour master finds the lost bell", "Life in and around the port", "Tidewire", true},
 		"capitals": {strings.Replace(without("EVERY TIDE HAS ITS HOUR", "Abu Dhabi", "London", "Sat, 14 Sep 2030 10:39 GMT"), "Harbour master finds the lost bell", "LOST BELL FOUND", 1),
 			"LOST BELL FOUND", "Port Life", "Tidewire", true},
 		"offset": {strings.ReplaceAll(samplePage, "06:21 GMT", "10:21 +0400"), "Harbour master finds the lost bell", "Port Life", "Tidewire", true},
@@ -93,6 +98,43 @@ func TestPageLayouts(t *testing.T) {
 		}
 		if len(s.Tags) != 3 || len(s.Blocks) < 4 || !strings.HasPrefix(s.Lead, "The bell") {
 			t.Errorf("%s: tags %q, lead %q", name, s.Tags, s.Lead)
+		}
+	}
+}
+
+func TestCrosshead(t *testing.T) {
+	for _, s := range []string{"A Long Search", "Brexit", "9/11", "1945 and After", "“Unfit for Office”", "iPhone Sales", "$500 Question", "Élan", "U.S. Response"} {
+		if !isCrosshead(s) {
+			t.Errorf("%q is no crosshead", s)
+		}
+	}
+	for _, s := range []string{`"No comment."`, "“Why now?”", "$500.", "$500", "and so on", "They said:", ".hidden", "— Ada Quay", "One two three four five six seven eight nine", ""} {
+		if isCrosshead(s) {
+			t.Errorf("%q is a crosshead", s)
+		}
+	}
+}
+
+// TestTimeIsNoCrosshead: a line that is a time is text wherever it stands below the head, even in the last place.
+func TestTimeIsNoCrosshead(t *testing.T) {
+	const line = "Wed, 24 Apr 2030 17:44 GMT"
+	for _, page := range []string{strings.Replace(samplePage, "A Long Search", line, 1), strings.Replace(samplePage, "Asia Middle East United Kingdom", line, 1)} {
+		s, err := ParsePage([]byte(page), nil)
+		if err != nil || !slices.Contains(s.Blocks, Block{"p", line}) {
+			t.Errorf("%v %+v", err, s.Blocks)
+		}
+	}
+}
+
+func TestPlaces(t *testing.T) {
+	for _, s := range []string{"St Petersburg", "St. Petersburg", "Sana'a", "Sanaa", "São Paulo", "SAO PAULO", "Ras al-Khaimah", "Port-au-Prince", "Middle East"} {
+		if !isPlace(s) {
+			t.Errorf("%q is no place", s)
+		}
+	}
+	for _, s := range []string{"", "nice", "Tidewire", "The quay"} {
+		if isPlace(s) {
+			t.Errorf("%q is a place", s)
 		}
 	}
 }

@@ -78,6 +78,12 @@ func isByline(s string) bool {
 	return false
 }
 
+// isCredit says whether a line below a headline may be a byline though we know neither its city nor its agency.
+func isCredit(s string) bool {
+	parts := dash.Split(s, 2)
+	return len(parts) == 2 && words(parts[0]) >= 2 && words(parts[0]) <= 5 && words(parts[1]) <= 4 && !endsInStop(s)
+}
+
 // isCrosshead says whether a block reads like a heading between paragraphs. It may stand in quotes, and begin like
 // "iPhone" or "$500 question".
 func isCrosshead(s string) bool {
