@@ -9,27 +9,6 @@ import (
 	"broadsheet/templates"
 )
 
-type contentsView struct {
-	W        *templates.Words
-	Sections []string // with their counts
-}
-
-// contents is the line that says what the mail holds.
-func (l *sheet) contents(name string) (string, error) {
-	v := contentsView{W: l.words}
-	for _, c := range l.columns {
-		v.Sections = append(v.Sections, templates.Fill(l.words.SectionCount,
-			"section", isolate(l.p.section(c.id), l.words.RTL()), "n", l.words.Number(len(c.articles))))
-	}
-	var b strings.Builder
-	if base, ok := strings.CutSuffix(name, ".html"); ok {
-		err := l.p.set.HTML(&b, base, v)
-		return strings.TrimSpace(b.String()), err
-	}
-	err := l.p.set.Text(&b, strings.TrimSuffix(name, ".txt"), v)
-	return templates.Wrap("", b.String()), err
-}
-
 func (l *sheet) moreText(c *column) string {
 	return l.words.Count(l.words.More, c.more, "section", isolate(l.p.section(c.id), l.words.RTL()))
 }
@@ -121,12 +100,31 @@ func (l *sheet) part(d *Digest, kind string) (int, error) {
 		return 0, err
 	}
 	values = escape(values...)
-	if values[headContents], err = l.contents("contents" + kind); err != nil { // a template escapes for itself
-		return 0, err
-	}
-	r, err := l.frame("head"+kind, 0)
-	if err := add(r, err, values...); err != nil {
-		return 0, err
+	entries := escape(l.entries()...)
+	if kind == ".html" {
+		parts, err := l.head()
+		if err != nil {
+			return 0, err
+		}
+		for n, part := range parts {
+			if n > 0 {
+				r, err := l.contents(len(entries))
+				if err := add(r, err, entries...); err != nil {
+					return 0, err
+				}
+			}
+			if err := add(part, nil, values...); err != nil {
+				return 0, err
+			}
+		}
+	} else {
+		if values[headContents], err = l.contentsText(entries); err != nil {
+			return 0, err
+		}
+		r, err := l.frame("head.txt", 0)
+		if err := add(r, err, values...); err != nil {
+			return 0, err
+		}
 	}
 	n := 0
 	for ci, c := range l.columns {
@@ -155,10 +153,10 @@ func (l *sheet) part(d *Digest, kind string) (int, error) {
 		}
 	}
 	if l.issue.Next.IsZero() {
-		r, err = l.frame("tail"+kind, 1)
+		r, err := l.frame("tail"+kind, 1)
 		return size, add(r, err)
 	}
-	r, err = l.frame("tail"+kind, 0)
+	r, err := l.frame("tail"+kind, 0)
 	next := templates.Fill(l.words.Next, "time", l.words.DayTime(l.issue.Next.In(l.zone), l.p.cities[l.zone.String()]))
 	err = add(r, err, escape(next)...)
 	return size, err

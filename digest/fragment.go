@@ -23,6 +23,7 @@ type rendered struct {
 	fragment *Fragment
 	size     int // octets decoded, links at their longest, values left out
 	brief    *brief
+	parts    []*rendered // of the HTML head: the contents stand between them
 }
 
 // piece renders a template once for its key. In plain text that runs from right to left, or
@@ -53,14 +54,19 @@ func (p *Press) piece(k fragmentKey, script, page templates.Script, view any) (*
 	if err != nil {
 		return nil, fmt.Errorf("render %s: %w", k.name, err)
 	}
-	r = &rendered{fragment: &Fragment{Body: body}, size: decodedSize(text, segs)}
+	return p.keep(k, &rendered{fragment: &Fragment{Body: body}, size: decodedSize(text, segs)}), nil
+}
+
+// keep keeps what was rendered, unless it is there already: one fragment for one key, so that
+// digests share it.
+func (p *Press) keep(k fragmentKey, r *rendered) *rendered {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if other, ok := p.kept.get(k); ok {
-		return other, nil // one fragment for one key, so that digests share it
+		return other
 	}
-	p.kept.put(k, r, len(body)+256)
-	return r, nil
+	p.kept.put(k, r, len(r.fragment.Body)+256)
+	return r
 }
 
 // directed puts a direction mark before each line that is not an address.

@@ -154,16 +154,16 @@ func (l *sheet) trim(size int) error {
 		if err != nil {
 			return err
 		}
-		with, err := l.contents("contents.html")
+		with, err := l.contentsSize()
 		if err != nil {
 			return err
 		}
 		l.columns = l.columns[:len(l.columns)-1]
-		without, err := l.contents("contents.html")
+		without, err := l.contentsSize()
 		if err != nil {
 			return err
 		}
-		size -= head + foot + len(with) - len(without)
+		size -= head + foot + with - without
 	}
 	return nil
 }
@@ -179,11 +179,11 @@ func (l *sheet) bound() (int, error) {
 		return 0, err
 	}
 	size := head.size + tail.size + 1024
-	contents, err := l.contents("contents.html")
+	contents, err := l.contentsSize()
 	if err != nil {
 		return 0, err
 	}
-	size += len(contents)
+	size += contents
 	subject, err := l.subject()
 	if err != nil {
 		return 0, err
