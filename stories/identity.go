@@ -23,7 +23,8 @@ const titleWindow = 48 * time.Hour
 //   - url: the same canonical URL anywhere; Canonical is "" where a URL is no identity;
 //   - title: for items with neither, the same title in one feed within 48 hours;
 //     and for a saved page, whose clock may change, its own time with its headline;
-//   - text: for an item with none of these, the same text.
+//   - text: for an item with none of these, the same text; and for one known by its title, the same
+//     title, text and date in one feed.
 //
 // There is always at least one.
 func Keys(s *Story) []Key {
@@ -51,6 +52,9 @@ func Keys(s *Story) []Key {
 		keys = append(keys, key("title", 0, scope, title, s.Published.UTC().Format(time.RFC3339)))
 	case title != "" && s.Scope != pageScope:
 		keys = append(keys, key("title", titleWindow, scope, title))
+		if text := fold(s.text()); text != "" || s.PublishedRaw != "" {
+			keys = append(keys, key("text", 0, scope, title, text, s.PublishedRaw))
+		}
 	default:
 		keys = append(keys, key("text", 0, fold(s.Headline), fold(s.text())))
 	}

@@ -77,6 +77,8 @@ func TestKeys(t *testing.T) {
 		{"same URL but for tracking, other feed and GUID", s("f", "1", "https://x.example/a?utm_source=rss", "A"), s("g", "2", "http://x.example/a/", "B"), 900 * hour, true},
 		{"title alone, same feed, a day", s("f", "", "", "A  b’s"), s("f", "", "", "a b's"), 24 * hour, true},
 		{"title alone, same feed, three days", s("f", "", "", "A"), s("f", "", "", "A"), 72 * hour, false},
+		{"title and text, same feed, three days", Story{Headline: "A", Lead: "One", Source: "f"}, Story{Headline: "A", Lead: "One", Source: "f"}, 72 * hour, true},
+		{"title and date, same feed, three days", Story{Headline: "A", PublishedRaw: "x", Source: "f"}, Story{Headline: "A", PublishedRaw: "y", Source: "f"}, 72 * hour, false},
 		{"title alone, other feed", s("f", "", "", "A"), s("g", "", "", "A"), hour, false},
 		{"same title with different GUIDs", s("f", "1", "", "Weather"), s("f", "2", "", "Weather"), hour, false},
 		{"same page, new clock", page(1, 1000, "Tide turns"), page(2, 1000, "Tide turns"), 900 * hour, true},
