@@ -105,7 +105,15 @@ func sqlitePath(dsn string) (string, error) {
 	if dsn == "" || dsn == ":memory:" {
 		return "", fmt.Errorf("open database: %q names no file: give the path of a SQLite file", dsn)
 	}
-	return filepath.Abs(dsn)
+	path, err := filepath.Abs(dsn)
+	if err != nil {
+		return "", err
+	}
+	// A link leads to the file whose lock and journal lie beside it: two names must not give two senders.
+	if file, err := filepath.EvalSymlinks(path); err == nil {
+		path = file
+	}
+	return path, nil
 }
 
 // prepareFile makes the file or takes the rights of others away from it: it holds addresses.

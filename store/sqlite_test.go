@@ -206,6 +206,24 @@ func TestLockSender(t *testing.T) {
 }
 
 // TestDiskFull sends into a database that cannot grow, and goes on when it can.
+func TestLockSenderThroughLink(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "b.db")
+	one := open(t, file, store.Options{})
+	link := filepath.Join(t.TempDir(), "other.db")
+	if err := os.Symlink(file, link); err != nil {
+		t.Skip("make a link: ", err)
+	}
+	two := open(t, link, store.Options{})
+	unlock, err := one.LockSender(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	if _, err := two.LockSender(t.Context(), false); !errors.Is(err, store.ErrLocked) {
+		t.Errorf("second sender under another name: %v", err)
+	}
+}
+
 func TestDiskFull(t *testing.T) {
 	ctx, now := t.Context(), time.Now()
 	path := filepath.Join(t.TempDir(), "b.db")
