@@ -264,6 +264,15 @@ func latest(s *Story) time.Time {
 // stories of one document with different names share. Such a link loses its Canonical, and such a GUID is
 // marked. A link is shared as well where the GUIDs differ.
 func clearShared(list []Story, home string) {
+	names := make([]string, len(list)) // filled as needed
+	differ := func(i, j int) bool {
+		for _, n := range []int{i, j} {
+			if names[n] == "" {
+				names[n] = name(&list[n])
+			}
+		}
+		return names[i] != names[j]
+	}
 	guids, links := map[string]int{}, map[string]int{} // the first story that has it
 	sharedGUID, sharedLink := map[string]bool{}, map[string]bool{}
 	for i := range list {
@@ -271,14 +280,14 @@ func clearShared(list []Story, home string) {
 		if j, seen := guids[s.GUID]; !seen {
 			guids[s.GUID] = i
 			sharedGUID[s.GUID] = isHome(Canonical(s.GUID), home)
-		} else if name(&list[j]) != name(s) {
-			sharedGUID[s.GUID] = true
+		} else if s.GUID != "" && !sharedGUID[s.GUID] {
+			sharedGUID[s.GUID] = differ(i, j)
 		}
 		if j, seen := links[s.Canonical]; !seen {
 			links[s.Canonical] = i
 			sharedLink[s.Canonical] = isHome(s.Canonical, home)
-		} else if list[j].GUID != s.GUID || name(&list[j]) != name(s) {
-			sharedLink[s.Canonical] = true
+		} else if s.Canonical != "" && !sharedLink[s.Canonical] {
+			sharedLink[s.Canonical] = list[j].GUID != s.GUID || differ(i, j)
 		}
 	}
 	for i := range list {

@@ -1,13 +1,17 @@
 package stories
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 )
 
-// maxPage is the size of a saved page that ParsePage reads.
-const maxPage = 4 << 20
+// Limits on one saved page. Real ones have a hundredth of that.
+const (
+	maxPage  = 1 << 20 // bytes
+	maxLines = 20_000
+)
 
 // ParsePage reads the saved plain text of an article page. The sections are the names of those the
 // publication has; a section line of up to three words need not be among them.
@@ -20,13 +24,17 @@ const maxPage = 4 << 20
 // looked wrong, each beginning with the field. SectionRaw is set and Sections is not.
 func ParsePage(data []byte, sections []string) (Story, error) {
 	if len(data) > maxPage {
-		return Story{}, pageError("it is larger than 4 MB")
+		return Story{}, pageError("it is larger than 1 MB")
 	}
 	p := page{sections: map[string]bool{}}
 	for _, s := range sections {
 		p.sections[fold(s)] = true
 	}
-	p.split(pageText(toUTF8(data, "")))
+	text := pageText(toUTF8(data, ""))
+	if strings.Count(text, "\n") > maxLines {
+		return Story{}, pageError(fmt.Sprintf("it has more than %d lines", maxLines))
+	}
+	p.split(text)
 	if len(p.blocks) == 0 {
 		return Story{}, pageError("it holds no text")
 	}

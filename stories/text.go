@@ -107,14 +107,27 @@ var quotes = strings.NewReplacer("‘", "'", "’", "'", "“", `"`, "”", `"`,
 // sentence ends of Latin, Arabic, Indic and East Asian scripts, and does not take "U.S. forces"
 // or "Mr. Smith" or "3.5" for one. A max of 0 or less gives "".
 func Excerpt(text string, max int) string {
-	text = strings.Join(strings.Fields(text), " ")
 	if max <= 0 {
 		return ""
 	}
-	if utf8.RuneCountInString(text) <= max {
-		return text
+	var runes []rune // no more of them than one beyond the limit, however long the text is
+	for word := range strings.FieldsSeq(text) {
+		if len(runes) > 0 {
+			runes = append(runes, ' ')
+		}
+		for _, r := range word {
+			if runes = append(runes, r); len(runes) > max {
+				break
+			}
+		}
+		if len(runes) > max {
+			break
+		}
 	}
-	runes := []rune(text)[:max+1]
+	if len(runes) <= max {
+		return string(runes)
+	}
+	runes = runes[:max+1]
 	sentence, word := 0, 0
 	for i := range max {
 		if runes[i+1] == ' ' {
