@@ -1,6 +1,7 @@
 package stories
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/url"
@@ -61,12 +62,9 @@ func Keys(s *Story) []Key {
 	return keys
 }
 
-// name is what tells a story from others where addresses do not: its title, else its text.
+// name is what tells a story from others where its GUID does not: its title, else its text, else its link.
 func name(s *Story) string {
-	if s.Headline != "" {
-		return fold(s.Headline)
-	}
-	return fold(s.text())
+	return cmp.Or(fold(s.Headline), fold(s.text()), s.URL)
 }
 
 func key(kind string, window time.Duration, parts ...string) Key {

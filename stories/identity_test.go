@@ -125,6 +125,7 @@ func TestSharedLinks(t *testing.T) {
 		"no GUIDs, same title":    {"<item><title>a</title><link>https://x.example/1</link></item><item><title>a</title><link>https://x.example/1?utm_medium=rss</link></item>", 1},
 		"one GUID for all":        {"<item><title>a</title><guid>x</guid><link>https://x.example/1</link></item><item><title>b</title><guid>x</guid><link>https://x.example/2</link></item>", 2},
 		"home page as GUID":       {"<item><title>a</title><guid>https://x.example/news</guid></item><item><title>b</title><guid>https://x.example/news</guid></item>", 2},
+		"one GUID, links alone":   {"<item><guid>x</guid><link>https://x.example/1</link></item><item><guid>x</guid><link>https://x.example/2</link></item>", 2},
 		"other texts, no titles":  {"<item><description>a</description><link>https://x.example/1</link></item><item><description>b</description><link>https://x.example/1</link></item>", 2},
 		"the same item twice":     {"<item><guid>a</guid><link>https://x.example/1</link></item><item><guid>a</guid><link>https://x.example/1</link></item>", 1},
 		"three different stories": {"<item><title>a</title></item><item><title>b</title></item><item><title>c</title><link>https://x.example/1</link></item>", 3},
