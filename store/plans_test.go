@@ -48,8 +48,15 @@ func TestNothingScans(t *testing.T) {
 	_, counts := db.IssueCounts(ctx, i.ID)
 	_, _, due := db.NextDue(ctx, "main")
 	_, who := db.Subscriber(ctx, "1@example.org")
+	_, _, spread := db.SpreadUntil(ctx, 1, now)
+	_, unfinished := db.UnfinishedIssues(ctx, "morning")
+	_, reasons := db.IssueReasons(ctx, i.ID)
+	_, bySlot := db.IssueBySlot(ctx, "morning", "1", "UTC", 0)
+	_, history := db.History(ctx, 1)
+	_, attempts := db.Attempts(ctx, 1)
 	if err := errors.Join(db.Intend(ctx, b, d, "k", now), db.Handed(ctx, b, d, now), db.Record(ctx, b, d, o, now), db.Renew(ctx, b),
-		db.Release(ctx, b, now), chunk, places, last, pool, texts, dg, fragments, one, counts, due, who); err != nil {
+		db.Release(ctx, b, now), chunk, places, last, pool, texts, dg, fragments, one, counts, due, who, spread, unfinished,
+		reasons, bySlot, history, attempts); err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range []store.DeliveryFilter{{}, {Issue: i.ID}, {Subscriber: 1}} {
@@ -63,6 +70,9 @@ func TestNothingScans(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := db.Expire(ctx, now.Add(7*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.RetryDelivery(ctx, store.DeliveryID(d.Slot, d.Subscriber), "", now); err != nil {
 		t.Fatal(err)
 	}
 	raw, err := sql.Open("sqlite", path)

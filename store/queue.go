@@ -136,12 +136,19 @@ func (t *tx) free(ctx context.Context, batch int64) error {
 	return err
 }
 
+// key names a delivery.
+type key struct{ slot, subscriber int64 }
+
+// inState lists the deliveries of a batch that are in one of two states.
+func (t *tx) inState(ctx context.Context, batch int64, one, other mailer.State) ([]key, error) {
+	return selectAll(ctx, t, `SELECT slot, subscriber FROM deliveries WHERE batch = ?1 AND state IN (?2, ?3) ORDER BY slot, subscriber`,
+		args{batch, string(one), string(other)}, func(r *sql.Rows) (k key, err error) { return k, r.Scan(&k.slot, &k.subscriber) })
+}
+
 // repair puts right what a sender left in the middle: what had not left goes back, what had
 // left without an answer goes once more at again, or is uncertain.
 func (t *tx) repair(ctx context.Context, batch int64, again, now time.Time) error {
-	type key struct{ slot, subscriber int64 }
-	list, err := selectAll(ctx, t, `SELECT slot, subscriber FROM deliveries WHERE batch = ?1 AND state IN ('sending', 'handed')
-		ORDER BY slot, subscriber`, args{batch}, func(r *sql.Rows) (k key, err error) { return k, r.Scan(&k.slot, &k.subscriber) })
+	list, err := t.inState(ctx, batch, mailer.Sending, mailer.Handed)
 	if err != nil {
 		return err
 	}
@@ -254,44 +261,46 @@ func (db *DB) nextDue(ctx context.Context, relay string, edition int64) (time.Ti
 }
 
 // Expire ends the deliveries that wait past their end of life, of all relays, held ones too.
+// Each batch is a transaction of its own, so that others get their turn.
 func (db *DB) Expire(ctx context.Context, now time.Time) (int, error) {
-	var n int
-	err := db.write(ctx, func(ctx context.Context, t *tx) error {
+	list, err := selectAll(ctx, db.read(), `SELECT b.id FROM batches b`+db.dialect.by("batches_due")+`JOIN issues i ON i.id = b.issue
+		WHERE b.done = 0 AND b.due IS NOT NULL AND b.lease_until = 0 AND i.ends < ?1 ORDER BY b.id`, args{us(now)}, number)
+	n := 0
+	for k := 0; k < len(list) && err == nil; k++ {
+		var ended int
+		ended, err = db.expire(ctx, list[k], now)
+		n += ended
+	}
+	if err != nil {
+		return n, fmt.Errorf("expire deliveries: %w", err)
+	}
+	return n, nil
+}
+
+// expire does so for a batch, unless a sender has taken it.
+func (db *DB) expire(ctx context.Context, batch int64, now time.Time) (n int, err error) {
+	err = db.write(ctx, func(ctx context.Context, t *tx) error {
 		n = 0
-		list, err := selectAll(ctx, t, `SELECT b.id FROM batches b`+db.dialect.by("batches_due")+`JOIN issues i ON i.id = b.issue
-			WHERE b.done = 0 AND b.due IS NOT NULL AND b.lease_until = 0 AND i.ends < ?1 ORDER BY b.id`, args{us(now)}, number)
+		var leased int64
+		if err := t.scan(ctx, `SELECT lease_until FROM batches WHERE id = ?1`, args{batch}, &leased); err != nil || leased > 0 {
+			return err
+		}
+		list, err := t.inState(ctx, batch, mailer.Queued, mailer.Deferred)
 		if err != nil {
 			return err
 		}
-		for _, batch := range list {
-			ids, err := selectAll(ctx, t, `SELECT subscriber FROM deliveries WHERE batch = ?1 AND state IN ('queued', 'deferred')
-				ORDER BY subscriber`, args{batch}, number)
+		for _, k := range list {
+			d, err := t.delivery(ctx, k.slot, k.subscriber)
 			if err != nil {
 				return err
 			}
-			var slot int64
-			if err := t.scan(ctx, `SELECT i.slot FROM batches b JOIN issues i ON i.id = b.issue WHERE b.id = ?1`, args{batch}, &slot); err != nil {
+			d.State, d.Reason = mailer.Expired, mailer.ReasonExpired
+			if err := t.save(ctx, d, now); err != nil {
 				return err
 			}
-			for _, id := range ids {
-				d, err := t.delivery(ctx, slot, id)
-				if err != nil {
-					return err
-				}
-				d.State, d.Reason = mailer.Expired, mailer.ReasonExpired
-				if err := t.save(ctx, d, now); err != nil {
-					return err
-				}
-				n++
-			}
-			if err := t.free(ctx, batch); err != nil {
-				return err
-			}
+			n++
 		}
-		return nil
+		return t.free(ctx, batch)
 	})
-	if err != nil {
-		return 0, fmt.Errorf("expire deliveries: %w", err)
-	}
-	return n, nil
+	return n, err
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"broadsheet/digest"
 	"broadsheet/mailer"
 	"broadsheet/store"
 	"broadsheet/store/storetest"
@@ -317,5 +318,81 @@ func TestWriteGoesOnAfterFull(t *testing.T) {
 	}
 	if _, err := db.AddStories(ctx, story(n), now); err != nil {
 		t.Fatalf("after there is room: %v", err)
+	}
+}
+
+// TestFragmentsOfAnEarlierIssue drops an issue's digests, as the end of their retention does, and
+// opens the next with the very same fragments in memory.
+func TestFragmentsOfAnEarlierIssue(t *testing.T) {
+	ctx, now := t.Context(), time.Now()
+	path := filepath.Join(t.TempDir(), "b.db")
+	db := open(t, path, store.Options{AddressHash: hash})
+	shared := []*digest.Fragment{{Body: []byte("one\r\n")}, {Body: []byte("two\r\n")}}
+	write := func(i digest.Issue, first int) int64 {
+		t.Helper()
+		d := &digest.Digest{Key: "k", Pieces: []digest.Piece{{Fragment: shared[first]}, {Fragment: shared[1-first]}}}
+		_, err := db.WriteChunk(ctx, &i, digest.Audience{}, 10, now, func(c digest.Chunk) (list []digest.Planned, err error) {
+			for _, r := range c.Readers() {
+				list = append(list, digest.Planned{Subscriber: r.Subscriber, SettingsID: r.SettingsID, Digest: d, State: "queued"})
+			}
+			return list, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.ID
+	}
+	write(fill(t, db, 3, now), 0)
+	raw, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	if _, err := raw.Exec(`DELETE FROM deliveries; DELETE FROM digests; DELETE FROM fragments`); err != nil {
+		t.Fatal(err)
+	}
+	i, err := db.BeginIssue(ctx, digest.Issue{Edition: "morning", Slot: "2", Zone: "UTC", Due: now, Ends: now.Add(time.Hour)}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := db.Digest(ctx, write(i, 1)) // the other way round: a number that is given anew is another fragment's
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, want := range []string{"two\r\n", "one\r\n"} {
+		id := d.Pieces[n].Fragment.ID
+		found, err := db.Fragments(ctx, []int64{id})
+		if err != nil || found[id] == nil || string(found[id].Body) != want {
+			t.Errorf("piece %d is %v (%v), want %q", n, found[id], err, want)
+		}
+	}
+}
+
+// TestDamagedDigest reads a digest that is not what was written.
+func TestDamagedDigest(t *testing.T) {
+	ctx, now := t.Context(), time.Now()
+	path := filepath.Join(t.TempDir(), "b.db")
+	db := open(t, path, store.Options{AddressHash: hash})
+	i := fill(t, db, 1, now)
+	plan(t, db, &i, now)
+	raw, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	for body, says := range map[string]string{"substr(body, 1, length(body) - 1)": "ends too early", "body || x'00'": "too many",
+		"x'02'": "form 2 is unknown", "x''": "ends too early", "x'01ffff7f'": "things in"} {
+		if _, err := raw.Exec(`CREATE TABLE old AS SELECT body FROM digests; UPDATE digests SET body = CAST(` + body + ` AS BLOB)`); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Digest(ctx, 1); !errors.Is(err, store.ErrDamaged) || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "load digest 1") {
+			t.Errorf("%s: %v", body, err)
+		}
+		if _, err := raw.Exec(`UPDATE digests SET body = (SELECT body FROM old); DROP TABLE old`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := db.Digest(ctx, 1); err != nil {
+		t.Error(err)
 	}
 }
