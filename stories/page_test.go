@@ -126,6 +126,19 @@ func TestTimeIsNoCrosshead(t *testing.T) {
 	}
 }
 
+func TestTagLine(t *testing.T) {
+	for _, s := range []string{"Asia Russia", "Harbours", "Tide Bell Quay Asia Middle East Lost Property Boots Brass Museum United Kingdom", "House of Bells Asia"} {
+		if !isTagLine(s) {
+			t.Errorf("%q is no line of tags", s)
+		}
+	}
+	for _, s := range []string{"Additional reporting by Ada Quay", "Asia waits.", "It rained in London", "“No.”", strings.Repeat("Asia ", 99)} {
+		if isTagLine(s) {
+			t.Errorf("%q is a line of tags", s)
+		}
+	}
+}
+
 func TestPlaces(t *testing.T) {
 	for _, s := range []string{"St Petersburg", "St. Petersburg", "Sana'a", "Sanaa", "São Paulo", "SAO PAULO", "Ras al-Khaimah", "Port-au-Prince", "Middle East"} {
 		if !isPlace(s) {

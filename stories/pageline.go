@@ -2,6 +2,7 @@ package stories
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -105,20 +106,23 @@ func isCrosshead(s string) bool {
 	return unicode.IsLetter(r) || unicode.IsNumber(r)
 }
 
-// isTagLine is a crosshead in the last place, or a list of places of any length.
+// isTagLine says whether a block in the last place reads like tags: names, among them a place or few enough for a
+// crosshead.
 func isTagLine(s string) bool {
-	if isCrosshead(s) {
-		return true
-	}
 	if utf8.RuneCountInString(s) > 300 || endsInStop(s) {
 		return false
 	}
-	for _, t := range splitPlaces(s) {
-		if !isPlace(t) {
+	tags := splitPlaces(s)
+	known := slices.ContainsFunc(tags, isPlace)
+	for _, t := range tags {
+		switch r, _ := utf8.DecodeRuneInString(t); {
+		case !unicode.IsLower(r):
+		case known && (t == "of" || t == "and" || t == "the" || t == "de"):
+		default:
 			return false
 		}
 	}
-	return true
+	return known || isCrosshead(s)
 }
 
 // isTagline says whether a block is set in capitals, as mastheads are.
