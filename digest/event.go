@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
@@ -15,8 +16,11 @@ const eventSpan = 48 * time.Hour
 
 // SameEvent reports whether two stories are versions of one event: they arrived within 48 hours of each other, and
 // title and lead of each consist by at least 60 % of word triples which the other has too. Where one of them has
-// fewer than three words, only equal titles count. A better rule can take this one's place here: nothing else
-// decides it, and [sameEvents] only saves asking about pairs that cannot agree.
+// fewer than three words, only equal titles count. To lose a story is worse than to show two versions of it, so
+// there are two exceptions, for what only a newsroom's forms have in common: titles of which no word stands in the
+// other story (an opening above every live page), and titles that differ in figures alone (results, part 2 of 5).
+// A better rule can take this one's place here: nothing else decides it, and [sameEvents] only saves asking about
+// pairs that cannot agree.
 func SameEvent(a, b *Candidate) bool {
 	x, y := newWording(a), newWording(b)
 	return x.same(&y)
@@ -24,9 +28,11 @@ func SameEvent(a, b *Candidate) bool {
 
 // wording is what of a story is compared: its words, without case, marks and punctuation.
 type wording struct {
-	first   time.Time
-	title   string
-	triples []uint64 // sorted, each once
+	first    time.Time
+	title    string
+	triples  []uint64 // sorted, each once
+	headline string   // as given, with lead for formal
+	lead     string
 }
 
 // The seed is fixed for the life of the process; hashes are compared within it and never stored.
@@ -35,7 +41,7 @@ var seed = maphash.MakeSeed()
 func newWording(c *Candidate) wording {
 	title := words(c.Headline)
 	all := append(slices.Clip(title), words(c.Lead)...)
-	w := wording{first: c.First, title: strings.Join(title, " ")}
+	w := wording{first: c.First, title: strings.Join(title, " "), headline: c.Headline, lead: c.Lead}
 	for i := 0; i+3 <= len(all); i++ {
 		var h maphash.Hash
 		h.SetSeed(seed)
@@ -68,7 +74,43 @@ func (a *wording) same(b *wording) bool {
 			shared, i, j = shared+1, i+1, j+1
 		}
 	}
-	return shared >= needed(max(len(a.triples), len(b.triples)))
+	return shared >= needed(max(len(a.triples), len(b.triples))) && (a.title == b.title || !a.formal(b))
+}
+
+// formal reports whether it may be the form alone that a and b share: their titles differ in figures only, or
+// neither title has a word that stands anywhere in the other story.
+func (a *wording) formal(b *wording) bool {
+	x, y := words(a.headline), words(b.headline)
+	return figuresAside(x) == figuresAside(y) || !mentions(b, x) && !mentions(a, y)
+}
+
+// figuresAside joins words, those with a digit all alike.
+func figuresAside(title []string) string {
+	var b strings.Builder
+	for _, word := range title {
+		if strings.ContainsFunc(word, unicode.IsNumber) {
+			word = "#"
+		}
+		b.WriteString(word + " ")
+	}
+	return b.String()
+}
+
+// mentions reports whether one of names, of three letters or more where there are spaces, stands in w. Names
+// that are all too short count as mentioned.
+func mentions(w *wording, names []string) bool {
+	text := append(words(w.headline), words(w.lead)...)
+	long := false
+	for _, name := range names {
+		if utf8.RuneCountInString(name) < 3 && name[0] < utf8.RuneSelf {
+			continue
+		}
+		long = true
+		if slices.Contains(text, name) {
+			return true
+		}
+	}
+	return !long
 }
 
 // needed is 60 % of n, rounded up.

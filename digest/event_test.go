@@ -25,6 +25,8 @@ func TestSameEvent(t *testing.T) {
 		{"48 hours apart", long, "", long, "", 48 * time.Hour, true},
 		{"more than 48 hours apart", long, "", long, "", 48*time.Hour + time.Second, false},
 		{"title in the other's lead", "Ferry strike", long, long, "", 0, true},
+		{"a form's opening", "Wildfire closes coast road", long, "Council puts off tram vote", long, 0, false},
+		{"a form's title", "Results of round 7: " + long, long, "Results of round 8: " + long, long, 0, false},
 		{"much more in one of them", long, "", long, "The ferries stayed in port, and the operator says that it will stop two of its lines for good.", 0, false},
 		{"few words, equal title", "Weather", "", "weather:", "", 0, true},
 		{"few words, equal title, one with a lead", "Live", "", "LIVE", long, 0, true},
