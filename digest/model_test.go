@@ -233,6 +233,11 @@ func (m *model) Places(_ context.Context, edition string) ([]digest.Place, error
 			out = append(out, p)
 		}
 	}
+	for _, i := range m.issues {
+		if i.Edition == edition && i.State == digest.Opening {
+			out = append(out, digest.Place{Zone: i.Zone, Hour: i.Hour})
+		}
+	}
 	return out, nil
 }
 

@@ -37,7 +37,9 @@ type Ledger interface {
 // Diary is what finding due issues needs from the database. store.DB meets it.
 type Diary interface {
 	// Places lists the distinct (zone, hour) of the active readers of an edition, as their settings have
-	// them: zone "" and hour -1 where the reader left it open. The order does not matter.
+	// them: zone "" and hour -1 where the reader left it open. Those of half opened issues are among them, even
+	// if the readers have gone elsewhere since: what is written of such an issue is still to go. The order does
+	// not matter, and a place may come twice.
 	Places(ctx context.Context, edition string) ([]Place, error)
 	// LastIssue is the issue of the edition in zone at hour with the latest Due, opened or half opened; hour -1
 	// means at any hour. ok is false if there never was one.

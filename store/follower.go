@@ -141,7 +141,11 @@ func (db *DB) Places(ctx context.Context, edition string) ([]digest.Place, error
 	if err != nil {
 		return nil, err
 	}
-	var list []digest.Place
+	list, err := selectAll(ctx, db.read(), `SELECT zone, hour FROM issues`+db.dialect.by("issues_opening")+`
+		WHERE edition = ?1 AND state = 'opening'`, args{id}, func(r *sql.Rows) (p digest.Place, err error) { return p, r.Scan(&p.Zone, &p.Hour) })
+	if err != nil {
+		return nil, fmt.Errorf("list half opened issues of %s: %w", edition, err)
+	}
 	for last := (digest.Place{Hour: -2}); ; {
 		err := db.read().scan(ctx, `SELECT zone, hour FROM followers`+db.dialect.by("followers_place")+`
 			WHERE edition = ?1 AND active = 1 AND (zone, hour) > (?2, ?3) ORDER BY zone, hour LIMIT 1`,

@@ -68,6 +68,23 @@ func testOpeners(t *testing.T, w *world) {
 	}
 }
 
+// testLeftPlace looks whether a half opened issue is found again whose readers are elsewhere by now.
+func testLeftPlace(t *testing.T, w *world) {
+	ctx := t.Context()
+	issue := w.issue("morning", "2026-04-02")
+	issue.Zone, issue.Hour = "Asia/Tokyo", 6
+	i, err := w.db.BeginIssue(ctx, issue, w.now())
+	w.must(err)
+	left := digest.Place{Zone: "Asia/Tokyo", Hour: 6}
+	if places, err := w.db.Places(ctx, "morning"); err != nil || !slices.Contains(places, left) {
+		t.Fatalf("places %v, %v", places, err)
+	}
+	w.must(w.db.FinishIssue(ctx, &i, 0, w.now()))
+	if places, err := w.db.Places(ctx, "morning"); err != nil || slices.Contains(places, left) {
+		t.Fatalf("places %v after the issue was opened, %v", places, err)
+	}
+}
+
 func testResume(t *testing.T, w *world) {
 	ctx := t.Context()
 	w.tell("world", 1)

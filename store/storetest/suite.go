@@ -32,7 +32,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 	}{
 		{"stories", testStories}, {"held stories", testHeld}, {"title window", testTitleWindow}, {"late commit", testLateCommit}, {"feeds", testFeeds},
 		{"subscribers", testSubscribers}, {"import", testImport}, {"places", testPlaces}, {"suppressions", testSuppressions}, {"key", testKey},
-		{"read then write", testReadThenWrite}, {"eight openers", testOpeners}, {"resume", testResume}, {"one mail a slot", testOneMailASlot},
+		{"read then write", testReadThenWrite}, {"eight openers", testOpeners}, {"left place", testLeftPlace}, {"resume", testResume}, {"one mail a slot", testOneMailASlot},
 		{"digests", testDigests}, {"audience", testAudience}, {"rehearse", testRehearse}, {"seen", testSeen},
 		{"delivery", testDelivery}, {"spread", testSpread}, {"six senders", testSenders}, {"lost lease", testLostLease}, {"silence", testSilence},
 		{"superseded", testSuperseded}, {"carry", testCarry}, {"min gap", testMinGap}, {"quiet", testQuiet}, {"end of life", testEndOfLife},

@@ -83,6 +83,7 @@ CREATE TABLE issues (
 );
 CREATE INDEX issues_place ON issues (edition, zone, due);
 CREATE INDEX issues_opened ON issues (opened);
+CREATE INDEX issues_opening ON issues (edition) WHERE state = 'opening';
 
 CREATE TABLE digests (
   id INTEGER PRIMARY KEY, issue INTEGER NOT NULL REFERENCES issues, digest_key TEXT NOT NULL, language TEXT NOT NULL, zone TEXT NOT NULL,
