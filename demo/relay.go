@@ -40,10 +40,11 @@ type Relay struct {
 	Host string // 127.0.0.1
 	Port int
 
-	inbox *Inbox
-	rules map[string]Rule // by folded address
-	smtp  *smtp.Server
-	done  chan error
+	inbox    *Inbox
+	rules    map[string]Rule // by folded address
+	smtp     *smtp.Server
+	listener net.Listener
+	done     chan error
 
 	mu     sync.Mutex
 	tried  map[string]bool // greylisted recipients that came before
@@ -76,13 +77,17 @@ func StartRelay(inbox *Inbox, rules map[string]Rule) (*Relay, error) {
 	r.smtp.ReadTimeout = 5 * time.Minute // RFC 5321 section 4.5.3.2.7
 	r.smtp.WriteTimeout = time.Minute
 	r.smtp.ErrorLog = silent{} // a peer that hangs up is no news for the demo's terminal
+	r.listener = l
 	go func() { r.done <- r.smtp.Serve(l) }()
 	return r, nil
 }
 
 // Close ends the relay and its connections.
 func (r *Relay) Close() error {
-	err := r.smtp.Close()
+	err := errors.Join(r.smtp.Close(), r.listener.Close()) // Serve may not have taken the listener over yet
+	if errors.Is(err, net.ErrClosed) {
+		err = nil
+	}
 	if served := <-r.done; served != nil && !errors.Is(served, smtp.ErrServerClosed) && !errors.Is(served, net.ErrClosed) {
 		err = errors.Join(err, served)
 	}
