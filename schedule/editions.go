@@ -51,6 +51,9 @@ func (t *table) edition(c *Config) Edition {
 		Spread:        t.span("spread", 0, "20m"),
 		MinGap:        t.span("min_gap", 0, "3h"),
 	}
+	if e.Approve == "hold" {
+		t.bad("approve", "approve: hold would hold every issue for ever, since nothing can approve one yet; leave it out")
+	}
 	if t.need("name", "name: morning") {
 		e.Name = t.id("name")
 	}
