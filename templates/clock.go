@@ -28,16 +28,17 @@ func (w *Words) Zoned(t time.Time, city string) string {
 }
 
 // When is the time of a story as the issue of the moment ref shows it, in t's own zone: the time
-// alone within 24 hours, from then on with its weekday, after six days (when a weekday could be
-// taken for the wrong one) and for times to come with the date. It never counts back from the
-// moment of reading, which nobody knows.
+// alone on ref's own date, before that with its weekday ("Sun 23:32" in a mail of Monday morning,
+// where 23:32 alone would seem to lie ahead), after six days (when a weekday could be taken for
+// the wrong one) and for times to come with the date. It never counts back from the moment of
+// reading, which nobody knows.
 func (w *Words) When(t, ref time.Time, city string) string {
 	age := ref.Sub(t)
 	zoned := w.Zoned(t, city)
 	switch {
 	case age < -24*time.Hour || age > 6*24*time.Hour:
 		return Fill(w.DateTime, "day", w.Number(t.Day()), "month", w.Months[t.Month()-1], "time", zoned)
-	case age > 24*time.Hour:
+	case t.Format(time.DateOnly) != ref.In(t.Location()).Format(time.DateOnly):
 		return Fill(w.WeekdayTime, "weekday", w.weekday(w.WeekdaysShort, t), "time", zoned)
 	}
 	return zoned
