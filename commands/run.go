@@ -94,7 +94,15 @@ func (p *program) root() *cobra.Command {
 		Short:         "One digest per reader, at the reader's hour, every delivery on record",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Version:       version(),
+		Long: `Broadsheet turns a publication's stories into one mail per reader, at the reader's hour, and keeps
+every delivery on record. "broadsheet demo" shows all of it on this machine.
+
+Environment: BROADSHEET_KEY_FILE or BROADSHEET_KEY (keys of links, see "keys rotate"), BROADSHEET_DB,
+and for each relay BROADSHEET_SMTP_<RELAY>_USER and _PASSWORD or _PASSWORD_FILE.
+
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 nothing to do, 4 another sender is at
+work, 5 held for a person.`,
+		Version: version(),
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%w\nSee '%s --help'.", err, c.CommandPath())

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // asProgram tells the test's binary to be the program.
@@ -226,7 +228,9 @@ func (s *script) runs(code int, args []string) {
 	}
 	self, err := os.Executable()
 	s.check(err)
-	p := &process{cmd: exec.Command(self, args...)}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // a program that hangs is a failure, not a wait
+	s.t.Cleanup(cancel)
+	p := &process{cmd: exec.CommandContext(ctx, self, args...)}
 	p.cmd.Dir, p.cmd.Env, p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = s.dir, s.env, strings.NewReader(s.stdin), &p.out, &p.errors
 	s.stdin = ""
 	s.check(p.cmd.Start())

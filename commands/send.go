@@ -240,19 +240,25 @@ func (p *program) report(ctx context.Context, db *store.DB, worked []int64, asJS
 	return errors.Join(p.printIssues(rows, asJSON), unbalanced)
 }
 
-// mayLeave asks before mail goes to a relay that is not on this machine.
-func (p *program) mayLeave(ctx context.Context, e *engine, ed *schedule.Edition, yes bool) error {
-	var away []string
+// away names the relays that are not on this machine. Mail of another time is not for them:
+// away refuses a clock that is not now's.
+func (e *engine) away() (relays []string, err error) {
 	for _, r := range e.cfg.Relays {
 		if !loopback(r.Host) {
-			away = append(away, fmt.Sprintf("%s (%s:%d)", r.Name, r.Host, r.Port))
+			relays = append(relays, fmt.Sprintf("%s (%s:%d)", r.Name, r.Host, r.Port))
 		}
 	}
-	if len(away) == 0 {
-		return nil
+	if off := time.Until(e.now()).Abs(); off > 5*time.Minute && len(relays) > 0 {
+		return nil, usagef("--at is %s away from now and relay %s is not on this machine: use send with --dry-run or --to", off.Round(time.Minute), relays[0])
 	}
-	if off := e.now().Sub(time.Now()).Abs(); off > 5*time.Minute {
-		return usagef("--at is %s away from now and relay %s is not on this machine: use --dry-run or --to", off.Round(time.Minute), away[0])
+	return relays, nil
+}
+
+// mayLeave asks before mail goes to a relay that is not on this machine.
+func (p *program) mayLeave(ctx context.Context, e *engine, ed *schedule.Edition, yes bool) error {
+	away, err := e.away()
+	if err != nil || len(away) == 0 {
+		return err
 	}
 	due, err := e.finder.Due(ctx, ed, e.now())
 	if err != nil {

@@ -25,7 +25,10 @@ func (p *program) serve() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Fetch feeds, open issues when they are due, send, and answer links",
-		Args:  cobra.NoArgs,
+		Long: `Runs until SIGINT or SIGTERM: fetches the feeds that are due, opens each issue at its slot, sends,
+and answers the links of the mails at --listen. It never asks; --at is for trials against a relay
+on this machine.`,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := p.config()
 			if err != nil {
@@ -36,6 +39,9 @@ func (p *program) serve() *cobra.Command {
 			}
 			e, err := p.engine(c.Context())
 			if err != nil {
+				return err
+			}
+			if _, err := e.away(); err != nil {
 				return err
 			}
 			unlock, err := p.lockSender(c.Context(), e, wait)

@@ -54,7 +54,11 @@ func newWorld(t *testing.T, dir string) (*world, []string) {
 			write(t, path, read(t, file))
 		}
 	}
-	var env []string
+	shipped, err := filepath.Abs("../schedule.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := []string{"SHIPPED=" + shipped}
 	for name, value := range values {
 		env = append(env, name+"="+value)
 	}
@@ -192,18 +196,26 @@ var worldCommands = map[string]func(s *script, args []string){
 	// term sends SIGTERM to the programs in the background, kill SIGKILL.
 	"term": func(s *script, _ []string) { s.signal(syscall.SIGTERM) },
 	"kill": func(s *script, _ []string) { s.signal(syscall.SIGKILL) },
-	// says PATTERN waits until a program in the background has said that on standard error.
+	// says PATTERN waits until a program in the background has said that on standard error,
+	// prints PATTERN on standard output.
 	"says": func(s *script, args []string) {
-		pattern := regexp.MustCompile(args[0])
-		for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-			for _, p := range s.background {
-				if pattern.MatchString(p.errors.String()) {
-					return
-				}
+		s.hear(args[0], func(p *process) string { return p.errors.String() })
+	},
+	"prints": func(s *script, args []string) {
+		s.hear(args[0], func(p *process) string { return p.out.String() })
+	},
+}
+
+func (s *script) hear(pattern string, said func(*process) string) {
+	re := regexp.MustCompile(pattern)
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		for _, p := range s.background {
+			if re.MatchString(said(p)) {
+				return
 			}
 		}
-		s.fail("nothing in the background has said %s", args[0])
-	},
+	}
+	s.fail("nothing in the background has said %s", pattern)
 }
 
 func got(s *script, args []string) {

@@ -205,6 +205,10 @@ func TestSendOneOverTLS(t *testing.T) {
 					s.mechanisms = []string{mech}
 					relay.Auth, relay.User, relay.Password = "auto", "digest", "secret"
 				}
+				if err := Probe(t.Context(), relay); err != nil || len(s.mails) > 0 {
+					t.Fatalf("probe: %v, mails %q", err, s.mails)
+				}
+				s.users = nil
 				reply, err := SendOne(t.Context(), relay, test("Subject: hello\r\n\r\n.dot\r\n.\r\n"))
 				if err != nil || reply.Code != 250 {
 					t.Fatalf("%v, %v", reply, err)
@@ -270,6 +274,9 @@ func TestDialRefuses(t *testing.T) {
 			}
 			if _, effect := Decide(verb, reply, err, &Delivery{}, noon, half); effect != tt.effect {
 				t.Errorf("effect %q, want %q", effect, tt.effect)
+			}
+			if err := Probe(t.Context(), relay); err == nil || !strings.HasPrefix(err.Error(), "reach relay: "+string(tt.verb)+": ") {
+				t.Errorf("probe: %v", err)
 			}
 			if _, err := SendOne(t.Context(), relay, test("x\r\n")); err == nil || len(s.mails) > 0 {
 				t.Errorf("a mail went out: %v", err)
