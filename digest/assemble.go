@@ -55,32 +55,38 @@ func (l *sheet) assemble(d *Digest) error {
 			d.Items = append(d.Items, Item{Story: e.story.ID, Revision: e.story.Revision, Section: c.id, Role: e.role})
 		}
 	}
+	head, err := l.headValues(d.Subject)
+	if err != nil {
+		return err
+	}
 	if d.TextOnly {
-		_, err := l.part(d, ".txt")
+		_, err := l.part(d, ".txt", head)
 		return err
 	}
 	d.Pieces = append(d.Pieces, Piece{Fragment: l.p.fixed(partText)})
-	if _, err := l.part(d, ".txt"); err != nil {
+	if _, err := l.part(d, ".txt", head); err != nil {
 		return err
 	}
 	d.Pieces = append(d.Pieces, Piece{Fragment: l.p.fixed(partHTML)})
-	if d.HTMLSize, err = l.part(d, ".html"); err != nil {
+	if d.HTMLSize, err = l.part(d, ".html", head); err != nil {
 		return err
 	}
 	d.Pieces = append(d.Pieces, Piece{Fragment: l.p.fixed(partEnd)})
 	return nil
 }
 
-// part adds one form of the mail and returns its size on the other side.
-func (l *sheet) part(d *Digest, kind string) (int, error) {
+// part adds one form of the mail, with the values of its head, and returns its size on the other side.
+func (l *sheet) part(d *Digest, kind string, head []string) (int, error) {
 	size := 0
 	escape := func(values ...string) []string {
-		if kind == ".html" {
-			for i, v := range values {
-				values[i] = html.EscapeString(v)
-			}
+		if kind != ".html" {
+			return values
 		}
-		return values
+		escaped := make([]string, len(values))
+		for i, v := range values {
+			escaped[i] = html.EscapeString(v)
+		}
+		return escaped
 	}
 	add := func(r *rendered, err error, values ...string) error {
 		if err != nil {
@@ -90,39 +96,24 @@ func (l *sheet) part(d *Digest, kind string) (int, error) {
 		coded := make([]string, len(values))
 		for i, v := range values {
 			size += len(v) + strings.Count(v, "\n")
-			coded[i] = quoteValue(v)
+			coded[i] = l.quoted(v)
 		}
 		d.Pieces = append(d.Pieces, Piece{r.fragment, coded})
 		return nil
 	}
-	values, err := l.headValues(d.Subject)
+	values, entries := escape(head...), l.entries()
+	parts, err := l.head(kind)
 	if err != nil {
 		return 0, err
 	}
-	values = escape(values...)
-	entries := escape(l.entries()...)
-	if kind == ".html" {
-		parts, err := l.head()
-		if err != nil {
-			return 0, err
-		}
-		for n, part := range parts {
-			if n > 0 {
-				r, err := l.contents(len(entries))
-				if err := add(r, err, entries...); err != nil {
-					return 0, err
-				}
-			}
-			if err := add(part, nil, values...); err != nil {
+	for n, part := range parts {
+		if n > 0 {
+			r, err := l.contents(kind, entries)
+			if err := add(r, err, escape(entries...)...); err != nil {
 				return 0, err
 			}
 		}
-	} else {
-		if values[headContents], err = l.contentsText(entries); err != nil {
-			return 0, err
-		}
-		r, err := l.frame("head.txt", 0)
-		if err := add(r, err, values...); err != nil {
+		if err := add(part, nil, values[:part.values]...); err != nil {
 			return 0, err
 		}
 	}
@@ -138,7 +129,10 @@ func (l *sheet) part(d *Digest, kind string) (int, error) {
 			if kind == ".txt" {
 				r = e.text
 			}
-			if err := add(r, nil, escape(l.storyValues(n, e.story)...)...); err != nil {
+			if e.values == nil {
+				e.values = l.storyValues(n, e.story)
+			}
+			if err := add(r, nil, escape(e.values...)...); err != nil {
 				return 0, err
 			}
 		}
@@ -160,6 +154,16 @@ func (l *sheet) part(d *Digest, kind string) (int, error) {
 	next := templates.Fill(l.words.Next, "time", l.words.DayTime(l.issue.Next.In(l.zone), l.p.cities[l.zone.String()]))
 	err = add(r, err, escape(next)...)
 	return size, err
+}
+
+// quoted codes a value; most of them stand in both parts.
+func (l *sheet) quoted(v string) string {
+	q, ok := l.coded[v]
+	if !ok {
+		q = quoteValue(v)
+		l.coded[v] = q
+	}
+	return q
 }
 
 // headValues are what the frame's head says, but for the contents.

@@ -24,29 +24,53 @@ func (l *sheet) entries() []string {
 	return list
 }
 
-// contentsText is the line that says what the mail holds, in plain text.
-func (l *sheet) contentsText(entries []string) (string, error) {
+// unbroken stands for a blank at which a line is not to be broken.
+const unbroken = "\x1f"
+
+// contents is the line that says what the mail holds: a fragment whose values are the entries. It
+// stands within a line of the head. In plain text it is broken between entries.
+func (l *sheet) contents(kind string, entries []string) (*rendered, error) {
+	v := contentsView{W: l.words, Sections: make([]string, len(entries))}
+	k := fragmentKey{name: "contents" + kind, language: l.words.Language, variant: len(entries)}
+	if kind == ".html" {
+		if r, ok := l.p.cached(k); ok {
+			return r, nil
+		}
+		for n := range entries {
+			v.Sections[n] = string(valueMark(n))
+		}
+		var b strings.Builder
+		if err := l.p.set.HTML(&b, "contents", v); err != nil {
+			return nil, err
+		}
+		return l.inline(k, strings.TrimSpace(b.String()))
+	}
+	for n, e := range entries {
+		v.Sections[n] = strings.ReplaceAll(e, " ", unbroken)
+	}
 	var b strings.Builder
-	err := l.p.set.Text(&b, "contents", contentsView{W: l.words, Sections: entries})
-	return templates.Wrap("", b.String()), err
+	if err := l.p.set.Text(&b, "contents", v); err != nil {
+		return nil, err
+	}
+	rest := templates.Wrap("", b.String())
+	b.Reset()
+	for n, e := range v.Sections {
+		before, behind, found := strings.Cut(rest, e)
+		if !found {
+			break
+		}
+		b.WriteString(before + string(valueMark(n)))
+		rest = behind
+	}
+	k.section = strings.ReplaceAll(b.String()+rest, unbroken, " ")
+	return l.inline(k, k.section)
 }
 
-// contents is the same in HTML: a fragment for so many sections, whose values are the entries.
-// It stands within a line of the head.
-func (l *sheet) contents(sections int) (*rendered, error) {
-	k := fragmentKey{name: "contents.html", language: l.words.Language, variant: sections}
+// inline keeps text as a fragment that ends within a line.
+func (l *sheet) inline(k fragmentKey, text string) (*rendered, error) {
 	if r, ok := l.p.cached(k); ok {
 		return r, nil
 	}
-	v := contentsView{W: l.words}
-	for n := range sections {
-		v.Sections = append(v.Sections, string(valueMark(n)))
-	}
-	var b strings.Builder
-	if err := l.p.set.HTML(&b, "contents", v); err != nil {
-		return nil, err
-	}
-	text := strings.TrimSpace(b.String())
 	body := bytes.TrimSuffix(quoteBody(text), []byte("\r\n"))
 	if !bytes.HasSuffix(body, []byte("=\r\n")) {
 		body = append(body, "=\r\n"...)
@@ -61,7 +85,7 @@ func (l *sheet) contents(sections int) (*rendered, error) {
 // contentsSize is what the HTML contents weigh.
 func (l *sheet) contentsSize() (int, error) {
 	entries := l.entries()
-	r, err := l.contents(len(entries))
+	r, err := l.contents(".html", entries)
 	if err != nil {
 		return 0, err
 	}
@@ -72,13 +96,13 @@ func (l *sheet) contentsSize() (int, error) {
 	return size, nil
 }
 
-// head renders the HTML frame's head in parts: between each two of them stand the contents.
-func (l *sheet) head() ([]*rendered, error) {
-	k := fragmentKey{name: "parts of head.html", language: l.words.Language}
+// head renders the frame's head in parts: between each two of them stand the contents.
+func (l *sheet) head(kind string) ([]*rendered, error) {
+	k := fragmentKey{name: "parts of head" + kind, language: l.words.Language}
 	if r, ok := l.p.cached(k); ok {
 		return r.parts, nil
 	}
-	whole, err := l.frame("head.html", 0)
+	whole, err := l.frame("head"+kind, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -87,6 +111,15 @@ func (l *sheet) head() ([]*rendered, error) {
 		part := &rendered{size: whole.size}
 		if n > 0 { // a mark stands between soft line breaks, and the contents end with one of their own
 			part.size, body = 0, bytes.TrimPrefix(body, []byte("=\r\n"))
+		}
+		segs, err := parse(body)
+		if err != nil {
+			return nil, fmt.Errorf("render %s: %w", k.name, err)
+		}
+		for _, s := range segs {
+			if s.kind == markValue {
+				part.values = max(part.values, s.value+1)
+			}
 		}
 		part.fragment = &Fragment{Body: bytes.Clone(body)}
 		r.parts = append(r.parts, part)

@@ -23,7 +23,8 @@ type rendered struct {
 	fragment *Fragment
 	size     int // octets decoded, links at their longest, values left out
 	brief    *brief
-	parts    []*rendered // of the HTML head: the contents stand between them
+	parts    []*rendered // of the head: the contents stand between them
+	values   int         // how many a part of the head takes
 }
 
 // piece renders a template once for its key. In plain text that runs from right to left, or

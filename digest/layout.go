@@ -21,6 +21,7 @@ type sheet struct {
 	zone    *time.Location
 	html    bool
 	columns []*column
+	coded   map[string]string // values, by what they say
 }
 
 // column is one section of it.
@@ -37,6 +38,8 @@ type article struct {
 	role  Role
 	html  *rendered
 	text  *rendered
+
+	values []string
 }
 
 // Layout makes the mail of a selection: header, text part and HTML part as fragments with the
@@ -50,7 +53,7 @@ func (p *Press) Layout(ctx context.Context, i *Issue, s *Selection, story func(r
 	if err != nil {
 		return nil, fmt.Errorf("lay out digest: %w", err)
 	}
-	l := &sheet{p: p, issue: i, words: p.set.Words(s.Language), zone: zone, html: !s.TextOnly}
+	l := &sheet{p: p, issue: i, words: p.set.Words(s.Language), zone: zone, html: !s.TextOnly, coded: map[string]string{}}
 	for _, picked := range s.Sections {
 		c := &column{id: picked.Section, more: picked.More}
 		for _, pick := range picked.Stories {
@@ -217,7 +220,6 @@ func (l *sheet) sectionSize(c *column) (head, foot int, err error) {
 // render makes both forms of a story in the role it has now.
 func (l *sheet) render(e *article) error {
 	var err error
-	script := l.p.script(e.story)
 	kinds := []string{".txt"}
 	if l.html {
 		kinds = append(kinds, ".html")
@@ -228,7 +230,7 @@ func (l *sheet) render(e *article) error {
 		if !ok {
 			var v storyView
 			if v, err = l.p.storyView(l.words, e.story, e.brief, e.role); err == nil {
-				r, err = l.p.piece(k, script, l.words.Script, v)
+				r, err = l.p.piece(k, l.p.script(e.story), l.words.Script, v)
 			}
 		}
 		if err != nil {

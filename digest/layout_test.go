@@ -289,7 +289,7 @@ func TestFragmentsAreShared(t *testing.T) {
 			fresh = append(fresh, n)
 		}
 	}
-	if len(fresh) != 1 { // its contents name fewer sections
+	if len(fresh) != 2 { // its contents name fewer sections
 		t.Errorf("pieces %d of the third are new", fresh)
 	}
 }

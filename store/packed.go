@@ -17,8 +17,8 @@ import (
 //
 // Every distinct string stands once: what the HTML and the text part share, sections, roles.
 // Place 0 of the table is the subject, which has a column of its own; the others follow.
-// Counts, lengths and places are uvarints. A story, a revision and a fragment is a varint: what
-// it has more than the one before it.
+// Counts, lengths and places are uvarints. A story and a fragment is a varint: what it has more
+// than the one before it. So is a revision, counted from its story.
 const packedForm = 1
 
 // packer writes packed digests, one after the other.
@@ -38,11 +38,11 @@ func (p *packer) pack(d *digest.Digest, fragments []int64) []byte {
 	p.count, p.strings, p.rest = 0, p.strings[:0], p.rest[:0]
 
 	p.number(len(d.Items))
-	var story, revision, fragment int64
+	var story, ahead, fragment int64
 	for _, i := range d.Items {
 		p.rest = binary.AppendVarint(p.rest, i.Story-story)
-		p.rest = binary.AppendVarint(p.rest, i.Revision-revision)
-		story, revision = i.Story, i.Revision
+		p.rest = binary.AppendVarint(p.rest, i.Revision-i.Story-ahead)
+		story, ahead = i.Story, i.Revision-i.Story
 		p.text(i.Section)
 		p.text(string(i.Role))
 	}
@@ -88,12 +88,11 @@ func unpack(b []byte, d *digest.Digest) error {
 		table[1+n] = string(u.octets())
 	}
 	items := make([]digest.Item, u.count())
-	var last digest.Item
+	var story, ahead int64
 	for n := range items {
-		last.Story += u.varint()
-		last.Revision += u.varint()
-		last.Section, last.Role = u.text(table), digest.Role(u.text(table))
-		items[n] = last
+		story += u.varint()
+		ahead += u.varint()
+		items[n] = digest.Item{Story: story, Revision: story + ahead, Section: u.text(table), Role: digest.Role(u.text(table))}
 	}
 	pieces := make([]digest.Piece, u.count())
 	fragments := make([]digest.Fragment, len(pieces))
