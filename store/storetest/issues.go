@@ -11,7 +11,6 @@ import (
 	"broadsheet/digest"
 	"broadsheet/mailer"
 	"broadsheet/store"
-	"broadsheet/subscribers"
 )
 
 // testReadThenWrite has many processes read a row and then write what follows from it. A
@@ -299,67 +298,6 @@ func testSpread(t *testing.T, w *world) {
 	if _, ok, err := w.db.NextDue(ctx, "main"); err != nil || ok {
 		t.Fatal("something is still due", err)
 	}
-}
-
-// testLeaving has readers go while their mail waits, and come back.
-func testLeaving(t *testing.T, w *world) {
-	ctx := t.Context()
-	w.tell("world", 1)
-	ids := w.readers(6)
-	i := w.openIssue("morning", "2026-04-02")
-	b := w.lease()
-	change := func(n int, f func(s *subscribers.Settings)) {
-		t.Helper()
-		s, err := w.db.SubscriberByID(ctx, ids[n])
-		w.must(err)
-		f(&s.Settings)
-		_, err = w.db.ChangeSettings(ctx, ids[n], s.Settings, "reader", w.now())
-		w.must(err)
-	}
-	w.must(w.db.Intend(ctx, b, &b.Deliveries[3], "k1", w.now()))
-	change(0, func(s *subscribers.Settings) { s.Status = subscribers.Unsubscribed })
-	change(1, func(s *subscribers.Settings) { s.Editions = nil })
-	change(2, func(s *subscribers.Settings) { s.Status = subscribers.Paused })
-	change(3, func(s *subscribers.Settings) { s.Status = subscribers.Unsubscribed }) // on its connection already
-	if _, err := w.db.Suppress(ctx, subscribers.Suppression{Address: "reader5@example.org", Reason: "complaint"}, w.now()); err != nil {
-		t.Fatal(err)
-	}
-	w.want(i, ids[0], mailer.Suppressed, "unsubscribed")
-	w.want(i, ids[1], mailer.Suppressed, "left the edition")
-	w.want(i, ids[2], mailer.Suppressed, "paused")
-	w.want(i, ids[3], mailer.Sending, "")
-	w.want(i, ids[4], mailer.Suppressed, "complaint")
-	for n := range 6 {
-		d := &b.Deliveries[n]
-		switch err := w.db.Intend(ctx, b, d, "k1", w.now()); {
-		case n == 5 && err != nil, n != 5 && !errors.Is(err, mailer.ErrLost):
-			t.Fatalf("reader %d: %v", n, err)
-		}
-	}
-	w.must(w.db.Handed(ctx, b, &b.Deliveries[3], w.now()))
-	w.must(w.db.Record(ctx, b, &b.Deliveries[3], accepted(&b.Deliveries[3]), w.now()))
-	w.must(w.db.Release(ctx, b, w.now()))
-
-	change(2, func(s *subscribers.Settings) { s.Status = subscribers.Active })
-	next := w.issue("morning", "2026-04-03")
-	w.must(w.db.Rehearse(ctx, next, ids[2], func(c digest.Chunk) error {
-		if r := c.Readers()[0]; !r.Returned || r.Previous.State != "suppressed" {
-			t.Fatalf("came back as %+v", r)
-		}
-		return nil
-	}))
-	w.pass(24 * time.Hour)
-	j := w.openIssue("morning", "2026-04-03")
-	if j.Audience != 3 {
-		t.Fatalf("audience %d", j.Audience)
-	}
-	w.want(j, ids[2], mailer.Queued, "")
-	w.must(w.db.Rehearse(ctx, next, ids[2], func(c digest.Chunk) error {
-		if c.Readers()[0].Returned {
-			t.Fatal("still away")
-		}
-		return nil
-	}))
 }
 
 func testLists(t *testing.T, w *world) {

@@ -220,15 +220,6 @@ func testLookups(t *testing.T, w *world) {
 	if id, err := w.db.EditionID(ctx, "none"); err != nil || id != 0 {
 		t.Fatal(id, err)
 	}
-	for _, c := range []struct {
-		slot   string
-		before []string
-		want   int64
-	}{{"1", nil, i.SlotID}, {"1", []string{"0"}, i.SlotID}, {"2", nil, i.SlotID + 1}, {"3", []string{"1", "2"}, i.SlotID + 2}} {
-		if id, err := w.db.SlotID(ctx, i.EditionID, c.slot, c.before); err != nil || id != c.want {
-			t.Fatal(c, id, err)
-		}
-	}
 	if got, err := w.db.IssueBySlot(ctx, "morning", "1", "Europe/London", 7); err != nil || got.ID != i.ID {
 		t.Fatal(got, err)
 	}
