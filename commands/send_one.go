@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"broadsheet/digest"
@@ -154,21 +153,7 @@ func (e *engine) issueFor(ctx context.Context, ed *schedule.Edition, zone string
 	}
 	i = digest.NewIssue(ed, loc, hour, slot, e.now())
 	i.EditionID = id
-	due, err := e.finder.Due(ctx, ed, e.now())
-	if err != nil {
-		return digest.Issue{}, err
-	}
-	var before []string // slots that would open first
-	for _, d := range due {
-		if d.Issue.Slot == i.Slot {
-			break
-		}
-		if !slices.Contains(before, d.Issue.Slot) {
-			before = append(before, d.Issue.Slot)
-		}
-	}
-	i.SlotID, err = e.db.SlotID(ctx, id, i.Slot, before)
-	return i, err
+	return i, nil
 }
 
 // dryRun prints what would be opened now, reader by reader in sum, and writes nothing.

@@ -200,7 +200,7 @@ func (c *Composer) fill(f *form, pieces [][]segment, i *Issue, d *mailer.Deliver
 	if c.keys == nil && !test {
 		return mailer.Message{}, errors.New("compose mail: there are no keys")
 	}
-	w := writing{c: c, form: f, issue: i, delivery: d, test: test, b: buf[:0]}
+	w := writing{c: c, form: f, issue: i, wall: i.Wall(), delivery: d, test: test, b: buf[:0]}
 	for n, segs := range pieces {
 		for k := range segs {
 			s := &segs[k]
@@ -227,6 +227,7 @@ type writing struct {
 	c        *Composer
 	form     *form
 	issue    *Issue
+	wall     int64 // of the issue
 	delivery *mailer.Delivery
 	test     bool
 	utf8     bool
@@ -297,12 +298,12 @@ func (w *writing) returnPath() string {
 	if w.test {
 		return "test"
 	}
-	return w.c.keys.ReturnPath(w.issue.EditionID, w.delivery.Slot, w.delivery.Subscriber)
+	return w.c.keys.ReturnPath(w.issue.EditionID, w.wall, w.delivery.Subscriber)
 }
 
 // token writes the token of a link; one that is too long for a line of the body is broken.
 func (w *writing) token(a subscribers.Action, breaks bool) error {
-	a.Edition, a.Slot, a.Subscriber = w.issue.EditionID, w.delivery.Slot, w.delivery.Subscriber
+	a.Edition, a.Slot, a.Subscriber = w.issue.EditionID, w.wall, w.delivery.Subscriber
 	start := len(w.b)
 	if w.test {
 		w.b = subscribers.AppendInert(w.b, a)

@@ -35,6 +35,18 @@ type Issue struct {
 	Quiet     []schedule.Quiet // wall time in Zone at which nothing goes out
 }
 
+// Wall is the number by which links and return paths name the slot: its date or wall time in
+// minutes since 1970, as if it were UTC. Unlike SlotID it is known before the issue is opened,
+// so that a preview has the links that the mail will have. 0 if Slot is no key.
+func (i *Issue) Wall() int64 {
+	for _, form := range []string{time.DateOnly, "2006-01-02 15:04"} {
+		if t, err := time.Parse(form, i.Slot); err == nil {
+			return t.Unix() / 60
+		}
+	}
+	return 0
+}
+
 // Candidate is one (story, section) with an arrival number: what may be chosen from.
 type Candidate struct {
 	Story     int64

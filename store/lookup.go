@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"broadsheet/digest"
@@ -19,29 +18,6 @@ func (db *DB) EditionID(ctx context.Context, name string) (id int64, err error) 
 		return 0, fmt.Errorf("load edition %s: %w", name, err)
 	}
 	return id, nil
-}
-
-// SlotID is the row id of an edition's slot. If that is not on record it is the id that the slot
-// would get if it were opened now, right after those of the slots in before that are not on
-// record either: links hold it, and a preview shows links.
-func (db *DB) SlotID(ctx context.Context, edition int64, slot string, before []string) (int64, error) {
-	var top int64
-	if err := db.read().scan(ctx, `SELECT coalesce(max(id), 0) FROM slots`, nil, &top); err != nil {
-		return 0, fmt.Errorf("find slot %s: %w", slot, err)
-	}
-	for _, key := range append(slices.Clone(before), slot) {
-		var id int64
-		err := db.read().scan(ctx, `SELECT id FROM slots WHERE edition = ?1 AND slot_key = ?2`, args{edition, key}, &id)
-		switch {
-		case err == nil && key == slot:
-			return id, nil
-		case errors.Is(err, sql.ErrNoRows):
-			top++
-		case err != nil:
-			return 0, fmt.Errorf("find slot %s: %w", slot, err)
-		}
-	}
-	return top, nil
 }
 
 // IssueBySlot finds an issue by what it is for; [ErrNotFound] if it was not opened.
