@@ -26,6 +26,13 @@ func (p *program) sendOnly(ctx context.Context, e *engine, reader int64, issues 
 // sendTest sends a reader a copy of the digest that is next in line: with inert links, a
 // subject that says what it is, and no trace in the history.
 func (p *program) sendTest(ctx context.Context, e *engine, ed *schedule.Edition, address string) error {
+	s, err := p.findSubscriber(ctx, e.db, address)
+	if err != nil {
+		return err
+	}
+	if s.Status != subscribers.Active { // who left, paused or never confirmed has not asked for this mail
+		return &exitError{exitNothing, fmt.Errorf("%w: %s is %s; a test copy goes to active readers only", errNothing, s.Address, s.Status)}
+	}
 	mail, err := e.rehearse(ctx, ed, address, true)
 	if errors.Is(err, errNothing) {
 		return &exitError{exitNothing, err}

@@ -40,6 +40,9 @@ func (p *program) storiesFetch() *cobra.Command {
 					failed++
 					note = fmt.Sprintf("%v (%d in a row, next try %s)", f.Err, f.Failures, f.Due.UTC().Format(time.RFC3339))
 				}
+				if f.Status == stories.NotDue {
+					note = "next try " + f.Due.UTC().Format(time.RFC3339) + "; --force fetches now"
+				}
 				t.row(f.URL, f.Status, strconv.Itoa(f.Items), strconv.Itoa(f.Added.New), strconv.Itoa(f.Added.Revised), note)
 			}
 			if err := errors.Join(t.flush(), p.files(files), err); err != nil {

@@ -56,6 +56,9 @@ address, and no import lifts a bar. Exit code 1 says that not one row was good.`
 				return db.ImportRows(ctx, rows, now())
 			})
 			done()
+			if count.Idle > 0 {
+				fmt.Fprintf(p.stderr, "%s: note: %d new readers have no edition or no section and get no mail\n", args[0], count.Idle)
+			}
 			if asJSON {
 				err = errors.Join(err, p.printJSON(count))
 			} else {
@@ -96,6 +99,7 @@ func importRows[R any](ctx context.Context, next func() (R, error), bad func(*su
 		count.Changed += n.Changed
 		count.Same += n.Same
 		count.Suppressed += n.Suppressed
+		count.Idle += n.Idle
 		chunk = chunk[:0]
 		return err
 	}

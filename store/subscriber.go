@@ -260,6 +260,7 @@ type Imported struct {
 	Changed    int `json:"changed"`
 	Same       int `json:"same"`
 	Suppressed int `json:"suppressed"` // addresses barred because their row says unsubscribed
+	Idle       int `json:"idle"`       // new readers with no edition or no section, who get no mail
 }
 
 // ImportRows upserts readers by [subscribers.Merge], all in one transaction. Call it with some
@@ -293,6 +294,9 @@ func (db *DB) upsert(ctx context.Context, t *tx, row subscribers.Row, now time.T
 	case old == nil:
 		_, err = db.insert(ctx, t, s, "import", now)
 		done.New++
+		if len(s.Editions) == 0 || len(s.Sections) == 0 {
+			done.Idle++
+		}
 	case old.Equal(s):
 		done.Same++
 	default:
