@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# mails.sh TOOLS HTML... -- EML...: vnu, html-validate and axe on the HTML, SpamAssassin's local rules on the mails.
+# mails.sh TOOLS HTML... -- EML...: vnu, html-validate and axe on the HTML, strict MIME and SpamAssassin's local rules on the mails.
 set -euo pipefail
 tools=$1; shift
 html=(); while [ "$1" != -- ]; do html+=("$1"); shift; done; shift
@@ -8,6 +8,7 @@ echo "vnu: ${#html[@]} files, 0 errors"
 (cd "$tools" && node_modules/.bin/html-validate --config htmlvalidate.json "${html[@]}")
 echo "html-validate: ${#html[@]} files, 0 errors"
 (cd "$tools" && node axe.mjs "${html[@]}")
+python3 "$tools/mime.py" "$@"
 home=$(mktemp -d); trap 'rm -rf "$home"' EXIT
 for eml in "$@"; do
   # A relay adds Received; without one the rules about dates stay silent.
