@@ -3,6 +3,7 @@ package commands
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -76,19 +77,7 @@ func (p *program) deliveriesList() *cobra.Command {
 			}
 			rows := db.Deliveries(c.Context(), filter)
 			if !asJSON {
-				var all []store.DeliveryRow
-				for d, err := range rows {
-					if err != nil {
-						return err
-					}
-					if all = append(all, d); len(all) == 1000 {
-						if err := p.deliveryTable(all); err != nil {
-							return err
-						}
-						all = all[:0]
-					}
-				}
-				return p.deliveryTable(all)
+				return p.deliveryTable(rows)
 			}
 			for d, err := range rows {
 				if err != nil {
@@ -118,9 +107,12 @@ func joinStates() string {
 }
 
 // deliveryTable prints deliveries as a table.
-func (p *program) deliveryTable(rows []store.DeliveryRow) error {
+func (p *program) deliveryTable(rows iter.Seq2[store.DeliveryRow, error]) error {
 	t := p.table("ID", "ISSUE", "ADDRESS", "STATE", "TRIES", "REPLY", "AT (UTC)", "REASON")
-	for _, d := range rows {
+	for d, err := range rows {
+		if err != nil {
+			return err
+		}
 		reply := ""
 		if d.Reply.Code != 0 {
 			reply = d.Reply.String()
@@ -128,6 +120,17 @@ func (p *program) deliveryTable(rows []store.DeliveryRow) error {
 		t.row(itoa(d.ID()), itoa(d.Issue), d.Address, string(d.State), strconv.Itoa(d.Attempts), reply, d.At.UTC().Format(time.DateTime), d.Reason)
 	}
 	return t.flush()
+}
+
+// sound streams rows that are at hand.
+func sound(rows []store.DeliveryRow) iter.Seq2[store.DeliveryRow, error] {
+	return func(yield func(store.DeliveryRow, error) bool) {
+		for _, d := range rows {
+			if !yield(d, nil) {
+				return
+			}
+		}
+	}
 }
 
 func (p *program) deliveriesShow() *cobra.Command {
@@ -175,7 +178,7 @@ func (p *program) deliveriesShow() *cobra.Command {
 			t := p.table("edition", d.Edition)
 			t.row("slot", d.SlotKey)
 			t.row("message-id", deref(p.jsonDelivery(d).MessageID))
-			if err := errors.Join(t.flush(), p.deliveryTable([]store.DeliveryRow{d})); err != nil {
+			if err := errors.Join(t.flush(), p.deliveryTable(sound([]store.DeliveryRow{d}))); err != nil {
 				return err
 			}
 			if len(attempts) == 0 {

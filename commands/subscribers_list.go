@@ -157,7 +157,7 @@ func (p *program) subscribersShow() *cobra.Command {
 				return err
 			}
 			fmt.Fprintln(p.stdout, "\ndeliveries (UTC)")
-			return p.deliveryTable(sent)
+			return p.deliveryTable(sound(sent))
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object")

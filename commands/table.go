@@ -6,11 +6,17 @@ import (
 	"text/tabwriter"
 )
 
-// table prints rows in columns.
-type table struct{ w *tabwriter.Writer }
+// table prints rows in columns. A long one is set in stretches, so that memory stays flat.
+type table struct {
+	w    *tabwriter.Writer
+	rows int
+}
+
+// stretch is how many rows share the widths of their columns.
+const stretch = 1000
 
 func (p *program) table(heads ...string) *table {
-	t := &table{tabwriter.NewWriter(p.stdout, 0, 4, 2, ' ', 0)}
+	t := &table{w: tabwriter.NewWriter(p.stdout, 0, 4, 2, ' ', 0)}
 	t.row(heads...)
 	return t
 }
@@ -24,6 +30,9 @@ func (t *table) row(cells ...string) {
 		fmt.Fprint(t.w, printable(c))
 	}
 	fmt.Fprintln(t.w)
+	if t.rows++; t.rows%stretch == 0 {
+		t.w.Flush() // an error comes back at the last flush: the writer below fails for good
+	}
 }
 
 func (t *table) flush() error {
