@@ -78,9 +78,10 @@ const silenceWait = time.Minute
 //
 // where no state is named the delivery goes back to queued and is not charged; "hard" is a hard
 // mark, given for a bare 550, 551, 553 or an enhanced code that says the mailbox or its domain
-// is not there; deferred+ also backs the relay off and is not charged; failed+ counts towards
-// a hold of the relay. 530, 534 and 535 hold it anywhere. A 4xx with a provider's throttle text is queued and slows the relay.
-// 503 is a dialogue out of step, never the reader's doing.
+// is not there, which also decides where such a code comes with 552; deferred+ also backs the
+// relay off and is not charged; failed+ counts towards a hold of the relay. 530, 534 and 535 hold
+// it anywhere. A 4xx with a provider's throttle text is queued and slows the relay. 503 is a
+// dialogue out of step, never the reader's doing.
 //
 // No reply at dot is an unanswered copy: deferred for a minute, then sent once more, then
 // uncertain. A delivery with an unanswered copy ends as accepted or uncertain, never as failed
@@ -177,12 +178,13 @@ func (j judge) permanent() (Outcome, Effect) {
 		}
 		return j.queued(ReasonSender), SenderRefused
 	case Rcpt:
-		if j.reply.Code == 552 {
+		hard := noSuchMailbox(j.reply)
+		if j.reply.Code == 552 && !hard {
 			// RFC 5321 section 4.5.3.1.10: old servers say 552 where they mean 452.
 			return j.later(j.said(), true), GoOn
 		}
 		o := j.failed(j.said())
-		o.Hard = noSuchMailbox(j.reply)
+		o.Hard = hard
 		return o, GoOn
 	case Dot:
 		if j.reply.Code == 552 || j.reply.Code == 554 {

@@ -70,6 +70,7 @@ func TestDecideEveryCell(t *testing.T) {
 			{rep(454, "", "Maximum sending rate exceeded"), Queued, Slow, false, false},
 			{rep(552, "", ""), Deferred, GoOn, true, false},
 			{rep(552, "5.2.2", "full"), Deferred, GoOn, true, false},
+			{rep(552, "5.1.1", "unknown"), Failed, GoOn, true, true},
 			{rep(550, "", ""), Failed, GoOn, true, true},
 			{rep(551, "", ""), Failed, GoOn, true, true},
 			{rep(553, "", ""), Failed, GoOn, true, true},
