@@ -2,6 +2,7 @@ package digest_test
 
 import (
 	"context"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -252,4 +253,83 @@ func (m *model) LastIssue(_ context.Context, edition, zone string, hour int) (di
 		return digest.Issue{}, false, nil
 	}
 	return *last, true, nil
+}
+
+func (m *model) intake(now time.Time, news []stories.Story) {
+	for _, s := range news {
+		first := now
+		for _, p := range m.pairs {
+			if p.Story == s.ID {
+				first = p.First
+				break
+			}
+		}
+		for _, section := range s.Sections {
+			m.pairs = append(m.pairs, digest.Candidate{Story: s.ID, Revision: s.ID, Section: section, Headline: s.Headline,
+				Arrival: int64(len(m.pairs) + 1), Arrived: now, First: first, Language: s.Language})
+		}
+	}
+}
+
+func (m *model) settings(now time.Time, id int64, s subscribers.Settings, barred string) {
+	r, ok := m.readers[id]
+	if !ok {
+		r = &modelReader{returned: map[string]bool{}}
+		m.readers[id] = r
+	}
+	for _, e := range []string{"morning", "evening"} {
+		if s.Status != subscribers.Active || !slices.Contains(s.Editions, e) {
+			r.returned[e] = true
+		}
+	}
+	r.Settings, r.barred = s, barred
+}
+
+func (m *model) deliveries() []row {
+	out := make([]row, len(m.rows))
+	for i, r := range m.rows {
+		out[i] = *r
+	}
+	return out
+}
+
+// step walks the states as the design lays them down.
+func (m *model) step(rnd *rand.Rand, _ time.Time, n int) {
+	r := m.rows[n]
+	pick := func(states ...mailer.State) { r.state = states[rnd.IntN(len(states))] }
+	switch r.state {
+	case mailer.Queued:
+		pick(mailer.Sending, mailer.Sending, mailer.Sending, mailer.Expired, mailer.Cancelled, mailer.Suppressed)
+	case mailer.Sending:
+		pick(mailer.Handed, mailer.Handed, mailer.Handed, mailer.Queued, mailer.Deferred, mailer.Failed)
+		if r.copies > 0 && r.state != mailer.Handed {
+			r.state = mailer.Deferred
+			if rnd.IntN(2) == 0 {
+				r.state = mailer.Uncertain
+			}
+		}
+	case mailer.Handed:
+		switch rnd.IntN(6) {
+		case 0: // refused
+			if pick(mailer.Failed, mailer.Deferred); r.copies > 0 {
+				r.state = mailer.Uncertain
+			}
+		case 1: // silence
+			if r.copies++; r.copies == 1 {
+				r.state = mailer.Deferred
+			} else {
+				r.state = mailer.Uncertain
+			}
+		default:
+			r.state = mailer.Accepted
+		}
+	case mailer.Deferred:
+		if pick(mailer.Sending, mailer.Sending, mailer.Expired); r.copies > 0 && r.state == mailer.Expired {
+			r.state = mailer.Uncertain
+		}
+	case mailer.Accepted:
+		if rnd.IntN(20) == 0 {
+			r.state = mailer.Bounced
+		}
+	}
 }
