@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Exit codes (design: pages and commands).
+// Exit codes. Scripts rely on them.
 const (
 	exitDone    = 0
 	exitFailed  = 1
