@@ -66,6 +66,9 @@ func (p *program) runDemo(ctx context.Context, f demoFlags) (err error) {
 	if err != nil {
 		return err
 	}
+	if !slices.ContainsFunc(demo.Sections(), func(d demo.Section) bool { _, ok := shipped.Section(d.ID); return ok }) {
+		return usagef("%s has none of the sections that the demo's readers follow (world, politics, ...): take the shipped schedule.yaml with --config", shipped.File)
+	}
 	dir, err := os.MkdirTemp("", "broadsheet-demo-")
 	if err != nil {
 		return err
@@ -75,7 +78,7 @@ func (p *program) runDemo(ctx context.Context, f demoFlags) (err error) {
 	end := time.Now().UTC().Truncate(time.Second)
 	s := &stage{inbox: &demo.Inbox{}, failed: map[string]error{}}
 	s.setTime(end.Add(-24 * time.Hour))
-	s.readers = demo.Readers(end, demo.ShippedEditions())
+	s.readers = demo.Readers(end, demoEditions(shipped))
 	relay, err := demo.StartRelay(s.inbox, demo.Rules(s.readers))
 	if err != nil {
 		return err
@@ -143,6 +146,22 @@ func (p *program) runDemo(ctx context.Context, f demoFlags) (err error) {
 	fmt.Fprintf(p.stdout, "\nThe inbox is at http://%s/ (Ctrl-C ends)\n", address)
 	<-ctx.Done()
 	return nil
+}
+
+// demoEditions are the demo's editions that a configuration has. Readers of the others get the
+// first one in readers' zones, or the first of all.
+func demoEditions(cfg *schedule.Config) demo.Editions {
+	e := demo.ShippedEditions()
+	for _, name := range []*string{&e.AbuDhabi, &e.London, &e.NewYork, &e.Readers} {
+		if cfg.Edition(*name) == nil {
+			*name = ""
+		}
+	}
+	if e.Readers == "" {
+		i := slices.IndexFunc(cfg.Editions, func(e schedule.Edition) bool { return e.Zone == schedule.ReaderZone })
+		e.Readers = cfg.Editions[max(i, 0)].Name
+	}
+	return e
 }
 
 // openFeeds serves the demo's own stories, or the files of a folder.

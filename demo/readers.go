@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"slices"
 	"time"
 
 	"broadsheet/subscribers"
@@ -115,6 +116,7 @@ func Readers(now time.Time, editions Editions) []Reader {
 	}
 	for i := range list {
 		r := &list[i]
+		r.Editions = slices.Compact(r.Editions) // two may fall together where editions are few
 		if r.Status == "" {
 			r.Status = subscribers.Active
 		}

@@ -128,10 +128,8 @@ func TestReaders(t *testing.T) {
 		t.Errorf("%d readers in %d zones, status %v", len(seen), len(zones), status)
 	}
 	for _, r := range Readers(end, Editions{Readers: "only"}) {
-		for _, e := range r.Editions {
-			if e != "only" {
-				t.Errorf("%s: edition %q where there is only one", r.Address, e)
-			}
+		if len(r.Editions) != 1 || r.Editions[0] != "only" {
+			t.Errorf("%s: editions %q where there is only one", r.Address, r.Editions)
 		}
 	}
 }
