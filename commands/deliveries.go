@@ -42,16 +42,9 @@ type deliveryJSON struct {
 func (p *program) jsonDelivery(d store.DeliveryRow) deliveryJSON {
 	j := deliveryJSON{ID: d.ID(), Issue: d.Issue, Subscriber: d.Subscriber, Address: d.Address, State: d.State,
 		Reason: text(d.Reason), Attempts: d.Attempts, Copies: d.Copies, Enhanced: text(d.Reply.Enhanced), Text: text(d.Reply.Text),
-		Relay: text(d.Relay), At: stamp(d.At)}
-	if d.Reply.Code != 0 {
-		j.Code = &d.Reply.Code
-	}
-	if d.Digest != 0 {
-		j.Digest = &d.Digest
-		if p.ring != nil && p.cfg != nil {
-			id := fmt.Sprintf("<%s@%s>", p.ring.MessageID(d.Edition, d.SlotKey, d.Subscriber), domainOf(p.cfg.Publication.From))
-			j.MessageID = &id
-		}
+		Relay: text(d.Relay), At: stamp(d.At), Code: present(d.Reply.Code), Digest: present(d.Digest)}
+	if d.Digest != 0 && p.ring != nil && p.cfg != nil {
+		j.MessageID = text(fmt.Sprintf("<%s@%s>", p.ring.MessageID(d.Edition, d.SlotKey, d.Subscriber), domainOf(p.cfg.Publication.From)))
 	}
 	return j
 }
@@ -71,23 +64,11 @@ func (p *program) deliveriesList() *cobra.Command {
 				return err
 			}
 			if filter.Issue != 0 {
-				if _, err := db.Issue(c.Context(), filter.Issue); errors.Is(err, store.ErrNotFound) {
-					return fmt.Errorf("there is no issue %d", filter.Issue)
-				}
-			}
-			rows := db.Deliveries(c.Context(), filter)
-			if !asJSON {
-				return p.deliveryTable(rows)
-			}
-			for d, err := range rows {
-				if err != nil {
-					return err
-				}
-				if err := p.printJSON(p.jsonDelivery(d)); err != nil {
+				if _, err := findIssue(c.Context(), db, filter.Issue); err != nil {
 					return err
 				}
 			}
-			return nil
+			return p.printDeliveries(db.Deliveries(c.Context(), filter), asJSON)
 		},
 	}
 	c.Flags().Int64Var(&filter.Issue, "issue", 0, "only deliveries of this `issue`")
@@ -106,20 +87,18 @@ func joinStates() string {
 	return strings.Join(names, ", ")
 }
 
-// deliveryTable prints deliveries as a table.
-func (p *program) deliveryTable(rows iter.Seq2[store.DeliveryRow, error]) error {
-	t := p.table("ID", "ISSUE", "ADDRESS", "STATE", "TRIES", "REPLY", "AT (UTC)", "REASON")
-	for d, err := range rows {
-		if err != nil {
-			return err
-		}
-		reply := ""
-		if d.Reply.Code != 0 {
-			reply = d.Reply.String()
-		}
-		t.row(itoa(d.ID()), itoa(d.Issue), d.Address, string(d.State), strconv.Itoa(d.Attempts), reply, d.At.UTC().Format(time.DateTime), d.Reason)
-	}
-	return t.flush()
+// printDeliveries prints deliveries as a table or as JSON.
+func (p *program) printDeliveries(rows iter.Seq2[store.DeliveryRow, error], asJSON bool) error {
+	return printRows(p, rows, asJSON, func(d store.DeliveryRow) any { return p.jsonDelivery(d) },
+		[]string{"ID", "ISSUE", "ADDRESS", "STATE", "TRIES", "REPLY", "AT (UTC)", "REASON"},
+		func(d store.DeliveryRow) []string {
+			reply := ""
+			if d.Reply.Code != 0 {
+				reply = d.Reply.String()
+			}
+			return []string{itoa(d.ID()), itoa(d.Issue), d.Address, string(d.State), strconv.Itoa(d.Attempts), reply,
+				d.At.UTC().Format(time.DateTime), d.Reason}
+		})
 }
 
 // sound streams rows that are at hand.
@@ -159,7 +138,7 @@ func (p *program) deliveriesShow() *cobra.Command {
 				State    mailer.State `json:"state"`
 				Reason   *string      `json:"reason"`
 				Relay    *string      `json:"relay"`
-				Code     int          `json:"code"`
+				Code     *int         `json:"code"`
 				Enhanced *string      `json:"enhanced"`
 				Text     *string      `json:"text"`
 			}
@@ -171,14 +150,14 @@ func (p *program) deliveriesShow() *cobra.Command {
 					Tries   []attemptJSON `json:"tries"`
 				}{p.jsonDelivery(d), d.Edition, d.SlotKey, []attemptJSON{}}
 				for _, a := range attempts {
-					out.Tries = append(out.Tries, attemptJSON{stamp(a.At), a.State, text(a.Reason), text(a.Relay), a.Reply.Code, text(a.Reply.Enhanced), text(a.Reply.Text)})
+					out.Tries = append(out.Tries, attemptJSON{stamp(a.At), a.State, text(a.Reason), text(a.Relay), present(a.Reply.Code), text(a.Reply.Enhanced), text(a.Reply.Text)})
 				}
 				return p.printJSON(out)
 			}
 			t := p.table("edition", d.Edition)
 			t.row("slot", d.SlotKey)
 			t.row("message-id", deref(p.jsonDelivery(d).MessageID))
-			if err := errors.Join(t.flush(), p.deliveryTable(sound([]store.DeliveryRow{d}))); err != nil {
+			if err := errors.Join(t.flush(), p.printDeliveries(sound([]store.DeliveryRow{d}), false)); err != nil {
 				return err
 			}
 			if len(attempts) == 0 {

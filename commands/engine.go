@@ -37,6 +37,24 @@ type engine struct {
 	presses  map[string]*digest.Press // by edition; made at the start, so that a broken template stops the program and not a run
 }
 
+// engine opens configuration, keys and database and wires the rooms together.
+func (p *program) engine(ctx context.Context) (*engine, error) {
+	now, err := p.clock()
+	if err != nil {
+		return nil, err
+	}
+	cfg, db, err := p.configAndDatabase(ctx, true)
+	if err != nil {
+		return nil, err
+	}
+	e, err := newEngine(cfg, db, p.ring, now, p.logger())
+	if err != nil {
+		return nil, err
+	}
+	e.patience = p.patience
+	return e, e.checkFollowed(ctx)
+}
+
 func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now func() time.Time, log *slog.Logger) (*engine, error) {
 	host, err := os.Hostname()
 	if err != nil {
@@ -241,4 +259,29 @@ func sectionNames(cfg *schedule.Config) map[string]string {
 		}
 	}
 	return names
+}
+
+// findEdition is the edition of that name.
+func findEdition(cfg *schedule.Config, name string) (*schedule.Edition, error) {
+	if e := cfg.Edition(name); e != nil {
+		return e, nil
+	}
+	var names []string
+	for _, e := range cfg.Editions {
+		names = append(names, e.Name)
+	}
+	return nil, usagef("%s has no edition %q; it has %v", cfg.File, name, names)
+}
+
+// editionZone is the zone an edition is shown in: its place, else the wished one, else where the publication sits.
+func editionZone(cfg *schedule.Config, e *schedule.Edition, wished string) string {
+	switch {
+	case e.Zone != schedule.ReaderZone:
+		return e.Zone
+	case wished != "":
+		return wished
+	case len(cfg.Publication.Cities) > 0:
+		return cfg.Publication.Cities[0].Zone
+	}
+	return "UTC"
 }

@@ -49,16 +49,21 @@ type issueJSON struct {
 }
 
 func jsonIssue(i digest.Issue, n map[mailer.State]int) issueJSON {
-	var id *int64
-	if i.ID != 0 {
-		id = &i.ID
-	}
-	return issueJSON{Issue: id, Edition: i.Edition, Slot: i.Slot, Zone: i.Zone, Hour: i.Hour, Due: stamp(i.Due), Opened: stamp(i.Opened),
+	return issueJSON{Issue: present(i.ID), Edition: i.Edition, Slot: i.Slot, Zone: i.Zone, Hour: i.Hour, Due: stamp(i.Due), Opened: stamp(i.Opened),
 		State: i.State, Audience: i.Audience, Digests: i.Digests, Counts: n,
 		Queued: n[mailer.Queued], Sending: n[mailer.Sending], Handed: n[mailer.Handed], Deferred: n[mailer.Deferred],
 		Accepted: n[mailer.Accepted], Bounced: n[mailer.Bounced], Failed: n[mailer.Failed], Expired: n[mailer.Expired],
 		Uncertain: n[mailer.Uncertain], Skipped: n[mailer.Skipped], Suppressed: n[mailer.Suppressed],
 		Superseded: n[mailer.Superseded], Cancelled: n[mailer.Cancelled]}
+}
+
+// findIssue reads the issue that an operator named.
+func findIssue(ctx context.Context, db *store.DB, id int64) (digest.Issue, error) {
+	i, err := db.Issue(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return i, fmt.Errorf("there is no issue %d", id)
+	}
+	return i, err
 }
 
 // loadIssue reads an issue with its books.
@@ -138,6 +143,9 @@ func (p *program) issuesList() *cobra.Command {
 	c := &cobra.Command{
 		Use: "list", Short: "List issues, newest first, with their books", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if limit < 0 {
+				return usagef("--limit %d is below 0", limit)
+			}
 			db, err := p.database(c.Context(), false)
 			if err != nil {
 				return err
@@ -177,10 +185,11 @@ func (p *program) issuesShow() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			i, err := loadIssue(c.Context(), db, id)
-			if errors.Is(err, store.ErrNotFound) {
-				return fmt.Errorf("there is no issue %d", id)
+			found, err := findIssue(c.Context(), db, id)
+			if err != nil {
+				return err
 			}
+			i, err := countIssue(c.Context(), db, found)
 			if err != nil {
 				return err
 			}
@@ -297,28 +306,4 @@ func (p *program) issuesNext() *cobra.Command {
 	c.Flags().IntVar(&count, "count", 5, "`N` slots of each edition")
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	return c
-}
-
-func findEdition(cfg *schedule.Config, name string) (*schedule.Edition, error) {
-	if e := cfg.Edition(name); e != nil {
-		return e, nil
-	}
-	var names []string
-	for _, e := range cfg.Editions {
-		names = append(names, e.Name)
-	}
-	return nil, usagef("%s has no edition %q; it has %v", cfg.File, name, names)
-}
-
-// editionZone is the zone an edition is shown in: its place, else the wished one, else where the publication sits.
-func editionZone(cfg *schedule.Config, e *schedule.Edition, wished string) string {
-	switch {
-	case e.Zone != schedule.ReaderZone:
-		return e.Zone
-	case wished != "":
-		return wished
-	case len(cfg.Publication.Cities) > 0:
-		return cfg.Publication.Cities[0].Zone
-	}
-	return "UTC"
 }

@@ -2,8 +2,6 @@ package commands
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"io"
 	"log/slog"
 	"path/filepath"
@@ -116,6 +114,16 @@ func (p *program) database(ctx context.Context, withKeys bool) (*store.DB, error
 	return db, nil
 }
 
+// configAndDatabase opens both.
+func (p *program) configAndDatabase(ctx context.Context, withKeys bool) (*schedule.Config, *store.DB, error) {
+	cfg, err := p.config()
+	if err != nil {
+		return nil, nil, err
+	}
+	db, err := p.database(ctx, withKeys)
+	return cfg, db, err
+}
+
 func (p *program) close() error {
 	if p.db == nil {
 		return nil
@@ -130,31 +138,4 @@ func (p *program) logger() *slog.Logger {
 		level = slog.LevelDebug
 	}
 	return slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
-}
-
-// printJSON writes v as one line.
-func (p *program) printJSON(v any) error {
-	e := json.NewEncoder(p.stdout)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return fmt.Errorf("write output: %w", err)
-	}
-	return nil
-}
-
-// stamp is an instant in JSON: RFC 3339 UTC with seconds, null if zero.
-func stamp(t time.Time) *string {
-	if t.IsZero() {
-		return nil
-	}
-	s := t.UTC().Format("2006-01-02T15:04:05Z")
-	return &s
-}
-
-// text is a string in JSON: null if empty.
-func text(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
 }

@@ -74,24 +74,6 @@ refuses us (password, sender, contents) and a person must look; everything then 
 	return c
 }
 
-// engine opens configuration, keys and database and wires the rooms together.
-func (p *program) engine(ctx context.Context) (*engine, error) {
-	now, err := p.clock()
-	if err != nil {
-		return nil, err
-	}
-	cfg, db, err := p.configAndDatabase(ctx, true)
-	if err != nil {
-		return nil, err
-	}
-	e, err := newEngine(cfg, db, p.ring, now, p.logger())
-	if err != nil {
-		return nil, err
-	}
-	e.patience = p.patience
-	return e, e.checkFollowed(ctx)
-}
-
 func (p *program) sendEdition(ctx context.Context, e *engine, ed *schedule.Edition, f sendFlags) error {
 	var only *subscribers.Subscriber
 	if f.only != "" {

@@ -141,15 +141,12 @@ type storyJSON struct {
 
 func jsonStory(r store.StoryRow) storyJSON {
 	s := r.Story
-	j := storyJSON{ID: s.ID, GUID: text(s.GUID), URL: text(s.URL), Canonical: text(s.Canonical), Headline: text(s.Headline),
+	j := storyJSON{ID: s.ID, Arrival: present(r.Arrival), GUID: text(s.GUID), URL: text(s.URL), Canonical: text(s.Canonical), Headline: text(s.Headline),
 		Sections: list(s.Sections), SectionRaw: text(s.SectionRaw), Byline: text(s.Byline), Desk: text(s.Desk), City: text(s.City),
 		Agencies: list(s.Agencies), Authors: list(s.Authors), Published: stamp(s.Published), Updated: stamp(s.Updated), Lead: text(s.Lead),
 		Blocks: list(s.Blocks), Crossheads: list(s.Crossheads), Tags: list(s.Tags), Masthead: text(s.Masthead),
 		EditionCities: list(s.EditionCities), PageClock: stamp(s.PageClock), Extra: list(s.Extra), Language: text(s.Language),
 		Words: s.Words, Source: text(s.Source)}
-	if r.Arrival > 0 {
-		j.Arrival = &r.Arrival
-	}
 	return j
 }
 
@@ -163,27 +160,16 @@ func (p *program) storiesList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			t := p.table("ID", "SECTIONS", "PUBLISHED (UTC)", "HEADLINE", "CREDIT")
-			for r, err := range db.ListStories(c.Context(), filter) {
-				if err != nil {
-					return err
-				}
-				if asJSON {
-					if err := p.printJSON(jsonStory(r)); err != nil {
-						return err
+			return printRows(p, db.ListStories(c.Context(), filter), asJSON,
+				func(r store.StoryRow) any { return jsonStory(r) },
+				[]string{"ID", "SECTIONS", "PUBLISHED (UTC)", "HEADLINE", "CREDIT"},
+				func(r store.StoryRow) []string {
+					published := "-"
+					if !r.Story.Published.IsZero() {
+						published = r.Story.Published.UTC().Format(time.DateTime)
 					}
-					continue
-				}
-				published := "-"
-				if !r.Story.Published.IsZero() {
-					published = r.Story.Published.UTC().Format(time.DateTime)
-				}
-				t.row(itoa(r.Story.ID), strings.Join(r.Story.Sections, ", "), published, r.Story.Headline, credit(&r.Story))
-			}
-			if asJSON {
-				return nil
-			}
-			return t.flush()
+					return []string{itoa(r.Story.ID), strings.Join(r.Story.Sections, ", "), published, r.Story.Headline, credit(&r.Story)}
+				})
 		},
 	}
 	c.Flags().StringVar(&filter.Section, "section", "", "only stories of this `section`")

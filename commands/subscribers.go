@@ -180,16 +180,6 @@ func (p *program) subscribersSuppress() *cobra.Command {
 	return c
 }
 
-// configAndDatabase opens both.
-func (p *program) configAndDatabase(ctx context.Context, withKeys bool) (*schedule.Config, *store.DB, error) {
-	cfg, err := p.config()
-	if err != nil {
-		return nil, nil, err
-	}
-	db, err := p.database(ctx, withKeys)
-	return cfg, db, err
-}
-
 func (p *program) findSubscriber(ctx context.Context, db *store.DB, address string) (*subscribers.Subscriber, error) {
 	s, err := db.Subscriber(ctx, address)
 	if errors.Is(err, store.ErrNotFound) {

@@ -38,37 +38,23 @@ address, and no import lifts a bar. Exit code 1 says that not one row was good.`
 			if err != nil {
 				return err
 			}
-			in, done, err := p.openInput(args[0])
-			if err != nil {
+			count, err := importCSV(c.Context(), p, args[0], func(in io.Reader) (csvRows[subscribers.Row], error) {
+				return subscribers.NewReader(in, known(cfg))
+			}, func(ctx context.Context, some []subscribers.Row) (store.Imported, error) {
+				return db.ImportRows(ctx, some, now())
+			})
+			if err != nil && count == (importCount{}) { // not one row was read
 				return err
 			}
-			defer done()
-			rows, err := subscribers.NewReader(in, known(cfg))
-			if err != nil {
-				return fmt.Errorf("%s: %w", args[0], err)
-			}
-			for _, w := range rows.Warnings() {
-				fmt.Fprintf(p.stderr, "%s: %s\n", args[0], w)
-			}
-			count, err := importRows(c.Context(), rows.Next, func(e *subscribers.RowError) {
-				fmt.Fprintf(p.stderr, "%s: %s\n", args[0], e)
-			}, func(ctx context.Context, rows []subscribers.Row) (store.Imported, error) {
-				return db.ImportRows(ctx, rows, now())
-			})
-			done()
 			if count.Idle > 0 {
 				fmt.Fprintf(p.stderr, "%s: note: %d new readers have no edition or no section and get no mail\n", args[0], count.Idle)
 			}
 			if asJSON {
-				err = errors.Join(err, p.printJSON(count))
-			} else {
-				fmt.Fprintf(p.stdout, "%d new, %d changed, %d unchanged, %d suppressed, %d bad rows\n",
-					count.New, count.Changed, count.Same, count.Suppressed, count.Bad)
+				return errors.Join(p.printJSON(count), err)
 			}
-			if err != nil {
-				return fmt.Errorf("%s: %w", args[0], err)
-			}
-			return count.verdict(args[0])
+			fmt.Fprintf(p.stdout, "%d new, %d changed, %d unchanged, %d suppressed, %d bad rows\n",
+				count.New, count.Changed, count.Same, count.Suppressed, count.Bad)
+			return err
 		},
 	}
 	p.clockFlag(c)
@@ -81,16 +67,42 @@ type importCount struct {
 	Bad int `json:"bad"`
 }
 
-// verdict fails only if not one row was good: bad rows are reported, the others are in.
-func (c importCount) verdict(file string) error {
-	if c.Bad > 0 && c.New+c.Changed+c.Same == 0 {
-		return fmt.Errorf("%s: all %d rows are bad; nothing was imported", file, c.Bad)
+// csvRows is a CSV file of ours: readers or suppressions.
+type csvRows[R any] interface {
+	Warnings() []string
+	Next() (R, error)
+}
+
+// importCSV reads the file of that name and saves it in chunks. Warnings and bad rows are
+// reported as they come; it fails if not one row was good. What was saved before a fault stays.
+func importCSV[R any](ctx context.Context, p *program, name string, open func(io.Reader) (csvRows[R], error),
+	save func(context.Context, []R) (store.Imported, error)) (importCount, error) {
+	in, done, err := p.openInput(name)
+	if err != nil {
+		return importCount{}, err
 	}
-	return nil
+	defer done()
+	from, err := open(in)
+	if err != nil {
+		return importCount{}, fmt.Errorf("%s: %w", name, err)
+	}
+	for _, w := range from.Warnings() {
+		fmt.Fprintf(p.stderr, "%s: %s\n", name, w)
+	}
+	count, err := importRows(ctx, from, func(e *subscribers.RowError) {
+		fmt.Fprintf(p.stderr, "%s: %s\n", name, e)
+	}, save)
+	switch {
+	case err != nil:
+		return count, fmt.Errorf("%s: %w", name, err)
+	case count.Bad > 0 && count.New+count.Changed+count.Same == 0:
+		return count, fmt.Errorf("%s: no row is good, %d are bad; nothing was imported", name, count.Bad)
+	}
+	return count, nil
 }
 
 // importRows reads rows and saves them in chunks. Rows before a fault are saved.
-func importRows[R any](ctx context.Context, next func() (R, error), bad func(*subscribers.RowError),
+func importRows[R any](ctx context.Context, from csvRows[R], bad func(*subscribers.RowError),
 	save func(context.Context, []R) (store.Imported, error)) (count importCount, err error) {
 	chunk := make([]R, 0, importChunk)
 	flush := func() error {
@@ -104,7 +116,7 @@ func importRows[R any](ctx context.Context, next func() (R, error), bad func(*su
 		return err
 	}
 	for {
-		row, err := next()
+		row, err := from.Next()
 		if e, ok := errors.AsType[*subscribers.RowError](err); ok {
 			count.Bad++
 			bad(e)

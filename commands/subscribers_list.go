@@ -55,14 +55,6 @@ func jsonSubscriber(s subscribers.Subscriber) subscriberJSON {
 	return j
 }
 
-// list is a list in JSON: [] if empty.
-func list[T any](s []T) []T {
-	if s == nil {
-		return []T{}
-	}
-	return s
-}
-
 func (p *program) subscribersList() *cobra.Command {
 	var filter store.SubscriberFilter
 	var asJSON bool
@@ -80,27 +72,16 @@ func (p *program) subscribersList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			t := p.table("ADDRESS", "STATUS", "SECTIONS", "EDITIONS", "HOUR", "ZONE", "LANGUAGE", "FORMAT")
-			for s, err := range db.Subscribers(c.Context(), filter) {
-				if err != nil {
-					return err
-				}
-				if asJSON {
-					if err := p.printJSON(jsonSubscriber(s)); err != nil {
-						return err
+			return printRows(p, db.Subscribers(c.Context(), filter), asJSON,
+				func(s subscribers.Subscriber) any { return jsonSubscriber(s) },
+				[]string{"ADDRESS", "STATUS", "SECTIONS", "EDITIONS", "HOUR", "ZONE", "LANGUAGE", "FORMAT"},
+				func(s subscribers.Subscriber) []string {
+					status := string(s.Status)
+					if s.Suppressed != nil {
+						status += ", suppressed: " + s.Suppressed.Reason
 					}
-					continue
-				}
-				status := string(s.Status)
-				if s.Suppressed != nil {
-					status += ", suppressed: " + s.Suppressed.Reason
-				}
-				t.row(s.Address, status, s.Get("sections"), s.Get("editions"), s.Get("hour"), s.Zone, s.Language, string(s.Format))
-			}
-			if asJSON {
-				return nil
-			}
-			return t.flush()
+					return []string{s.Address, status, s.Get("sections"), s.Get("editions"), s.Get("hour"), s.Zone, s.Language, string(s.Format)}
+				})
 		},
 	}
 	c.Flags().StringVar((*string)(&filter.Status), "status", "", "only readers of this `status`")
@@ -157,7 +138,7 @@ func (p *program) subscribersShow() *cobra.Command {
 				return err
 			}
 			fmt.Fprintln(p.stdout, "\ndeliveries (UTC)")
-			return p.deliveryTable(sound(sent))
+			return p.printDeliveries(sound(sent), false)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object")

@@ -37,27 +37,16 @@ func (p *program) suppressionsList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			t := p.table("ADDRESS", "REASON", "SINCE (UTC)", "NOTE")
-			for s, err := range db.Suppressions(c.Context()) {
-				if err != nil {
-					return err
-				}
-				if asJSON {
-					if err := p.printJSON(jsonSuppression(s.Suppression)); err != nil {
-						return err
+			return printRows(p, db.Suppressions(c.Context()), asJSON,
+				func(s store.Suppressed) any { return jsonSuppression(s.Suppression) },
+				[]string{"ADDRESS", "REASON", "SINCE (UTC)", "NOTE"},
+				func(s store.Suppressed) []string {
+					address := s.Address
+					if address == "" {
+						address = "(erased) " + s.Hash.String()
 					}
-					continue
-				}
-				address := s.Address
-				if address == "" {
-					address = "(erased) " + s.Hash.String()
-				}
-				t.row(address, s.Reason, s.At.UTC().Format(time.DateTime), s.Note)
-			}
-			if asJSON {
-				return nil
-			}
-			return t.flush()
+					return []string{address, s.Reason, s.At.UTC().Format(time.DateTime), s.Note}
+				})
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
@@ -66,39 +55,26 @@ func (p *program) suppressionsList() *cobra.Command {
 
 func (p *program) suppressionsImport() *cobra.Command {
 	return &cobra.Command{
-		Use: "import FILE|-", Short: "Bar the addresses of a CSV file: address, reason, note, at", Args: cobra.ExactArgs(1),
+		Use: "import FILE|-", Short: "Bar the addresses of a CSV file: address or hash, reason, note, at", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			db, err := p.database(c.Context(), true)
 			if err != nil {
 				return err
 			}
-			in, done, err := p.openInput(args[0])
-			if err != nil {
-				return err
-			}
-			defer done()
-			rows, err := subscribers.NewSuppressionReader(in)
-			if err != nil {
-				return fmt.Errorf("%s: %w", args[0], err)
-			}
-			for _, w := range rows.Warnings() {
-				fmt.Fprintf(p.stderr, "%s: %s\n", args[0], w)
-			}
-			count, err := importRows(c.Context(), rows.Next, func(e *subscribers.RowError) {
-				fmt.Fprintf(p.stderr, "%s: %s\n", args[0], e)
-			}, func(ctx context.Context, rows []subscribers.SuppressionRow) (store.Imported, error) {
-				added, err := db.ImportSuppressions(ctx, rows, time.Now())
+			count, err := importCSV(c.Context(), p, args[0], func(in io.Reader) (csvRows[subscribers.SuppressionRow], error) {
+				return subscribers.NewSuppressionReader(in)
+			}, func(ctx context.Context, some []subscribers.SuppressionRow) (store.Imported, error) {
+				added, err := db.ImportSuppressions(ctx, some, time.Now())
 				if err != nil {
 					return store.Imported{}, err
 				}
-				return store.Imported{New: added, Same: len(rows) - added}, nil
+				return store.Imported{New: added, Same: len(some) - added}, nil
 			})
-			done()
-			fmt.Fprintf(p.stdout, "%d new, %d known, %d bad rows\n", count.New, count.Same, count.Bad)
-			if err != nil {
-				return fmt.Errorf("%s: %w", args[0], err)
+			if err != nil && count == (importCount{}) { // not one row was read
+				return err
 			}
-			return count.verdict(args[0])
+			fmt.Fprintf(p.stdout, "%d new, %d known, %d bad rows\n", count.New, count.Same, count.Bad)
+			return err
 		},
 	}
 }

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"fmt"
+	"iter"
 	"strings"
 	"text/tabwriter"
 )
@@ -40,6 +41,25 @@ func (t *table) flush() error {
 		return fmt.Errorf("write output: %w", err)
 	}
 	return nil
+}
+
+// printRows prints rows as they come: in columns, or as JSON, one object a line.
+func printRows[R any](p *program, rows iter.Seq2[R, error], asJSON bool, object func(R) any, heads []string, cells func(R) []string) error {
+	t := p.table(heads...)
+	for r, err := range rows {
+		if err != nil {
+			return err
+		}
+		if !asJSON {
+			t.row(cells(r)...)
+		} else if err := p.printJSON(object(r)); err != nil {
+			return err
+		}
+	}
+	if asJSON {
+		return nil
+	}
+	return t.flush()
 }
 
 func printable(s string) string {
