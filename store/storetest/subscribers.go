@@ -88,15 +88,19 @@ func testImport(t *testing.T, w *world) {
 	consent := func(s *subscribers.Settings) { s.ConsentSource = "form" }
 	left := func(s *subscribers.Settings) { s.Status = subscribers.Unsubscribed }
 	active := func(s *subscribers.Settings) { s.Status = subscribers.Active }
+	follows := func(s *subscribers.Settings) {
+		s.Editions, s.Sections = []string{"morning"}, []subscribers.Follow{{Section: "world", Level: subscribers.Normal}}
+	}
 	got, err := w.db.ImportRows(ctx, []subscribers.Row{
 		row(2, "a@example.org", subscribers.FieldConsentSource, consent),
 		row(3, "b@example.org", 0, nil),
 		row(4, "c@example.org", subscribers.FieldStatus, left),
 		row(5, "A@EXAMPLE.org", 0, nil),
 		row(6, "c@example.org", subscribers.FieldStatus, active),
+		row(7, "d@example.org", subscribers.FieldEditions|subscribers.FieldSections, follows),
 	}, w.now())
 	w.must(err)
-	if d := cmp.Diff(store.Imported{New: 3, Same: 2, Suppressed: 1}, got); d != "" {
+	if d := cmp.Diff(store.Imported{New: 4, Same: 2, Suppressed: 1, Idle: 3}, got); d != "" {
 		t.Fatal(d)
 	}
 	for address, want := range map[string]subscribers.Status{"a@example.org": subscribers.Active, "b@example.org": subscribers.Pending, "c@example.org": subscribers.Unsubscribed} {
@@ -107,7 +111,7 @@ func testImport(t *testing.T, w *world) {
 		}
 	}
 	ids := w.readers(1200)
-	if len(ids) != 1203 || !slices.IsSorted(ids) {
+	if len(ids) != 1204 || !slices.IsSorted(ids) {
 		t.Fatalf("%d readers", len(ids))
 	}
 }
