@@ -91,7 +91,9 @@ func TestNothingActiveSurvives(t *testing.T) {
 			t.Errorf("link %q", s.URL)
 		}
 	}
-	t.Logf("%d payloads", len(payloads))
+	if t.Logf("%d payloads", len(payloads)); len(payloads) == 0 {
+		t.Error("the corpus is empty")
+	}
 }
 
 func TestBlocks(t *testing.T) {

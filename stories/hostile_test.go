@@ -167,11 +167,16 @@ func TestHostileFiles(t *testing.T) {
 			return nil
 		})
 	}
-	t.Logf("%d files", files)
+	if t.Logf("%d files", files); files == 0 {
+		t.Error("the corpus is empty")
+	}
 }
 
 func TestDamagedCaptures(t *testing.T) {
 	captures, _ := filepath.Glob(data(t, "feeds", "captures", "*"))
+	if len(captures) == 0 {
+		t.Error("the corpus is empty")
+	}
 	rounds := 10
 	if testing.Short() {
 		rounds = 2

@@ -106,7 +106,9 @@ func TestArticlePageVariants(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d pages, wrong: %v", total, wrong)
+	if t.Logf("%d pages, wrong: %v", total, wrong); total == 0 {
+		t.Error("no page was made")
+	}
 	for f, n := range wrong {
 		if n*50 > total {
 			t.Errorf("%s is wrong on %d of %d pages", f, n, total)
