@@ -142,7 +142,6 @@ func (c *counter) add(ctx context.Context, s *stories.Story, added *stories.Adde
 		return err
 	}
 	isNew := id == 0
-	revised := false
 	if isNew {
 		if err := c.t.scan(ctx, `INSERT INTO stories (revision, created, first) VALUES (0, ?1, 0) RETURNING id`,
 			args{c.now}, &id); err != nil {
@@ -152,7 +151,8 @@ func (c *counter) add(ctx context.Context, s *stories.Story, added *stories.Adde
 	if err := c.remember(ctx, id, keys); err != nil {
 		return err
 	}
-	if revised, err = c.revise(ctx, id, s); err != nil {
+	revised, err := c.revise(ctx, id, s)
+	if err != nil {
 		return err
 	}
 	placed, held, err := c.place(ctx, id, s)

@@ -31,8 +31,8 @@ const label = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
 // ParseAddress checks that s is a bare address that we are willing to mail, and returns it as
 // given. It takes what RFC 5321 section 4.1.2 calls a mailbox, without quoted local parts and
 // without address literals, and wants a dot in the domain and a top level that is no number.
-// A domain may be international (RFC 5890), and a local part may be UTF-8 (RFC 6531): see
-// [Wire] for what goes on the wire. White space around the address is not taken off.
+// A domain may be international (RFC 5890), and a local part may be UTF-8 (RFC 6531). White
+// space around the address is not taken off.
 //
 // The error says what is wrong and how to mend it, without repeating the address.
 func ParseAddress(s string) (string, error) {
@@ -185,21 +185,6 @@ func foldRune(r rune) rune {
 		return unicode.ToLower(least)
 	}
 	return least
-}
-
-// Wire returns a checked address as an envelope and a header carry it: the domain in A-labels,
-// so that a relay without SMTPUTF8 can take it. utf8 says that the local part needs SMTPUTF8
-// all the same (RFC 6531 section 3.4).
-func Wire(address string) (mailbox string, needsUTF8 bool) {
-	at := strings.LastIndexByte(address, '@')
-	if at < 0 || isASCII(address) {
-		return address, !isASCII(address)
-	}
-	domain, err := toASCII(address[at+1:])
-	if err != nil {
-		return address, true
-	}
-	return address[:at+1] + domain, !isASCII(address[:at])
 }
 
 // Mask returns an address as logs may show it: "a…@reader.example".

@@ -120,22 +120,17 @@ func TestFold(t *testing.T) {
 	}
 }
 
-func TestWireAndMask(t *testing.T) {
+func TestMask(t *testing.T) {
 	for _, c := range []struct {
-		in, wire string
-		utf8     bool
-		mask     string
+		in, want string
 	}{
-		{"nadia@reader.example", "nadia@reader.example", false, "n…@reader.example"},
-		{"n@bücher.example", "n@xn--bcher-kva.example", false, "n…@bücher.example"},
-		{"نادية@مثال.example", "نادية@xn--mgbh0fb.example", true, "ن…@مثال.example"},
-		{"nonsense", "nonsense", false, "…"}, {"@reader.example", "@reader.example", false, "…"}, {"", "", false, "…"},
+		{"nadia@reader.example", "n…@reader.example"},
+		{"n@bücher.example", "n…@bücher.example"},
+		{"نادية@مثال.example", "ن…@مثال.example"},
+		{"nonsense", "…"}, {"@reader.example", "…"}, {"", "…"},
 	} {
-		if got, utf8 := Wire(c.in); got != c.wire || utf8 != c.utf8 {
-			t.Errorf("Wire(%q) = %q, %v", c.in, got, utf8)
-		}
-		if got := Mask(c.in); got != c.mask {
-			t.Errorf("Mask(%q) = %q", c.in, got)
+		if got := Mask(c.in); got != c.want {
+			t.Errorf("Mask(%q) = %q, want %q", c.in, got, c.want)
 		}
 	}
 }
@@ -158,10 +153,6 @@ func FuzzParseAddress(f *testing.F) {
 		}
 		if got != s || strings.ContainsAny(s, " \r\n\t\x00<>\"") || strings.Count(s, "@") != 1 {
 			t.Errorf("accepted %q as %q", s, got)
-		}
-		wire, needs := Wire(s)
-		if _, err := ParseAddress(wire); err != nil || Fold(wire) != folded || !needs && !isASCII(wire) {
-			t.Errorf("Wire(%q) = %q, %v: %v", s, wire, needs, err)
 		}
 	})
 }

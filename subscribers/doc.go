@@ -5,7 +5,7 @@
 // # Who a reader is
 //
 // A reader is an address and [Settings]. [ParseAddress] decides which addresses are mailed,
-// [Fold] which two are one reader, [Wire] how one goes over SMTP, [Mask] how it looks in a log.
+// [Fold] which two are one reader, [Mask] how one looks in a log.
 // [Settings.Validate] is the gate that every way in shares; [Settings.Set] reads one value in
 // its CSV form for commands and forms. A [Suppression] lies beside the reader and is no status:
 // it bars the address and outlives the reader, for an erased one as a [Hash] alone.
