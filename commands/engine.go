@@ -55,6 +55,7 @@ func (p *program) engine(ctx context.Context) (*engine, error) {
 	return e, e.checkFollowed(ctx)
 }
 
+// newEngine wires the rooms together. It fails if an edition's templates cannot be used.
 func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now func() time.Time, log *slog.Logger) (*engine, error) {
 	host, err := os.Hostname()
 	if err != nil {

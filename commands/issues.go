@@ -261,7 +261,7 @@ func (p *program) issuesNext() *cobra.Command {
 			if count < 1 || count > 10_000 {
 				return usagef("--count %d is not between 1 and 10000", count)
 			}
-			if hour < -1 || hour > 23 {
+			if c.Flags().Changed("hour") && (hour < 0 || hour > 23) {
 				return usagef("--hour %d is not between 0 and 23", hour)
 			}
 			if zone != "" {
@@ -302,6 +302,7 @@ func (p *program) issuesNext() *cobra.Command {
 	p.clockFlag(c)
 	c.Flags().StringVar(&zone, "zone", "", "time `zone` of an edition in readers' zones")
 	c.Flags().IntVar(&hour, "hour", -1, "`hour` of an edition in readers' zones")
+	c.Flags().Lookup("hour").DefValue = "the edition's own"
 	c.Flags().StringVar(&from, "from", "", "from this `RFC3339` instant on instead of now")
 	c.Flags().IntVar(&count, "count", 5, "`N` slots of each edition")
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")

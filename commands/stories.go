@@ -30,7 +30,7 @@ func (p *program) storiesFetch() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			e := &engine{cfg: cfg, db: db, now: now, log: p.logger()}
+			e := &engine{cfg: cfg, db: db, now: now, log: p.logger()} // intake wants neither keys nor templates
 			feeds, files, err := e.intake(c.Context(), force)
 			t := p.table("FEED", "STATUS", "ITEMS", "NEW", "REVISED", "NOTE")
 			failed := 0

@@ -27,7 +27,7 @@ func Pictures(stories []Story) http.Handler {
 		}
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		make, ok := draw[path.Base(r.URL.Path)]
+		picture, ok := draw[path.Base(r.URL.Path)]
 		if !ok {
 			http.NotFound(w, r)
 			return
@@ -38,7 +38,7 @@ func Pictures(stories []Story) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		// The frame that shows a mail has an origin of its own.
 		h.Set("Cross-Origin-Resource-Policy", "cross-origin")
-		_, _ = w.Write(make())
+		_, _ = w.Write(picture())
 	})
 }
 

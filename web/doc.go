@@ -1,4 +1,4 @@
-// Package web answers links from mails.
+// Package web answers links from mails, and GET /healthz with "ok" while the program runs.
 //
 // Every link in a digest is public_url/l/TOKEN. [Links] opens the token and does what a GET
 // may do: it sends a reader who wants a story on to the story, and shows a page for everything
