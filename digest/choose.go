@@ -161,10 +161,10 @@ func (c *Chooser) gather(r *Reader, w Window) {
 	language := c.pool.base(r.Language)
 	for _, f := range r.Sections {
 		s, ok := c.pool.sections[f.Section]
-		if !ok || f.Muted || slices.ContainsFunc(c.offers, func(l offer) bool { return l.section == s }) {
+		if !ok || f.Muted || slices.ContainsFunc(c.offers, func(o offer) bool { return o.section == s }) {
 			continue
 		}
-		l := c.open(s, f.Less)
+		o := c.open(s, f.Less)
 		c.rolled = c.rolled[:0]
 		for _, i := range c.pool.in[s] {
 			p := &c.pool.pairs[i]
@@ -174,12 +174,12 @@ func (c *Chooser) gather(r *Reader, w Window) {
 			}
 			c.set(p.story, isClaimed)
 			if p.arrival > w.Fresh {
-				l.pairs = append(l.pairs, i)
+				o.pairs = append(o.pairs, i)
 			} else {
 				c.rolled = append(c.rolled, i)
 			}
 		}
-		l.pairs = append(l.pairs, c.rolled...)
+		o.pairs = append(o.pairs, c.rolled...)
 	}
 	if c.Told != nil {
 		c.tellRest(r)
@@ -193,12 +193,12 @@ func (c *Chooser) open(section int32, less bool) *offer {
 	} else {
 		c.offers = append(c.offers, offer{})
 	}
-	l := &c.offers[len(c.offers)-1]
-	*l = offer{section: section, less: less, limit: c.pool.perSection, pairs: l.pairs[:0], taken: l.taken[:0]}
+	o := &c.offers[len(c.offers)-1]
+	*o = offer{section: section, less: less, limit: c.pool.perSection, pairs: o.pairs[:0], taken: o.taken[:0]}
 	if less {
-		l.limit = 1
+		o.limit = 1
 	}
-	return l
+	return o
 }
 
 // judge gives the reason why a pair of a followed section is not eligible, "" if it is.
@@ -230,13 +230,13 @@ func (c *Chooser) judge(p *pair, w Window, language string) Reason {
 	return ""
 }
 
-// ready reports whether l has a story to give and room for it, and makes it the next.
-func (c *Chooser) ready(l *offer) bool {
-	if l.limit > 0 && len(l.taken) >= l.limit {
+// ready reports whether o has a story to give and room for it, and makes it the next.
+func (c *Chooser) ready(o *offer) bool {
+	if o.limit > 0 && len(o.taken) >= o.limit {
 		return false
 	}
-	for ; l.next < len(l.pairs); l.next++ {
-		i := l.pairs[l.next]
+	for ; o.next < len(o.pairs); o.next++ {
+		i := o.pairs[o.next]
 		if !c.has(c.pool.pairs[i].story, isTwin) {
 			return true
 		}
@@ -245,11 +245,11 @@ func (c *Chooser) ready(l *offer) bool {
 	return false
 }
 
-// take gives the next story of l a place.
-func (c *Chooser) take(l *offer) {
-	i := l.pairs[l.next]
-	l.next++
-	l.taken = append(l.taken, i)
+// take gives the next story of o a place.
+func (c *Chooser) take(o *offer) {
+	i := o.pairs[o.next]
+	o.next++
+	o.taken = append(o.taken, i)
 	c.settle(c.pool.pairs[i].story)
 	c.tell(i, Sent)
 }
@@ -259,17 +259,17 @@ func (c *Chooser) best(w Window) *offer {
 	var best *offer
 	var bestRank int64
 	for i := range c.offers {
-		l := &c.offers[i]
-		if !c.ready(l) {
+		o := &c.offers[i]
+		if !c.ready(o) {
 			continue
 		}
-		pair := l.pairs[l.next]
+		pair := o.pairs[o.next]
 		rank := int64(pair)
 		if c.pool.pairs[pair].arrival <= w.Fresh {
 			rank += int64(len(c.pool.pairs)) // behind all that is fresh
 		}
 		if best == nil || rank < bestRank {
-			best, bestRank = l, rank
+			best, bestRank = o, rank
 		}
 	}
 	return best
@@ -288,35 +288,35 @@ func (c *Chooser) finish(r *Reader) Selection {
 	picks := make([]Pick, 0, stories)
 	s.Sections = make([]Picked, 0, shown)
 	for i := range c.offers {
-		l := &c.offers[i]
-		if len(l.taken) == 0 {
+		o := &c.offers[i]
+		if len(o.taken) == 0 {
 			continue
 		}
 		from := len(picks)
-		for _, p := range l.taken {
+		for _, p := range o.taken {
 			e := &c.pool.stories[c.pool.pairs[p].story]
 			picks = append(picks, Pick{Story: e.id, Revision: e.revision})
 		}
 		s.Sections = append(s.Sections, Picked{
-			Section: c.pool.ids[l.section],
+			Section: c.pool.ids[o.section],
 			Stories: picks[from:len(picks):len(picks)],
-			More:    c.rest(l),
+			More:    c.rest(o),
 		})
 	}
 	if c.Told != nil {
 		for i := range c.offers {
-			if l := &c.offers[i]; len(l.taken) == 0 {
-				c.rest(l)
+			if o := &c.offers[i]; len(o.taken) == 0 {
+				c.rest(o)
 			}
 		}
 	}
 	return s
 }
 
-// rest counts the events that l has left.
-func (c *Chooser) rest(l *offer) int {
+// rest counts the events that o has left.
+func (c *Chooser) rest(o *offer) int {
 	more := 0
-	for _, i := range l.pairs[l.next:] {
+	for _, i := range o.pairs[o.next:] {
 		s := c.pool.pairs[i].story
 		if c.has(s, isTwin) {
 			c.tell(i, Duplicate)
@@ -324,7 +324,7 @@ func (c *Chooser) rest(l *offer) int {
 		}
 		c.settle(s)
 		more++
-		if l.less {
+		if o.less {
 			c.tell(i, LessLimit)
 		} else {
 			c.tell(i, OverCap)
@@ -349,7 +349,7 @@ func (c *Chooser) tell(i int32, reason Reason) {
 // tellRest gives the verdict on the sections that no offer stands for.
 func (c *Chooser) tellRest(r *Reader) {
 	for s := range c.pool.in {
-		if slices.ContainsFunc(c.offers, func(l offer) bool { return l.section == int32(s) }) {
+		if slices.ContainsFunc(c.offers, func(o offer) bool { return o.section == int32(s) }) {
 			continue
 		}
 		reason := NotFollowed

@@ -211,7 +211,7 @@ func updated(s *stories.Story) bool {
 	return !s.Published.IsZero() && s.Updated.Sub(s.Published) >= time.Minute
 }
 
-// minutes is the time to read so many words, at least one minute.
+// minutes is the time to read so many words, at 230 a minute, at least one minute.
 func minutes(words int) int { return max(1, (words+115)/230) }
 
 // storyValues are the number of a story and its times as the reader's zone has them.

@@ -3,14 +3,14 @@
 // [DB] is one concrete type; the small interfaces it meets belong to those who call them
 // (stories.Shelf, digest.Ledger, digest.Diary, digest.Archive, mailer.Queue, web.StoryFinder).
 //
-// The flow. Intake ([DB.AddStories]) gives every (story, section) the next number of the
-// counter `arrival`. [DB.BeginIssue] takes the same counter row to fix an issue's cut-off, so
-// that nothing commits later under a lower number. [DB.WriteChunk] writes the deliveries of a
-// run of readers, in one transaction and in the order of the primary key (slot, subscriber),
-// and [DB.FinishIssue] lets their batches go. A sender takes a batch with [DB.Lease] and for
-// each delivery calls [DB.Intend], [DB.Handed] and [DB.Record]; each of them checks the
-// batch's fencing number, so a late worker changes nothing. [DB.Recover] cleans up behind a
-// sender that died.
+// The flow. Intake ([DB.AddStories], intake.go) gives every (story, section) the next number of
+// the counter `arrival`. [DB.BeginIssue] (issue.go) takes the same counter row to fix an issue's
+// cut-off, so that nothing commits later under a lower number. [DB.WriteChunk] (chunk.go,
+// planned.go) writes the deliveries of a run of readers, in one transaction and in the order of
+// the primary key (slot, subscriber), and [DB.FinishIssue] lets their batches go. A sender takes
+// a batch with [DB.Lease] (queue.go) and for each delivery calls [DB.Intend], [DB.Handed] and
+// [DB.Record] (send.go); each of them checks the batch's fencing number, so a late worker changes
+// nothing. [DB.Recover] cleans up behind a sender that died.
 //
 // Rules that hold over all of it:
 //
@@ -21,8 +21,8 @@
 //     followers.carry, so the next window reaches back to it.
 //   - An issue's audience is the number of its deliveries, whatever their states.
 //
-// Times are microseconds since 1970 in UTC, 0 where there is none. SQL is written once, with
-// ?1 ?2; what engines do differently is in dialect.go, and their tables are in migrations.
-// Texts that people see are wrapped with what was tried; a full, locked or damaged database is
+// Times are microseconds since 1970 in UTC, 0 where there is none. SQL is written once, with ?1
+// ?2; what engines do differently is in dialect.go, and their tables are in migrations. Texts
+// that people see are wrapped with what was tried; a full, locked or damaged database is
 // [ErrFull], [ErrBusy] or [ErrDamaged].
 package store

@@ -214,15 +214,6 @@ func endsInStop(s string) bool {
 	return s != "" && isStop(r)
 }
 
-// ReadingTime gives the minutes that many words take to read, at 230 a minute and never less
-// than 1; 0 words, which is what is known of a story without text, take 0.
-func ReadingTime(words int) int {
-	if words <= 0 {
-		return 0
-	}
-	return max(1, (words+115)/230)
-}
-
 // countWords counts what a reader would call words. Chinese, Japanese and Thai have no spaces:
 // there two characters count as one.
 func countWords(s string) int {
