@@ -41,6 +41,9 @@ func TestHostileCorpus(t *testing.T) {
 			}
 		}
 	}
+	if len(lines) == 0 {
+		t.Fatal("the corpus is empty")
+	}
 	p, c := samplePress(t, sampleConfig(), sampleEdition()), NewComposer(nil, sampleKeys(t), "meridian.example")
 	s := shelf{}
 	for len(lines) > 0 {

@@ -13,7 +13,7 @@ import (
 	"broadsheet/mailer/relaytest"
 )
 
-// TestSenderResetBeforeTheDot is F4: nothing is lost, nothing doubled, nobody charged.
+// TestSenderResetBeforeTheDot: nothing is lost, nothing doubled, nobody charged.
 func TestSenderResetBeforeTheDot(t *testing.T) {
 	for _, line := range []string{"CONNECT reset", "CONNECT hangup", "EHLO reset", "EHLO hangup", "MAIL reset", "MAIL hangup", "RCPT reset",
 		"RCPT hangup", "DATA reset", "DATA hangup",
@@ -33,7 +33,7 @@ func TestSenderResetBeforeTheDot(t *testing.T) {
 	}
 }
 
-// TestSenderResetInTheContent is the rest of F4: a content larger than what the network buffers,
+// TestSenderResetInTheContent is the same for a content larger than what the network buffers,
 // so that it cannot have left whole.
 func TestSenderResetInTheContent(t *testing.T) {
 	for _, line := range []string{"BODY after 2000; reset", "BODY after 2000; hangup", "BODY after 2000; 421 4.3.2 closing; hangup"} {
@@ -59,7 +59,7 @@ func (c large) Compose(_ context.Context, d *Delivery, buf []byte) (Message, err
 		Body: append(buf, bytes.Repeat(largeLine, c.lines)...)}, nil
 }
 
-// TestSenderGarbledReplies is F7: connection dropped, delivery deferred, no panic.
+// TestSenderGarbledReplies: connection dropped, delivery deferred, no panic.
 func TestSenderGarbledReplies(t *testing.T) {
 	garbage := map[string]string{"a megabyte": "flood", "10,000 lines": "lines 10000", "no code": `raw "hello\r\n"`, "code 099": `raw "099 x\r\n"`,
 		"code 600": `raw "600 x\r\n"`, "8-bit": `raw "250 \xff\r\n"`, "NUL": `raw "250 \x00\r\n"`, "two replies": "250 one; 250 two",
@@ -88,7 +88,7 @@ func TestSenderGarbledReplies(t *testing.T) {
 	}
 }
 
-// TestSenderResetAfterTheDot is F3: two copies at most, the rest uncertain, the run ends.
+// TestSenderResetAfterTheDot: two copies at most, the rest uncertain, the run ends.
 func TestSenderResetAfterTheDot(t *testing.T) {
 	relay, q := relaytest.Start(t, "DOT* reset"), newQueue(t, 12)
 	clock := noon
@@ -119,7 +119,7 @@ func TestSenderResetAfterTheDot(t *testing.T) {
 	}
 }
 
-// TestSenderResetAfterTheDotNowAndThen is F3 again, with a relay that answers some.
+// TestSenderResetAfterTheDotNowAndThen is the same with a relay that answers some.
 func TestSenderResetAfterTheDotNowAndThen(t *testing.T) {
 	for _, every := range []int{2, 3, 50} {
 		t.Run(fmt.Sprintf("1 in %d", every), func(t *testing.T) {
@@ -192,7 +192,7 @@ func TestSenderSecondCopyRefused(t *testing.T) {
 	}
 }
 
-// TestSenderLateReply is F5: a reply that takes long is waited for; other connections go on.
+// TestSenderLateReply: a reply that takes long is waited for; other connections go on.
 func TestSenderLateReply(t *testing.T) {
 	relay, q := relaytest.Start(t, "DOT wait; 250 2.0.0 at last"), newQueue(t, 20)
 	s := sender(t, q, relay, 2)
@@ -214,7 +214,7 @@ func TestSenderLateReply(t *testing.T) {
 	wantOneCopyEach(t, relay, 20)
 }
 
-// TestSenderSlowReply is F6: octets that trickle in do not prolong the deadline of a command.
+// TestSenderSlowReply: octets that trickle in do not prolong the deadline of a command.
 func TestSenderSlowReply(t *testing.T) {
 	for verb, state := range map[string]State{"MAIL": Queued, "RCPT": Queued, "DATA": Queued, "DOT": Deferred} {
 		t.Run(verb, func(t *testing.T) {
@@ -233,7 +233,7 @@ func TestSenderSlowReply(t *testing.T) {
 	}
 }
 
-// TestSenderGreylisting is F11: one copy, on the second try.
+// TestSenderGreylisting: one copy, on the second try.
 func TestSenderGreylisting(t *testing.T) {
 	relay, q := relaytest.Start(t), newQueue(t, 10)
 	for range 10 {
@@ -253,7 +253,7 @@ func TestSenderGreylisting(t *testing.T) {
 	}
 }
 
-// TestSenderRelayClosesNowAndThen is F12: 421 after so many messages.
+// TestSenderRelayClosesNowAndThen: 421 after so many messages.
 func TestSenderRelayClosesNowAndThen(t *testing.T) {
 	relay, q := relaytest.Start(t), newQueue(t, 60)
 	for i := range 60 {
@@ -271,7 +271,7 @@ func TestSenderRelayClosesNowAndThen(t *testing.T) {
 	}
 }
 
-// TestSenderFewerConnections is F13: a relay that takes two connections gets its mail over two.
+// TestSenderFewerConnections: a relay that takes two connections gets its mail over two.
 func TestSenderFewerConnections(t *testing.T) {
 	relay, q := relaytest.Start(t, "CONNECT 220 one", "CONNECT 220 two", "CONNECT* 421 4.7.0 too many connections; hangup"), newQueue(t, 80)
 	runIdle(t, sender(t, q, relay, 4))

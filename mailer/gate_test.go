@@ -14,7 +14,7 @@ func productGate(rate float64) *gate {
 	return newGate(rate, time.Second, time.Minute, 10*time.Minute, rand.Float64)
 }
 
-// TestGateRelayDownForAnHour is F8: at most 150 attempts in the hour, however many connections,
+// TestGateRelayDownForAnHour: at most 150 attempts in the hour, however many connections,
 // and the relay is found again within two minutes.
 func TestGateRelayDownForAnHour(t *testing.T) {
 	for name, effect := range map[string]Effect{"unreachable": RedialLater, "held": Hold} {

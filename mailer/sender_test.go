@@ -232,7 +232,7 @@ func TestSenderLedgerBroken(t *testing.T) {
 	wantStates(t, q, map[State]int{Queued: 10})
 }
 
-// TestSenderStops is F2: the message in hand comes to its end, no other is begun.
+// TestSenderStops: the message in hand comes to its end, no other is begun.
 func TestSenderStops(t *testing.T) {
 	relay, q := relaytest.Start(t, "DOT* wait; 250 2.0.0 taken"), newQueue(t, 20)
 	ctx, cancel := context.WithCancelCause(t.Context())
