@@ -95,7 +95,9 @@ type Edition struct {
 // Quiet is a span of local wall time, minutes after midnight, in which nothing is sent; From may be after To (over midnight).
 type Quiet struct{ From, To int }
 
-// Relay is an SMTP server that takes our mail.
+// Relay is an SMTP server that takes our mail. Weight, InDoubt, Dialogue, Profile and Domains are
+// checked and not heeded yet: all mail goes to the first relay, in the plain dialogue, which has one
+// message in doubt at most.
 type Relay struct {
 	Name        string
 	Host        string
