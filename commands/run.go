@@ -82,7 +82,11 @@ func (p *program) run(ctx context.Context, args []string) int {
 		code = e.code
 		err = e.err
 	}
-	if err != nil && !errors.Is(err, context.Canceled) {
+	switch {
+	case err == nil:
+	case errors.Is(err, context.Canceled): // by a signal; what was canceled just then is no news
+		fmt.Fprintln(p.stderr, "broadsheet: interrupted")
+	default:
 		fmt.Fprintln(p.stderr, "broadsheet:", err)
 	}
 	return code

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -39,6 +40,9 @@ func (p *program) storiesFetch() *cobra.Command {
 				if f.Err != nil {
 					failed++
 					note = fmt.Sprintf("%v (%d in a row, next try %s)", f.Err, f.Failures, f.Due.UTC().Format(time.RFC3339))
+				}
+				if errors.Is(f.Err, context.Canceled) {
+					note = "interrupted"
 				}
 				if f.Status == stories.NotDue {
 					note = "next try " + f.Due.UTC().Format(time.RFC3339) + "; --force fetches now"
