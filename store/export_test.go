@@ -1,6 +1,9 @@
 package store
 
-import "maps"
+import (
+	"maps"
+	"slices"
+)
 
 // Statements lists the SQL that db has prepared so far.
 func (db *DB) Statements() []string {
@@ -9,9 +12,5 @@ func (db *DB) Statements() []string {
 		all[query] = true
 	}
 	db.stmts.Range(func(query, _ any) bool { all[query.(string)] = true; return true })
-	var list []string
-	for query := range maps.Keys(all) {
-		list = append(list, query)
-	}
-	return list
+	return slices.Collect(maps.Keys(all))
 }
