@@ -75,7 +75,7 @@ type Edition struct {
 	Sections      []string      // sections it draws from; nil = all
 	Stories       int           // default 12, cap 20
 	PerSection    int           // default 0 = no limit of its own
-	MaxAge        time.Duration // 0 = by the reader's own slots (design: second slot before + 26 h)
+	MaxAge        time.Duration // 0 = by the reader's own slots: the second slot before + 26 h
 	First         time.Duration // default 24h
 	CatchUp       time.Duration
 	Prepare       time.Duration

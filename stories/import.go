@@ -85,8 +85,9 @@ type importer struct {
 	results  []FileResult
 }
 
-// file reads one file. One that was named itself, rather than found in a folder, is looked into if its
-// name says nothing.
+// file reads one file. One that was named itself, rather than found in a folder, is looked into for a
+// feed if its name says nothing. A page is known by its name, or by one without an ending: any text
+// could be one.
 func (im *importer) file(ctx context.Context, path string, named bool) FileResult {
 	r := FileResult{Path: path}
 	ext := strings.ToLower(filepath.Ext(strings.TrimSuffix(strings.ToLower(path), ".gz")))
@@ -107,9 +108,15 @@ func (im *importer) file(ctx context.Context, path string, named bool) FileResul
 		return r
 	}
 	if r.Kind == "" {
-		r.Kind = "page"
-		if start := strings.TrimLeft(string(toUTF8(data[:min(len(data), 512)], "")), " \t\r\n"); strings.HasPrefix(start, "<") || strings.HasPrefix(start, "{") {
+		start := strings.TrimLeft(string(toUTF8(data[:min(len(data), 512)], "")), " \t\r\n")
+		switch {
+		case strings.HasPrefix(start, "<"), strings.HasPrefix(start, "{"):
 			r.Kind = "feed"
+		case ext == "" && !slices.Contains(data, 0):
+			r.Kind = "page"
+		default:
+			r.Err = ErrSkipped
+			return r
 		}
 	}
 	var list []Story

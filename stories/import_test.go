@@ -57,8 +57,13 @@ func TestImport(t *testing.T) {
 	}
 	copied := write("elsewhere/feed", smallFeed)
 	page := write("elsewhere/page", strings.Replace(samplePage, "Sat, 14 Sep 2030 10:39", "Sun, 15 Sep 2030 11:40", 1))
-	m = run(filepath.Join(dir, "in"), copied, page)
+	notes := write("elsewhere/notes.yaml", "title: not a page\n\nbut text all the same")
+	octets := write("elsewhere/octets", "\x00\x01\x02 not text")
+	m = run(filepath.Join(dir, "in"), copied, page, notes, octets)
 	if m["feed"].Added.Known != 2 || m["page"].Added.Known != 1 || len(shelf.list) != 3 {
 		t.Errorf("reading again brings something new: %+v", m)
+	}
+	if !errors.Is(m["notes.yaml"].Err, ErrSkipped) || !errors.Is(m["octets"].Err, ErrSkipped) {
+		t.Errorf("taken for a page: %+v", m)
 	}
 }
