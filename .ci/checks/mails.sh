@@ -11,9 +11,9 @@ echo "html-validate: ${#html[@]} files, 0 errors"
 python3 "$tools/mime.py" "$@"
 home=$(mktemp -d); trap 'rm -rf "$home"' EXIT
 for eml in "$@"; do
-  # A relay adds Received; without one the rules about dates stay silent.
-  { printf 'Received: from mx.example (mx.example [192.0.2.1]) by mail.example; %s\r\n' "$(grep -m1 -i '^Date:' "$eml" | cut -d' ' -f2- | tr -d '\r')"; cat "$eml"; } |
-    HOME=$home spamassassin -L -t --cf='use_bayes 0' >"$home/out" 2>/dev/null
+  # A relay adds Received; without one the rules about dates stay silent. That it is this machine earns no points.
+  { printf 'Received: from localhost (localhost [127.0.0.1]) by localhost; %s\r\n' "$(grep -m1 -i '^Date:' "$eml" | cut -d' ' -f2- | tr -d '\r')"; cat "$eml"; } |
+    HOME=$home spamassassin -L -t --cf='use_bayes 0' --cf='score ALL_TRUSTED 0' >"$home/out" 2>/dev/null
   score=$(grep -m1 -oE 'score=-?[0-9.]+' "$home/out" | cut -d= -f2) || { echo "spamassassin gave no score: $(basename "$eml")"; exit 1; }
   echo "spamassassin: $(basename "$eml") $score"
   awk -v s="$score" 'BEGIN { exit !(s <= 0) }' || { grep -A20 'Content analysis' "$home/out"; exit 1; }
