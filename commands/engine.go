@@ -31,6 +31,7 @@ type engine struct {
 	log    *slog.Logger
 	worker string
 
+	read     func()        // called after each feed and file of intake, from several goroutines at a time; nil = not
 	patience time.Duration // as mailer.Sender has it
 	finder   digest.Finder
 	composer *digest.Composer
@@ -228,7 +229,7 @@ func (e *engine) nextDue(ctx context.Context) (at time.Time, ok bool, err error)
 
 // intake fetches the feeds that are due (all with force) and reads the folders of saved pages.
 func (e *engine) intake(ctx context.Context, force bool) ([]stories.FeedResult, []stories.FileResult, error) {
-	fetcher := &stories.Fetcher{Shelf: e.db, Sections: sectionNames(e.cfg), Allow: e.cfg.Fetch.Allow, Now: e.now, Log: e.log}
+	fetcher := &stories.Fetcher{Shelf: e.db, Sections: sectionNames(e.cfg), Allow: e.cfg.Fetch.Allow, Now: e.now, Log: e.log, Progress: e.read}
 	feeds := make([]stories.Feed, len(e.cfg.Feeds))
 	for i, f := range e.cfg.Feeds {
 		feeds[i] = stories.Feed{URL: f.URL, Section: f.Section, Every: f.Every}
@@ -243,7 +244,7 @@ func (e *engine) intake(ctx context.Context, force bool) ([]stories.FeedResult, 
 		if !filepath.IsAbs(dir) {
 			dir = filepath.Join(filepath.Dir(e.cfg.File), dir)
 		}
-		found, err := stories.Import(ctx, e.db, []string{dir}, a.Section, sectionNames(e.cfg), e.now())
+		found, err := stories.Import(ctx, e.db, []string{dir}, a.Section, sectionNames(e.cfg), e.now(), e.read)
 		files = append(files, found...)
 		if err != nil {
 			return results, files, err

@@ -31,17 +31,17 @@ func progress(w io.Writer, name string, total int64) *bar {
 		mpb.PrependDecorators(decor.Name(name+" ")), mpb.AppendDecorators(after...))}
 }
 
+// step says that one more is done. It may be called from many goroutines.
+func (b *bar) step() {
+	if b.bar != nil {
+		b.bar.Increment()
+	}
+}
+
 // set says that n are done.
 func (b *bar) set(n int64) {
 	if b.bar != nil {
 		b.bar.SetCurrent(n)
-	}
-}
-
-// total says how many there are in all.
-func (b *bar) total(n int64) {
-	if b.bar != nil {
-		b.bar.SetTotal(n, false)
 	}
 }
 

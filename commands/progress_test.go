@@ -15,7 +15,7 @@ func TestProgressElsewhere(t *testing.T) {
 	defer f.Close()
 	var b bytes.Buffer
 	for _, bar := range []*bar{progress(f, "mails", 10), progress(&b, "mails", 0), {}} {
-		bar.total(20)
+		bar.step()
 		bar.set(7)
 		bar.done()
 	}

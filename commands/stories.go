@@ -31,8 +31,10 @@ func (p *program) storiesFetch() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			e := &engine{cfg: cfg, db: db, now: now, log: p.logger()} // intake wants neither keys nor templates
+			b := progress(p.stderr, "feeds and files", 0)
+			e := &engine{cfg: cfg, db: db, now: now, log: p.logger(), read: b.step} // intake wants neither keys nor templates
 			feeds, files, err := e.intake(c.Context(), force)
+			b.done()
 			t := p.table("FEED", "STATUS", "ITEMS", "NEW", "REVISED", "NOTE")
 			failed := 0
 			for _, f := range feeds {
@@ -80,7 +82,9 @@ func (p *program) storiesImport() *cobra.Command {
 			if _, ok := names[section]; section != "" && !ok {
 				return usagef("--section: %s has no section %q", cfg.File, section)
 			}
-			files, err := stories.Import(c.Context(), db, args, section, names, now())
+			b := progress(p.stderr, "files", 0)
+			files, err := stories.Import(c.Context(), db, args, section, names, now(), b.step)
+			b.done()
 			if err := errors.Join(p.files(files), err); err != nil {
 				return err
 			}

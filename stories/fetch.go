@@ -60,6 +60,7 @@ type Fetcher struct {
 	Resolver *net.Resolver     // nil = the system's
 	Now      func() time.Time  // nil = time.Now; network deadlines use real time
 	Log      *slog.Logger      // nil = no log
+	Progress func()            // after each URL, from several goroutines at a time; nil = none
 }
 
 // FetchAll fetches every feed that is due, or all with force, and returns their results in the order
@@ -99,6 +100,9 @@ func (f *Fetcher) FetchAll(ctx context.Context, feeds []Feed, force bool) ([]Fee
 					r.Added = Added{} // counted once
 				}
 				results[i] = r
+			}
+			if f.Progress != nil {
+				f.Progress()
 			}
 		})
 	}

@@ -29,8 +29,8 @@ var ErrSkipped = errors.New("neither a feed (.xml .rss .rdf .atom .json) nor an 
 // Import takes stories from feed files, saved article pages (.txt) and folders of both, read through to
 // the last one. The section is the id for items and pages that name none of sections (id → name). A file
 // that cannot be read is reported in its result and the rest goes on; the error is that of a cancelled
-// context alone. Reading a file again, or a copy of it elsewhere, brings nothing new.
-func Import(ctx context.Context, shelf Shelf, paths []string, section string, sections map[string]string, now time.Time) ([]FileResult, error) {
+// context alone. progress is called after each file; nil = not. Reading a file again, or a copy of it elsewhere, brings nothing new.
+func Import(ctx context.Context, shelf Shelf, paths []string, section string, sections map[string]string, now time.Time, progress func()) ([]FileResult, error) {
 	im := importer{shelf: shelf, sections: sections, now: now, names: slices.Concat(slices.Collect(maps.Keys(sections)), slices.Collect(maps.Values(sections)))}
 	if section != "" {
 		im.fallback = []string{section}
@@ -52,6 +52,9 @@ func Import(ctx context.Context, shelf Shelf, paths []string, section string, se
 				return nil
 			}
 			im.results = append(im.results, im.file(ctx, p, p == path))
+			if progress != nil {
+				progress()
+			}
 			return nil
 		})
 		if err != nil {

@@ -31,9 +31,19 @@ func TestImport(t *testing.T) {
 	sections := map[string]string{"port": "Port Life", "world": "World"}
 	run := func(paths ...string) map[string]FileResult {
 		t.Helper()
-		rs, err := Import(t.Context(), shelf, paths, "world", sections, time.Unix(1e9, 0))
+		files := 0
+		rs, err := Import(t.Context(), shelf, paths, "world", sections, time.Unix(1e9, 0), func() { files++ })
 		if err != nil {
 			t.Fatal(err)
+		}
+		seen := 0 // a path that is not there is no file
+		for _, r := range rs {
+			if r.Kind != "" || errors.Is(r.Err, ErrSkipped) {
+				seen++
+			}
+		}
+		if files != seen {
+			t.Errorf("told of %d files, results of %d", files, seen)
 		}
 		m := map[string]FileResult{}
 		for _, r := range rs {
