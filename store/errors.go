@@ -25,7 +25,7 @@ var (
 	// ErrLocked says that another sender is at work on the database.
 	ErrLocked = errors.New("another sender is at work on this database")
 	// ErrKey says that the database belongs to another key.
-	ErrKey = errors.New("the key is not this database's: its oldest key must stay the last one in BROADSHEET_KEY")
+	ErrKey = errors.New("the key is not this database's: its oldest key must stay the last one in BROADSHEET_KEY or the key file")
 	// ErrNoKey says that suppressions cannot be looked up without a key.
 	ErrNoKey = errors.New("no key: suppressions are found by a keyed hash, set BROADSHEET_KEY or BROADSHEET_KEY_FILE")
 	// ErrNotFound says that there is no such row.
