@@ -13,6 +13,7 @@ import (
 	"broadsheet/digest"
 	"broadsheet/mailer"
 	"broadsheet/store"
+	"broadsheet/store/storetest"
 	"broadsheet/stories"
 	"broadsheet/subscribers"
 )
@@ -165,7 +166,7 @@ func (w *ledger) step(rnd *rand.Rand, now time.Time, n int) {
 			return
 		}
 		f = &flight{b, b.Deliveries[0]}
-		if w.sent(m, f, w.Intend(w.t.Context(), b, &f.delivery, "k1", now)) {
+		if w.sent(m, f, storetest.Intend(w.t.Context(), w, b, &f.delivery, "k1", now)) {
 			w.flights[m] = f
 		}
 		return
@@ -173,7 +174,7 @@ func (w *ledger) step(rnd *rand.Rand, now time.Time, n int) {
 	o := mailer.Outcome{Charged: true, Due: now.Add(time.Minute), Copies: f.delivery.Copies}
 	if f.delivery.State == mailer.Sending {
 		if rnd.IntN(3) > 0 {
-			w.sent(m, f, w.Handed(w.t.Context(), f.batch, &f.delivery, now))
+			w.sent(m, f, storetest.Hand(w.t.Context(), w, f.batch, &f.delivery, now))
 			return
 		}
 		o.State = []mailer.State{mailer.Queued, mailer.Deferred, mailer.Failed}[rnd.IntN(3)]
@@ -191,7 +192,7 @@ func (w *ledger) step(rnd *rand.Rand, now time.Time, n int) {
 			o.State = mailer.Accepted
 		}
 	}
-	if w.sent(m, f, w.Record(w.t.Context(), f.batch, &f.delivery, o, now)) {
+	if w.sent(m, f, storetest.Settle(w.t.Context(), w, f.batch, &f.delivery, o, now)) {
 		w.must(w.Release(w.t.Context(), f.batch, now))
 		delete(w.flights, m)
 	}

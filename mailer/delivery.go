@@ -42,6 +42,7 @@ type Delivery struct {
 	Copies     int       // copies whose last byte left without a definite refusal, one under way among them
 	Date       time.Time // frozen at the first intent; renewed after a definite refusal if Copies is 0
 	KeyID      string    // signing key of the links, frozen with Date
+	Selector   string    // DKIM selector, frozen with Date; "" if the relay signs
 	Due        time.Time
 	Ends       time.Time // end of life: not begun after this
 	At         time.Time // last change
@@ -76,6 +77,35 @@ var ErrLost = errors.New("delivery is no longer ours")
 // ErrWait says that a delivery may not go yet (min_gap, quiet hours): the queue has put it back.
 var ErrWait = errors.New("delivery must wait")
 
+// Step is what a [Mark] writes down.
+type Step int
+
+const (
+	// Intend writes down that a delivery is about to be tried: state sending, Attempts plus one,
+	// Date, KeyID and Selector fixed if they are not. It looks once more at suppression, end of
+	// life, min_gap and quiet hours.
+	Intend Step = iota + 1
+	// Hand writes down that the message's last octet is about to leave: state handed, Copies
+	// plus one.
+	Hand
+	// Settle writes down the outcome of a try: State, Reason, Due and Copies as they stand in it.
+	Settle
+)
+
+// Mark is one line for the ledger.
+type Mark struct {
+	Step     Step
+	Batch    *Batch
+	Delivery *Delivery // brought up to date once the mark is on record
+	KeyID    string    // Intend: signing key of the links of a message begun now
+	Selector string    // Intend: DKIM selector, "" if the relay signs
+	Outcome  Outcome   // Settle
+
+	// Err is set by [Queue.Commit]: nil if the mark is on record; ErrLost if the delivery is no
+	// longer ours or was ended by what Intend looks at; ErrWait (Intend alone).
+	Err error
+}
+
 // Queue is what a sender needs from the database. store.DB meets it.
 // All methods may be called from many goroutines.
 type Queue interface {
@@ -86,16 +116,11 @@ type Queue interface {
 	Renew(ctx context.Context, b *Batch) error
 	// Release gives a batch back.
 	Release(ctx context.Context, b *Batch, now time.Time) error
-	// Intend writes down that d is about to be tried: state sending, Attempts plus one, Date and key.
-	// It looks once more at suppression, end of life, min_gap and quiet hours, and fills in d.
-	// ErrLost or ErrWait: do not send.
-	Intend(ctx context.Context, b *Batch, d *Delivery, keyID string, now time.Time) error
-	// Handed is called and must return before the message's last byte leaves: state handed,
-	// Copies plus one. ErrLost: the last byte stays here.
-	Handed(ctx context.Context, b *Batch, d *Delivery, now time.Time) error
-	// Record writes the outcome, State, Due and Copies as they stand in it.
-	// ErrLost: another has taken the delivery over.
-	Record(ctx context.Context, b *Batch, d *Delivery, o Outcome, now time.Time) error
+	// Commit puts marks on record, all of them in one step and in their order, and returns once
+	// that is safe from a power cut. Each mark's Err and Delivery say what came of it. With an
+	// error nothing is on record, and the call may be made again. Calls of several connections
+	// may share one commit. It does not give up when ctx ends: what a relay said must not get lost.
+	Commit(ctx context.Context, marks []Mark, now time.Time) error
 	// NextDue is when the next open delivery of relay is due; ok is false if none is open.
 	NextDue(ctx context.Context, relay string) (at time.Time, ok bool, err error)
 }
@@ -107,6 +132,12 @@ type Message struct {
 	Body       []byte // RFC 5322 with CRLF line ends, not dot-stuffed, ends with CRLF
 	EightBit   bool
 	UTF8       bool // needs SMTPUTF8
+	// Clean says that Body is known to hold what a body must (CRLF lines of at most 998 octets, no
+	// NUL, 7-bit) and no line that begins with a dot, so that nobody looks through it again.
+	Clean bool
+	// ID names the message where the relay can report with it (ENVID of RFC 3461 section 4.4): up
+	// to 100 printable ASCII characters without '+' and '='; "" = none.
+	ID string
 }
 
 // Composer puts together the message of a delivery. It must give the same bytes for the

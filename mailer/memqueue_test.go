@@ -108,71 +108,76 @@ func (q *memQueue) Release(_ context.Context, b *Batch, _ time.Time) error {
 	return nil
 }
 
-func (q *memQueue) Intend(_ context.Context, b *Batch, d *Delivery, keyID string, now time.Time) error {
+func (q *memQueue) Commit(_ context.Context, marks []Mark, now time.Time) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	row, err := q.ours(b, d)
-	if err != nil {
-		return err
+	for _, m := range marks {
+		if m.Step == Hand && q.broken != nil {
+			return q.broken
+		}
 	}
+	for n := range marks {
+		m := &marks[n]
+		row, err := q.ours(m.Batch, m.Delivery)
+		if err == nil {
+			switch m.Step {
+			case Intend:
+				err = q.intend(row, m, now)
+			case Hand:
+				err = q.hand(row)
+			case Settle:
+				q.settle(row, &m.Outcome, now)
+			}
+		}
+		if m.Err = err; err == nil {
+			*m.Delivery = *row
+		}
+	}
+	return nil
+}
+
+func (q *memQueue) intend(row *Delivery, m *Mark, now time.Time) error {
 	if q.onIntend != nil {
 		if err := q.onIntend(row); err != nil {
 			return err
 		}
 	}
 	if row.State != Queued && row.State != Deferred {
-		q.t.Errorf("intent for subscriber %d in state %s", d.Subscriber, row.State)
+		q.t.Errorf("intent for subscriber %d in state %s", row.Subscriber, row.State)
 	}
 	row.State = Sending
 	row.Attempts++
 	if row.Date.IsZero() || row.Copies == 0 {
-		row.Date, row.KeyID = now, keyID
+		row.Date, row.KeyID, row.Selector = now, m.KeyID, m.Selector
 	}
-	*d = *row
 	return nil
 }
 
-func (q *memQueue) Handed(_ context.Context, b *Batch, d *Delivery, _ time.Time) error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	row, err := q.ours(b, d)
-	if err != nil {
-		return err
-	}
-	if q.broken != nil {
-		return q.broken
-	}
+func (q *memQueue) hand(row *Delivery) error {
 	if q.steal != nil && q.steal(row) {
 		return ErrLost
 	}
 	if row.State != Sending {
-		q.t.Errorf("subscriber %d handed in state %s", d.Subscriber, row.State)
+		q.t.Errorf("subscriber %d handed in state %s", row.Subscriber, row.State)
 	}
 	row.State = Handed
 	row.Copies++
-	q.handed[d.Subscriber]++
+	q.handed[row.Subscriber]++
 	return nil
 }
 
-func (q *memQueue) Record(_ context.Context, b *Batch, d *Delivery, o Outcome, now time.Time) error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	row, err := q.ours(b, d)
-	if err != nil {
-		return err
-	}
+func (q *memQueue) settle(row *Delivery, o *Outcome, now time.Time) {
 	if row.State != Sending && row.State != Handed {
-		q.t.Errorf("outcome for subscriber %d in state %s", d.Subscriber, row.State)
+		q.t.Errorf("outcome for subscriber %d in state %s", row.Subscriber, row.State)
 	}
 	if o.Relay == "" {
-		q.t.Errorf("outcome for subscriber %d without a relay", d.Subscriber)
+		q.t.Errorf("outcome for subscriber %d without a relay", row.Subscriber)
 	}
 	row.State, row.Reason, row.Due, row.Copies, row.At = o.State, o.Reason, o.Due, o.Copies, now
 	if !o.Charged {
 		row.Attempts--
 	}
-	q.outcomes[d.Subscriber] = append(q.outcomes[d.Subscriber], o)
-	return nil
+	q.outcomes[row.Subscriber] = append(q.outcomes[row.Subscriber], *o)
 }
 
 func (q *memQueue) NextDue(_ context.Context, _ string) (at time.Time, ok bool, err error) {

@@ -73,7 +73,7 @@ func (r *run) carry(ctx context.Context, c *Conn) {
 func (r *run) begin(ctx context.Context, c *Conn, l *leased, d *Delivery, buf *[]byte) *Letter {
 	// What is begun is brought to its end on record, whatever becomes of ctx.
 	keep := context.WithoutCancel(ctx)
-	err := r.insist(ctx, func() error { return r.Queue.Intend(keep, l.batch, d, r.KeyID, r.Now()) })
+	err := r.insist(ctx, func() error { return r.mark(keep, Mark{Step: Intend, Batch: l.batch, Delivery: d, KeyID: r.KeyID}) })
 	if err != nil {
 		switch {
 		case errors.Is(err, ErrLost):
@@ -98,14 +98,13 @@ func (r *run) begin(ctx context.Context, c *Conn, l *leased, d *Delivery, buf *[
 	return &Letter{
 		Message: m,
 		Handed: func() error {
-			err := r.insist(ctx, func() error { return r.Queue.Handed(keep, l.batch, d, r.Now()) })
+			err := r.insist(ctx, func() error { return r.mark(keep, Mark{Step: Hand, Batch: l.batch, Delivery: d}) })
 			if errors.Is(err, ErrLost) {
 				return err
 			}
 			if err != nil {
 				return fmt.Errorf("%w: %w", errNotHanded, err)
 			}
-			d.State, d.Copies = Handed, copies+1
 			return nil
 		},
 		Done: func(verb Verb, reply Reply, err error) {
@@ -115,6 +114,15 @@ func (r *run) begin(ctx context.Context, c *Conn, l *leased, d *Delivery, buf *[
 			r.end(ctx, c, l, d, verb, reply, err)
 		},
 	}
+}
+
+// mark puts one mark on record.
+func (r *run) mark(ctx context.Context, m Mark) error {
+	marks := []Mark{m}
+	if err := r.Queue.Commit(ctx, marks, r.Now()); err != nil {
+		return err
+	}
+	return marks[0].Err
 }
 
 func (r *run) count(f func(*Stats)) {
@@ -146,7 +154,7 @@ func (r *run) end(ctx context.Context, c *Conn, l *leased, d *Delivery, verb Ver
 		r.stepAside(d, &o)
 	}
 	keep := context.WithoutCancel(ctx)
-	rerr := r.insist(ctx, func() error { return r.Queue.Record(keep, l.batch, d, o, r.Now()) })
+	rerr := r.insist(ctx, func() error { return r.mark(keep, Mark{Step: Settle, Batch: l.batch, Delivery: d, Outcome: o}) })
 	switch {
 	case rerr == nil:
 		r.count(func(s *Stats) { s.Outcomes[o.State]++ })

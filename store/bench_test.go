@@ -10,6 +10,7 @@ import (
 	"broadsheet/digest"
 	"broadsheet/mailer"
 	"broadsheet/store"
+	"broadsheet/store/storetest"
 	"broadsheet/subscribers"
 )
 
@@ -106,7 +107,7 @@ func BenchmarkSend(b *testing.B) {
 		d := &batch.Deliveries[n]
 		n++
 		o := mailer.Outcome{State: mailer.Accepted, Charged: true, Copies: 1, Reply: mailer.Reply{Code: 250, Text: "Ok: queued as 4XyZ12abcd"}}
-		if err := errors.Join(db.Intend(b.Context(), batch, d, "k", now), db.Handed(b.Context(), batch, d, now), db.Record(b.Context(), batch, d, o, now)); err != nil {
+		if err := errors.Join(storetest.Intend(b.Context(), db, batch, d, "k", now), storetest.Hand(b.Context(), db, batch, d, now), storetest.Settle(b.Context(), db, batch, d, o, now)); err != nil {
 			b.Fatal(err)
 		}
 	}

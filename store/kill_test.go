@@ -13,6 +13,7 @@ import (
 
 	"broadsheet/mailer"
 	"broadsheet/store"
+	"broadsheet/store/storetest"
 )
 
 // TestKilledSender kills a sending process with -9 again and again. The file `taken` plays the
@@ -110,11 +111,11 @@ func killedSender(t *testing.T, dir string) {
 		}
 		for k := range b.Deliveries {
 			d := &b.Deliveries[k]
-			must(db.Intend(ctx, b, d, "k", now))
-			must(db.Handed(ctx, b, d, now))
+			must(storetest.Intend(ctx, db, b, d, "k", now))
+			must(storetest.Hand(ctx, db, b, d, now))
 			_, err := fmt.Fprintln(relay, d.Subscriber)
 			must(err)
-			must(db.Record(ctx, b, d, mailer.Outcome{State: mailer.Accepted, Charged: true, Copies: d.Copies, Reply: mailer.Reply{Code: 250}}, now))
+			must(storetest.Settle(ctx, db, b, d, mailer.Outcome{State: mailer.Accepted, Charged: true, Copies: d.Copies, Reply: mailer.Reply{Code: 250}}, now))
 		}
 		must(db.Release(ctx, b, now))
 	}

@@ -12,6 +12,7 @@ import (
 	"broadsheet/digest"
 	"broadsheet/mailer"
 	"broadsheet/store"
+	"broadsheet/store/storetest"
 	"broadsheet/subscribers"
 )
 
@@ -54,7 +55,7 @@ func TestNothingScans(t *testing.T) {
 	_, bySlot := db.IssueBySlot(ctx, "morning", "1", "UTC", 0)
 	_, history := db.History(ctx, 1)
 	_, attempts := db.Attempts(ctx, 1)
-	if err := errors.Join(db.Intend(ctx, b, d, "k", now), db.Handed(ctx, b, d, now), db.Record(ctx, b, d, o, now), db.Renew(ctx, b),
+	if err := errors.Join(storetest.Intend(ctx, db, b, d, "k", now), storetest.Hand(ctx, db, b, d, now), storetest.Settle(ctx, db, b, d, o, now), db.Renew(ctx, b),
 		db.Release(ctx, b, now), chunk, places, last, pool, texts, dg, fragments, one, counts, due, who, spread, unfinished,
 		reasons, bySlot, history, attempts); err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"broadsheet/mailer"
@@ -17,83 +18,96 @@ const (
 	reasonQuiet  = "quiet hours"
 )
 
-// ours reads d's row if batch b still has it, in one of states; else [mailer.ErrLost].
-func (t *tx) ours(ctx context.Context, b *mailer.Batch, d *mailer.Delivery, states ...mailer.State) (*delivery, error) {
-	row, err := t.delivery(ctx, d.Slot, d.Subscriber)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, mailer.ErrLost
+// ours reads the row of a mark's delivery if the mark's batch still has it, in one of states;
+// else there is none, and the verdict is [mailer.ErrLost].
+func (t *tx) ours(ctx context.Context, m *mailer.Mark, states ...mailer.State) (row *delivery, verdict, err error) {
+	row, err = t.delivery(ctx, m.Delivery.Slot, m.Delivery.Subscriber)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil, mailer.ErrLost, nil
+	case err != nil:
+		return nil, nil, err
+	case row.batch != m.Batch.ID || row.fence != m.Batch.Fence || row.leaseUntil == 0 || !slices.Contains(states, row.State):
+		return nil, mailer.ErrLost, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	if row.batch != b.ID || row.fence != b.Fence || row.leaseUntil == 0 {
-		return nil, mailer.ErrLost
-	}
-	for _, s := range states {
-		if row.State == s {
-			return row, nil
-		}
-	}
-	return nil, mailer.ErrLost
+	return row, nil, nil
 }
 
-// Intend meets [mailer.Queue].
-func (db *DB) Intend(ctx context.Context, b *mailer.Batch, d *mailer.Delivery, keyID string, now time.Time) error {
-	var verdict error // ErrLost or ErrWait: what was written stays
-	err := db.write(ctx, func(ctx context.Context, t *tx) error {
-		row, err := t.ours(ctx, b, d, mailer.Queued, mailer.Deferred)
-		if err != nil {
-			return err
+// Commit meets [mailer.Queue].
+func (db *DB) Commit(ctx context.Context, marks []mailer.Mark, now time.Time) error {
+	rows := make([]*delivery, len(marks))
+	err := db.write(context.WithoutCancel(ctx), func(ctx context.Context, t *tx) (err error) {
+		for n := range marks {
+			m := &marks[n]
+			switch m.Step {
+			case mailer.Intend:
+				rows[n], m.Err, err = db.intend(ctx, t, m, now)
+			case mailer.Hand:
+				rows[n], m.Err, err = t.hand(ctx, m, now)
+			case mailer.Settle:
+				rows[n], m.Err, err = db.settle(ctx, t, m, now)
+			}
+			if err != nil {
+				return err
+			}
 		}
-		if row.leaseUntil < us(db.opts.Now()) {
-			return mailer.ErrLost // it may finish what it has in hand, but begin nothing
-		}
-		end := func(s mailer.State, reason string) error {
-			row.State, row.Reason, verdict = s, reason, mailer.ErrLost
-			return t.save(ctx, row, now)
-		}
-		if !row.active {
-			return end(mailer.Suppressed, row.away())
-		}
-		barred, err := db.barred(ctx, t, []string{row.Address})
-		if err != nil {
-			return err
-		}
-		if barred[0] != nil {
-			return end(mailer.Suppressed, barred[0].Reason)
-		}
-		if now.After(row.Ends) {
-			return end(mailer.Expired, mailer.ReasonExpired)
-		}
-		until, reason, err := db.waits(ctx, t, row, now)
-		if err != nil {
-			return err
-		}
-		if until.After(row.Ends) {
-			return end(mailer.Expired, reason)
-		}
-		if until.After(now) {
-			row.Due, row.Reason, verdict = until, reason, mailer.ErrWait
-			return t.save(ctx, row, now)
-		}
-		if row.Date.IsZero() {
-			row.Date, row.KeyID = now.UTC().Truncate(time.Second), keyID
-		}
-		row.State, row.Reason = mailer.Sending, ""
-		row.Attempts++
-		if err := t.save(ctx, row, now); err != nil {
-			return err
-		}
-		*d = row.Delivery
 		return nil
 	})
-	switch {
-	case errors.Is(err, mailer.ErrLost):
-		return mailer.ErrLost
-	case err != nil:
-		return fmt.Errorf("record intent: %w", err)
+	if err != nil {
+		return fmt.Errorf("write ledger: %w", err)
 	}
-	return verdict
+	for n, row := range rows {
+		if row != nil {
+			*marks[n].Delivery = row.Delivery
+		}
+	}
+	return nil
+}
+
+// intend writes that a delivery is about to be tried. The verdict says why it is not; what was
+// written then stays.
+func (db *DB) intend(ctx context.Context, t *tx, m *mailer.Mark, now time.Time) (row *delivery, verdict, err error) {
+	row, verdict, err = t.ours(ctx, m, mailer.Queued, mailer.Deferred)
+	if row == nil {
+		return nil, verdict, err
+	}
+	if row.leaseUntil < us(db.opts.Now()) {
+		return nil, mailer.ErrLost, nil // it may finish what it has in hand, but begin nothing
+	}
+	end := func(s mailer.State, reason string) (*delivery, error, error) {
+		row.State, row.Reason = s, reason
+		return nil, mailer.ErrLost, t.save(ctx, row, now)
+	}
+	if !row.active {
+		return end(mailer.Suppressed, row.away())
+	}
+	barred, err := db.barred(ctx, t, []string{row.Address})
+	if err != nil {
+		return nil, nil, err
+	}
+	if barred[0] != nil {
+		return end(mailer.Suppressed, barred[0].Reason)
+	}
+	if now.After(row.Ends) {
+		return end(mailer.Expired, mailer.ReasonExpired)
+	}
+	until, reason, err := db.waits(ctx, t, row, now)
+	if err != nil {
+		return nil, nil, err
+	}
+	if until.After(row.Ends) {
+		return end(mailer.Expired, reason)
+	}
+	if until.After(now) {
+		row.Due, row.Reason = until, reason
+		return nil, mailer.ErrWait, t.save(ctx, row, now)
+	}
+	if row.Date.IsZero() {
+		row.Date, row.KeyID = now.UTC().Truncate(time.Second), m.KeyID
+	}
+	row.State, row.Reason = mailer.Sending, ""
+	row.Attempts++
+	return row, nil, t.save(ctx, row, now)
 }
 
 // waits says until when a delivery may not go, and why; not after now if it may.
@@ -124,75 +138,55 @@ func (db *DB) waits(ctx context.Context, t *tx, d *delivery, now time.Time) (unt
 	return until, reason, nil
 }
 
-// Handed meets [mailer.Queue].
-func (db *DB) Handed(ctx context.Context, b *mailer.Batch, d *mailer.Delivery, now time.Time) error {
-	err := db.write(ctx, func(ctx context.Context, t *tx) error {
-		n, err := t.exec(ctx, `UPDATE deliveries SET state = 'handed', copies = copies + 1, handed = ?5, at = ?5
-			WHERE slot = ?1 AND subscriber = ?2 AND state = 'sending' AND batch = ?3
-			AND EXISTS (SELECT 1 FROM batches WHERE id = ?3 AND fence = ?4 AND lease_until > 0)`,
-			d.Slot, d.Subscriber, b.ID, b.Fence, us(now))
-		if err == nil && n == 0 {
-			return mailer.ErrLost
-		}
-		return err
-	})
-	switch {
-	case errors.Is(err, mailer.ErrLost):
-		return mailer.ErrLost
-	case err != nil:
-		return fmt.Errorf("record that the message is handed: %w", err)
+// hand writes that a message's last octet is about to leave.
+func (t *tx) hand(ctx context.Context, m *mailer.Mark, now time.Time) (row *delivery, verdict, err error) {
+	row, verdict, err = t.ours(ctx, m, mailer.Sending)
+	if row == nil {
+		return nil, verdict, err
 	}
-	d.State, d.At = mailer.Handed, now
-	d.Copies++
-	return nil
+	_, err = t.exec(ctx, `UPDATE deliveries SET state = 'handed', copies = copies + 1, handed = ?3, at = ?3 WHERE slot = ?1 AND subscriber = ?2`,
+		row.Slot, row.Subscriber, us(now))
+	row.State, row.At = mailer.Handed, now
+	row.Copies++
+	return row, nil, err
 }
 
-// Record meets [mailer.Queue]. d's fields are brought up to date. It does not give up when ctx
-// ends: what the relay said must not get lost.
-func (db *DB) Record(ctx context.Context, b *mailer.Batch, d *mailer.Delivery, o mailer.Outcome, now time.Time) error {
-	err := db.write(context.WithoutCancel(ctx), func(ctx context.Context, t *tx) error {
-		row, err := t.ours(ctx, b, d, mailer.Sending, mailer.Handed)
-		if err != nil {
-			return err
-		}
-		first := row.Attempts <= 1 && row.Copies <= 1
-		row.State, row.Reason, row.Due, row.Copies = o.State, o.Reason, o.Due, o.Copies
-		row.relay, row.reply = o.Relay, o.Reply
-		if row.replyID, err = t.replyText(ctx, o.Reply.Text); err != nil {
-			return err
-		}
-		if !o.Charged {
-			row.Attempts = max(row.Attempts-1, 0)
-		}
-		if row.Copies == 0 && open(row.State) {
-			row.Date, row.KeyID = time.Time{}, "" // nothing is out that the next try must equal
-		}
-		if err := t.save(ctx, row, now); err != nil {
-			return err
-		}
-		if o.State != mailer.Accepted || !first {
-			if err := t.attempt(ctx, row); err != nil {
-				return err
-			}
-		}
-		*d = row.Delivery
-		switch {
-		case o.State == mailer.Accepted:
-			// A success forgives; most mails change nothing here.
-			_, err = t.exec(ctx, `UPDATE subscribers SET accepted = 1, hard_at = 0
-				WHERE id = ?1 AND address = ?2 AND (accepted = 0 OR hard_at <> 0)`, d.Subscriber, subscribers.Fold(row.Address))
-		case o.Hard:
-			err = db.hardMark(ctx, t, row, now)
-		}
-		return err
-	})
-	switch {
-	case errors.Is(err, mailer.ErrLost):
-		return mailer.ErrLost
-	case err != nil:
-		return fmt.Errorf("record outcome: %w", err)
+// settle writes an outcome.
+func (db *DB) settle(ctx context.Context, t *tx, m *mailer.Mark, now time.Time) (row *delivery, verdict, err error) {
+	row, verdict, err = t.ours(ctx, m, mailer.Sending, mailer.Handed)
+	if row == nil {
+		return nil, verdict, err
 	}
-	return nil
+	o := &m.Outcome
+	first := row.Attempts <= 1 && row.Copies <= 1
+	row.State, row.Reason, row.Due, row.Copies = o.State, o.Reason, o.Due, o.Copies
+	row.relay, row.reply = o.Relay, o.Reply
+	if row.replyID, err = t.replyText(ctx, o.Reply.Text); err != nil {
+		return nil, nil, err
+	}
+	if !o.Charged {
+		row.Attempts = max(row.Attempts-1, 0)
+	}
+	if row.Copies == 0 && open(row.State) {
+		row.Date, row.KeyID = time.Time{}, "" // nothing is out that the next try must equal
+	}
+	if err := t.save(ctx, row, now); err != nil {
+		return nil, nil, err
+	}
+	if o.State != mailer.Accepted || !first {
+		if err := t.attempt(ctx, row); err != nil {
+			return nil, nil, err
+		}
+	}
+	switch {
+	case o.State == mailer.Accepted:
+		// A success forgives; most mails change nothing here.
+		_, err = t.exec(ctx, `UPDATE subscribers SET accepted = 1, hard_at = 0
+			WHERE id = ?1 AND address = ?2 AND (accepted = 0 OR hard_at <> 0)`, row.Subscriber, subscribers.Fold(row.Address))
+	case o.Hard:
+		err = db.hardMark(ctx, t, row, now)
+	}
+	return row, nil, err
 }
 
 // hardPause is how far apart two hard marks must be to bar an address that has taken mail.

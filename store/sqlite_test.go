@@ -243,16 +243,16 @@ func TestDiskFull(t *testing.T) {
 			}
 			for k := range b.Deliveries {
 				d := &b.Deliveries[k]
-				if err := db.Intend(ctx, b, d, "k", now); err != nil {
+				if err := storetest.Intend(ctx, db, b, d, "k", now); err != nil {
 					return err
 				}
-				if err := db.Handed(ctx, b, d, now); err != nil {
+				if err := storetest.Hand(ctx, db, b, d, now); err != nil {
 					return err
 				}
 				copies[d.Subscriber]++
 				o := mailer.Outcome{State: mailer.Accepted, Charged: true, Copies: d.Copies, Relay: "main",
 					Reply: mailer.Reply{Code: 250, Text: strings.Repeat(fmt.Sprintf("reader %d says yes ", d.Subscriber), 20)}}
-				if err := db.Record(ctx, b, d, o, now); err != nil {
+				if err := storetest.Settle(ctx, db, b, d, o, now); err != nil {
 					return err
 				}
 			}

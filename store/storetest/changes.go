@@ -26,7 +26,7 @@ func testLeaving(t *testing.T, w *world) {
 		_, err = w.db.ChangeSettings(ctx, ids[n], s.Settings, "reader", w.now())
 		w.must(err)
 	}
-	w.must(w.db.Intend(ctx, b, &b.Deliveries[3], "k1", w.now()))
+	w.must(Intend(ctx, w.db, b, &b.Deliveries[3], "k1", w.now()))
 	change(0, func(s *subscribers.Settings) { s.Status = subscribers.Unsubscribed })
 	change(1, func(s *subscribers.Settings) { s.Editions = nil })
 	change(2, func(s *subscribers.Settings) { s.Status = subscribers.Paused })
@@ -41,13 +41,13 @@ func testLeaving(t *testing.T, w *world) {
 	w.want(i, ids[4], mailer.Suppressed, "complaint")
 	for n := range 6 {
 		d := &b.Deliveries[n]
-		switch err := w.db.Intend(ctx, b, d, "k1", w.now()); {
+		switch err := Intend(ctx, w.db, b, d, "k1", w.now()); {
 		case n == 5 && err != nil, n != 5 && !errors.Is(err, mailer.ErrLost):
 			t.Fatalf("reader %d: %v", n, err)
 		}
 	}
-	w.must(w.db.Handed(ctx, b, &b.Deliveries[3], w.now()))
-	w.must(w.db.Record(ctx, b, &b.Deliveries[3], accepted(&b.Deliveries[3]), w.now()))
+	w.must(Hand(ctx, w.db, b, &b.Deliveries[3], w.now()))
+	w.must(Settle(ctx, w.db, b, &b.Deliveries[3], accepted(&b.Deliveries[3]), w.now()))
 	w.must(w.db.Release(ctx, b, w.now()))
 
 	change(2, func(s *subscribers.Settings) { s.Status = subscribers.Active })

@@ -76,9 +76,9 @@ func testRecover(t *testing.T, w *world) {
 	b := w.lease()
 	begin := func(n int, handed bool) {
 		t.Helper()
-		w.must(w.db.Intend(ctx, b, &b.Deliveries[n], "k1", w.now()))
+		w.must(Intend(ctx, w.db, b, &b.Deliveries[n], "k1", w.now()))
 		if handed {
-			w.must(w.db.Handed(ctx, b, &b.Deliveries[n], w.now()))
+			w.must(Hand(ctx, w.db, b, &b.Deliveries[n], w.now()))
 		}
 	}
 	begin(0, false)

@@ -25,18 +25,18 @@ func testDelivery(t *testing.T, w *world) {
 		t.Fatalf("delivery %+v", d)
 	}
 	w.pass(1500 * time.Millisecond)
-	w.must(w.db.Intend(ctx, b, d, "k1", w.now()))
+	w.must(Intend(ctx, w.db, b, d, "k1", w.now()))
 	first := w.now().Truncate(time.Second)
 	if d.State != mailer.Sending || d.Attempts != 1 || d.Copies != 0 || !d.Date.Equal(first) || d.KeyID != "k1" {
 		t.Fatalf("after the intent %+v", d)
 	}
-	if err := w.db.Intend(ctx, b, d, "k1", w.now()); !errors.Is(err, mailer.ErrLost) {
+	if err := Intend(ctx, w.db, b, d, "k1", w.now()); !errors.Is(err, mailer.ErrLost) {
 		t.Fatalf("tried twice at once: %v", err)
 	}
 	// A definite 4xx: the next try is a new message with a new date.
-	w.must(w.db.Handed(ctx, b, d, w.now()))
+	w.must(Hand(ctx, w.db, b, d, w.now()))
 	later := w.now().Add(time.Minute)
-	w.must(w.db.Record(ctx, b, d, mailer.Outcome{State: mailer.Deferred, Reason: "dot 451", Reply: mailer.Reply{Code: 451, Enhanced: "4.3.0", Text: "Later"},
+	w.must(Settle(ctx, w.db, b, d, mailer.Outcome{State: mailer.Deferred, Reason: "dot 451", Reply: mailer.Reply{Code: 451, Enhanced: "4.3.0", Text: "Later"},
 		Due: later, Charged: true, Copies: 0, Relay: "main"}, w.now()))
 	row := w.want(i, ids[0], mailer.Deferred, "dot 451")
 	if row.Copies != 0 || row.Attempts != 1 || !row.Date.IsZero() || !row.Due.Equal(later) || row.Reply.Code != 451 || row.Reply.Text != "Later" {
@@ -44,8 +44,8 @@ func testDelivery(t *testing.T, w *world) {
 	}
 	// The relay's own fault charges nothing.
 	d = &b.Deliveries[1]
-	w.must(w.db.Intend(ctx, b, d, "k1", w.now()))
-	w.must(w.db.Record(ctx, b, d, mailer.Outcome{State: mailer.Queued, Reason: "connection lost", Due: w.now(), Relay: "main"}, w.now()))
+	w.must(Intend(ctx, w.db, b, d, "k1", w.now()))
+	w.must(Settle(ctx, w.db, b, d, mailer.Outcome{State: mailer.Queued, Reason: "connection lost", Due: w.now(), Relay: "main"}, w.now()))
 	if row := w.want(i, ids[1], mailer.Queued, "connection lost"); row.Attempts != 0 {
 		t.Fatalf("charged %+v", row)
 	}
@@ -123,21 +123,21 @@ func testLostLease(t *testing.T, w *world) {
 	i := w.openIssue("morning", "2026-04-02")
 	late := w.lease()
 	sending, handed, idle := &late.Deliveries[0], &late.Deliveries[1], &late.Deliveries[2]
-	w.must(w.db.Intend(ctx, late, sending, "k1", w.now()))
-	w.must(w.db.Intend(ctx, late, handed, "k1", w.now()))
-	w.must(w.db.Handed(ctx, late, handed, w.now()))
+	w.must(Intend(ctx, w.db, late, sending, "k1", w.now()))
+	w.must(Intend(ctx, w.db, late, handed, "k1", w.now()))
+	w.must(Hand(ctx, w.db, late, handed, w.now()))
 	w.must(w.db.Renew(ctx, late))
 
 	w.pass(3 * time.Minute)
 	// The owner wakes up: it may begin nothing new, even before another has come.
-	if err := w.db.Intend(ctx, late, idle, "k1", w.now()); !errors.Is(err, mailer.ErrLost) {
+	if err := Intend(ctx, w.db, late, idle, "k1", w.now()); !errors.Is(err, mailer.ErrLost) {
 		t.Fatalf("begun after the lease: %v", err)
 	}
 	b := w.lease()
 	if b.ID == late.ID && b.Fence <= late.Fence {
 		t.Fatalf("fence %d after %d", b.Fence, late.Fence)
 	}
-	for _, err := range []error{w.db.Handed(ctx, late, sending, w.now()), w.db.Record(ctx, late, handed, accepted(handed), w.now()), w.db.Intend(ctx, late, idle, "k1", w.now()), w.db.Renew(ctx, late)} {
+	for _, err := range []error{Hand(ctx, w.db, late, sending, w.now()), Settle(ctx, w.db, late, handed, accepted(handed), w.now()), Intend(ctx, w.db, late, idle, "k1", w.now()), w.db.Renew(ctx, late)} {
 		if !errors.Is(err, mailer.ErrLost) {
 			t.Fatalf("late word of a lost lease: %v", err)
 		}

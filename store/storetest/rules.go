@@ -20,9 +20,9 @@ func testSuperseded(t *testing.T, w *world) {
 	i := w.openIssue("morning", "2026-04-02")
 	b := w.lease()
 	// 0 is queued, 1 sending, 2 handed, 3 has an unanswered copy, 4 is accepted.
-	w.must(w.db.Intend(ctx, b, &b.Deliveries[1], "k1", w.now()))
-	w.must(w.db.Intend(ctx, b, &b.Deliveries[2], "k1", w.now()))
-	w.must(w.db.Handed(ctx, b, &b.Deliveries[2], w.now()))
+	w.must(Intend(ctx, w.db, b, &b.Deliveries[1], "k1", w.now()))
+	w.must(Intend(ctx, w.db, b, &b.Deliveries[2], "k1", w.now()))
+	w.must(Hand(ctx, w.db, b, &b.Deliveries[2], w.now()))
 	w.must(w.try(w.db, b, &b.Deliveries[3], w.unanswered))
 	w.must(w.try(w.db, b, &b.Deliveries[4], accepted))
 
@@ -34,7 +34,7 @@ func testSuperseded(t *testing.T, w *world) {
 	w.want(i, ids[2], mailer.Handed, "")
 	w.want(i, ids[3], mailer.Uncertain, "superseded")
 	w.want(i, ids[4], mailer.Accepted, "")
-	if err := w.db.Handed(ctx, b, &b.Deliveries[1], w.now()); !errors.Is(err, mailer.ErrLost) {
+	if err := Hand(ctx, w.db, b, &b.Deliveries[1], w.now()); !errors.Is(err, mailer.ErrLost) {
 		t.Fatalf("a superseded mail is handed: %v", err)
 	}
 	for n, stories := range []int{2, 2, 1, 1, 1} {
@@ -45,7 +45,7 @@ func testSuperseded(t *testing.T, w *world) {
 		}
 	}
 	// The handed one is refused for now: it may not open again beside the later one.
-	w.must(w.db.Record(ctx, b, &b.Deliveries[2], mailer.Outcome{State: mailer.Deferred, Reason: "dot 451", Reply: mailer.Reply{Code: 451}, Due: w.now(), Charged: true}, w.now()))
+	w.must(Settle(ctx, w.db, b, &b.Deliveries[2], mailer.Outcome{State: mailer.Deferred, Reason: "dot 451", Reply: mailer.Reply{Code: 451}, Due: w.now(), Charged: true}, w.now()))
 	w.want(i, ids[2], mailer.Superseded, "superseded")
 }
 
@@ -60,15 +60,15 @@ func testCarry(t *testing.T, w *world) {
 	i := w.openIssue("morning", "2026-04-02")
 	b := w.lease()
 	for n := range b.Deliveries {
-		w.must(w.db.Intend(ctx, b, &b.Deliveries[n], "k1", w.now()))
-		w.must(w.db.Handed(ctx, b, &b.Deliveries[n], w.now()))
+		w.must(Intend(ctx, w.db, b, &b.Deliveries[n], "k1", w.now()))
+		w.must(Hand(ctx, w.db, b, &b.Deliveries[n], w.now()))
 	}
 	w.pass(24 * time.Hour)
 	w.tell("world", 1)
 	j := w.openIssue("morning", "2026-04-03")
 	w.must(w.db.Renew(ctx, b))
-	w.must(w.db.Record(ctx, b, &b.Deliveries[0], refused(&b.Deliveries[0]), w.now()))
-	w.must(w.db.Record(ctx, b, &b.Deliveries[1], accepted(&b.Deliveries[1]), w.now()))
+	w.must(Settle(ctx, w.db, b, &b.Deliveries[0], refused(&b.Deliveries[0]), w.now()))
+	w.must(Settle(ctx, w.db, b, &b.Deliveries[1], accepted(&b.Deliveries[1]), w.now()))
 	w.must(w.db.Release(ctx, b, w.now()))
 	w.want(i, ids[0], mailer.Failed, "dot 550")
 	if n := w.sendAll(accepted); n != 2 {
@@ -116,19 +116,19 @@ func testMinGap(t *testing.T, w *world) {
 	if b.Issue != first.ID {
 		t.Fatalf("leased issue %d", b.Issue)
 	}
-	w.must(w.db.Intend(ctx, b, &b.Deliveries[0], "k1", w.now())) // 1 is being sent, 2 was handed, 3 has had none
+	w.must(Intend(ctx, w.db, b, &b.Deliveries[0], "k1", w.now())) // 1 is being sent, 2 was handed, 3 has had none
 	w.must(w.try(w.db, b, &b.Deliveries[1], accepted))
 	handed := w.now()
 	w.pass(time.Minute)
 	o := w.lease()
-	if err := w.db.Intend(ctx, o, &o.Deliveries[0], "k1", w.now()); !errors.Is(err, mailer.ErrWait) {
+	if err := Intend(ctx, w.db, o, &o.Deliveries[0], "k1", w.now()); !errors.Is(err, mailer.ErrWait) {
 		t.Fatalf("beside a mail that is being sent: %v", err)
 	}
-	if err := w.db.Intend(ctx, o, &o.Deliveries[1], "k1", w.now()); !errors.Is(err, mailer.ErrWait) {
+	if err := Intend(ctx, w.db, o, &o.Deliveries[1], "k1", w.now()); !errors.Is(err, mailer.ErrWait) {
 		t.Fatalf("right behind a mail: %v", err)
 	}
 	w.must(w.try(w.db, o, &o.Deliveries[2], accepted))
-	if err := w.db.Intend(ctx, b, &b.Deliveries[2], "k1", w.now()); !errors.Is(err, mailer.ErrWait) {
+	if err := Intend(ctx, w.db, b, &b.Deliveries[2], "k1", w.now()); !errors.Is(err, mailer.ErrWait) {
 		t.Fatalf("the other way round: %v", err)
 	}
 	w.must(w.db.Release(ctx, o, w.now()))
@@ -137,8 +137,8 @@ func testMinGap(t *testing.T, w *world) {
 		t.Fatalf("due %v after a mail at %v", row.Due, handed)
 	}
 	// The one that was being sent is refused: then nothing is to wait for.
-	w.must(w.db.Handed(ctx, b, &b.Deliveries[0], w.now()))
-	w.must(w.db.Record(ctx, b, &b.Deliveries[0], refused(&b.Deliveries[0]), w.now()))
+	w.must(Hand(ctx, w.db, b, &b.Deliveries[0], w.now()))
+	w.must(Settle(ctx, w.db, b, &b.Deliveries[0], refused(&b.Deliveries[0]), w.now()))
 	w.must(w.db.Release(ctx, b, w.now()))
 	w.pass(time.Minute)
 	if n := w.sendAll(accepted); n != 1 {
@@ -189,7 +189,7 @@ func testEndOfLife(t *testing.T, w *world) {
 	w.must(w.db.Release(ctx, b, w.now()))
 	w.pass(6*time.Hour + time.Minute)
 	b = w.lease()
-	if err := w.db.Intend(ctx, b, &b.Deliveries[1], "k1", w.now()); !errors.Is(err, mailer.ErrLost) {
+	if err := Intend(ctx, w.db, b, &b.Deliveries[1], "k1", w.now()); !errors.Is(err, mailer.ErrLost) {
 		t.Fatalf("begun after its end: %v", err)
 	}
 	w.must(w.db.Release(ctx, b, w.now()))
@@ -253,23 +253,23 @@ func testAnyOrder(t *testing.T, w *world) {
 				}
 				for n := range b.Deliveries {
 					d := &b.Deliveries[n]
-					if err := w.db.Intend(ctx, b, d, "k1", w.now()); errors.Is(err, mailer.ErrLost) {
+					if err := Intend(ctx, w.db, b, d, "k1", w.now()); errors.Is(err, mailer.ErrLost) {
 						continue
 					} else if w.must(err); rnd.IntN(8) == 0 {
 						continue // the sender dies here
 					}
-					w.must(w.db.Handed(ctx, b, d, w.now()))
+					w.must(Hand(ctx, w.db, b, d, w.now()))
 					switch rnd.IntN(4) {
 					case 0: // or here
 						count(d)
 					case 1:
 						count(d)
-						w.must(w.db.Record(ctx, b, d, accepted(d), w.now()))
+						w.must(Settle(ctx, w.db, b, d, accepted(d), w.now()))
 					case 2:
 						count(d)
-						w.must(w.db.Record(ctx, b, d, w.unanswered(d), w.now()))
+						w.must(Settle(ctx, w.db, b, d, w.unanswered(d), w.now()))
 					case 3:
-						w.must(w.db.Record(ctx, b, d, refused(d), w.now()))
+						w.must(Settle(ctx, w.db, b, d, refused(d), w.now()))
 					}
 				}
 				if rnd.IntN(2) == 0 {

@@ -232,13 +232,13 @@ func (w *world) lease() *mailer.Batch {
 
 // try sends d up to the outcome that verdict makes.
 func (w *world) try(db *store.DB, b *mailer.Batch, d *mailer.Delivery, verdict func(d *mailer.Delivery) mailer.Outcome) error {
-	if err := db.Intend(w.Context(), b, d, "k1", w.now()); err != nil {
+	if err := Intend(w.Context(), db, b, d, "k1", w.now()); err != nil {
 		return err
 	}
-	if err := db.Handed(w.Context(), b, d, w.now()); err != nil {
+	if err := Hand(w.Context(), db, b, d, w.now()); err != nil {
 		return err
 	}
-	return db.Record(w.Context(), b, d, verdict(d), w.now())
+	return Settle(w.Context(), db, b, d, verdict(d), w.now())
 }
 
 func accepted(d *mailer.Delivery) mailer.Outcome {
