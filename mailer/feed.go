@@ -31,7 +31,7 @@ const longShut = time.Second
 func (r *run) feed(ctx context.Context) {
 	for ctx.Err() == nil {
 		r.mu.Lock()
-		changed, busy, idle, enough := r.changed, r.inHand > 0, r.lines == 0, r.undrawn() >= max(1, r.Relay.Connections)
+		changed, busy, idle, enough := r.changed, r.inHand > 0, r.lines == 0, r.undrawn() >= r.enough()
 		r.mu.Unlock()
 		if shut := r.gate.shut(); idle && shut > longShut {
 			r.forgo()
@@ -90,33 +90,33 @@ func (r *run) add(b *Batch) {
 	r.wake()
 }
 
-// draw takes a delivery, waiting for one no longer than ctx allows. nil: none came.
-func (r *run) draw(ctx context.Context) (*leased, *Delivery) {
-	for {
-		r.mu.Lock()
-		for _, l := range r.batches {
-			if l.lost || l.next == len(l.batch.Deliveries) {
-				continue
-			}
-			d := &l.batch.Deliveries[l.next]
+// draw takes up to n deliveries, without waiting: left over letters first, then a fair share of
+// what the oldest batch has.
+func (r *run) draw(n int) (letters []*Letter) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	share := (r.undrawn() + 2*max(1, r.lines) - 1) / (2 * max(1, r.lines))
+	n = min(n, max(share, 1))
+	if k := min(n, len(r.spares)); k > 0 {
+		letters = append(letters, r.spares[:k]...)
+		r.spares = slices.Delete(r.spares, 0, k)
+	}
+	for _, l := range r.batches {
+		for !l.lost && len(letters) < n && l.next < len(l.batch.Deliveries) {
+			letters = append(letters, &Letter{leased: l, d: &l.batch.Deliveries[l.next]})
 			l.next++
 			l.inHand++
 			r.inHand++
-			if r.undrawn() < max(1, r.Relay.Connections) {
-				r.wake() // the feeder looks for more
-			}
-			r.mu.Unlock()
-			return l, d
-		}
-		changed := r.changed
-		r.mu.Unlock()
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return nil, nil
 		}
 	}
+	if r.undrawn() < r.enough() {
+		r.wake() // the feeder looks for more
+	}
+	return letters
 }
+
+// enough is how many deliveries to have at hand, so that connections need not wait for a lease.
+func (r *run) enough() int { return max(1, r.Relay.Connections) * maxSlice / 4 }
 
 // awaitWork waits until there is something to draw.
 func (r *run) awaitWork(ctx context.Context) error {
@@ -154,26 +154,50 @@ func (r *run) dropLine() {
 	r.wake()
 }
 
-// settled gives a drawn delivery back and, with the last of its batch, the batch.
-func (r *run) settled(ctx context.Context, l *leased) {
+// settled gives n drawn deliveries back and, with the last of its batch, the batch.
+func (r *run) settled(l *leased, n int) {
 	r.mu.Lock()
-	l.inHand--
+	l.inHand -= n
 	done := l.inHand == 0 && (l.lost || l.next == len(l.batch.Deliveries))
 	if done {
 		r.batches = slices.DeleteFunc(r.batches, func(x *leased) bool { return x == l })
 	}
 	r.mu.Unlock()
 	if done && !l.lost {
-		r.release(context.WithoutCancel(ctx), l.batch)
+		r.release(context.Background(), l.batch)
 	}
 	r.mu.Lock()
-	r.inHand--
-	r.wake()
+	r.inHand -= n
+	if done || r.inHand == 0 {
+		r.wake()
+	}
 	r.mu.Unlock()
+}
+
+// returnSpares takes the intents back of letters that no connection has.
+func (r *run) returnSpares() {
+	r.mu.Lock()
+	spares := r.spares
+	r.spares = nil
+	r.mu.Unlock()
+	if len(spares) == 0 {
+		return
+	}
+	marks := make([]Mark, len(spares))
+	for n, l := range spares {
+		marks[n] = Mark{Step: Settle, Batch: l.leased.batch, Delivery: l.d, Outcome: r.notBegun(l)}
+	}
+	if err := r.Queue.Commit(context.Background(), marks, r.Now()); err != nil { // their leases run out by themselves
+		r.Log.Warn("deliveries not given back", slog.Int("deliveries", len(spares)), slog.String("error", err.Error()))
+	}
+	for _, l := range spares {
+		r.settled(l.leased, 1)
+	}
 }
 
 // forgo gives back what nobody has drawn.
 func (r *run) forgo() {
+	r.returnSpares()
 	r.mu.Lock()
 	var free []*Batch
 	for _, l := range r.batches {
@@ -251,7 +275,7 @@ func (r *run) renew(ctx context.Context) {
 
 // undrawn counts what is left to draw; r.mu is held.
 func (r *run) undrawn() int {
-	n := 0
+	n := len(r.spares)
 	for _, l := range r.batches {
 		if !l.lost {
 			n += len(l.batch.Deliveries) - l.next
@@ -282,19 +306,27 @@ func (r *run) sleep(ctx context.Context, changed <-chan struct{}, d time.Duratio
 	}
 }
 
-// queuePatience is how long a queue may fail, a full disk or a locked database say, before the
-// run ends. Nothing new is sent meanwhile.
+// queuePatience is how long a queue may fail, a full disk or a locked database say, before a run
+// until idle ends. Another run waits for as long as it takes. Nothing new is sent meanwhile.
 const queuePatience = time.Minute
 
-// insist calls f until it gives no error, or one that is an answer. Once ctx has ended it is
-// tried a last time.
+// insist calls f until it gives no error. Once ctx has ended it is tried a last time.
 func (r *run) insist(ctx context.Context, f func() error) error {
 	start, wait := now(), 50*time.Millisecond
-	for {
+	for tries := 0; ; tries++ {
 		ended := ctx.Err() != nil
 		err := f()
-		if err == nil || errors.Is(err, ErrLost) || errors.Is(err, ErrWait) || ended || now().Sub(start) > queuePatience {
+		if err == nil {
+			if tries > 0 {
+				r.Log.Info("ledger well again", slog.Duration("after", now().Sub(start)))
+			}
+			return nil
+		}
+		if ended || r.untilIdle && now().Sub(start) > queuePatience {
 			return err
+		}
+		if tries == 0 {
+			r.Log.Error("ledger in trouble, nothing is sent meanwhile", slog.String("error", err.Error()))
 		}
 		r.sleep(ctx, nil, wait)
 		wait = min(2*wait, 5*time.Second)

@@ -188,6 +188,18 @@ func (g *gate) mayDial(ctx context.Context) error {
 	})
 }
 
+// fine takes in that a message was answered as it should be, and reports whether that is all there
+// is to say, because the relay was well before.
+func (g *gate) fine() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.held || !g.downSince.IsZero() {
+		return false
+	}
+	g.good(GoOn)
+	return true
+}
+
 // open reports whether messages may go, rate aside.
 func (g *gate) open() bool {
 	g.mu.Lock()
@@ -203,20 +215,34 @@ func (g *gate) shut() time.Duration {
 }
 
 // pace waits for the next message's turn at the relay's rate.
-func (g *gate) pace(ctx context.Context) error {
-	return g.until(ctx, func(t time.Time) time.Duration {
-		if g.rate == 0 {
-			return 0
-		}
-		g.tokens = min(burst(g.rate), g.tokens+t.Sub(g.refilled).Seconds()*g.rate)
-		g.refilled = t
-		if g.tokens >= 1 {
-			g.tokens--
-			return 0
-		}
-		return time.Duration((1 - g.tokens) / g.rate * float64(time.Second))
-	})
+func (g *gate) pace(ctx context.Context) error { return g.until(ctx, g.take) }
+
+// turn takes a turn at the relay's rate if there is one, else it says how long to wait.
+func (g *gate) turn() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.rate == 0 {
+		return 0
+	}
+	return g.take(now())
 }
+
+// take is turn under the lock.
+func (g *gate) take(t time.Time) time.Duration {
+	if g.rate == 0 {
+		return 0
+	}
+	g.tokens = min(burst(g.rate), g.tokens+t.Sub(g.refilled).Seconds()*g.rate)
+	g.refilled = t
+	if g.tokens >= 1 {
+		g.tokens--
+		return 0
+	}
+	return time.Duration((1 - g.tokens) / g.rate * float64(time.Second))
+}
+
+// crowded reports whether there are more connections than the relay likes.
+func (g *gate) crowded() bool { return false }
 
 // until waits until due, asked under the lock, gives no more wait.
 func (g *gate) until(ctx context.Context, due func(now time.Time) time.Duration) error {

@@ -11,17 +11,17 @@ import (
 // before the next is said. Four round trips a message, nothing beside them (RFC 5321 section 3.3).
 type plain struct{}
 
-func (plain) Carry(c *Conn, next func() *Letter) error {
+func (plain) Carry(c *Conn, o Office) error {
 	for {
 		if err := c.inStep(); err != nil {
 			return err // before a letter is taken that has nothing to do with it
 		}
-		l := next()
+		l := o.Next(true)
 		if l == nil {
 			return nil
 		}
-		verb, reply, err := c.transact(l)
-		l.Done(verb, reply, err)
+		verb, reply, err := c.transact(&l.Message, func() error { return o.Hand(l) })
+		o.Done(l, verb, reply, err)
 		if _, unsent := errors.AsType[*Unsendable](err); unsent {
 			continue
 		}
@@ -57,9 +57,8 @@ func afterwards(verb Verb, r Reply) (open bool, err error) {
 	return verb == Rcpt || verb == Data, nil
 }
 
-// transact tries one message and says where it ended.
-func (c *Conn) transact(l *Letter) (Verb, Reply, error) {
-	m := &l.Message
+// transact tries one message and says where it ended. hand, if not nil, must allow the last octets.
+func (c *Conn) transact(m *Message, hand func() error) (Verb, Reply, error) {
 	from, to, wide, err := c.envelope(m)
 	if err != nil {
 		return Mail, Reply{}, err
@@ -95,8 +94,8 @@ func (c *Conn) transact(l *Letter) (Verb, Reply, error) {
 	if err := c.inStep(); err != nil {
 		return Data, Reply{}, err
 	}
-	if l.Handed != nil {
-		if err := l.Handed(); err != nil {
+	if hand != nil {
+		if err := hand(); err != nil {
 			return Data, Reply{}, err
 		}
 	}

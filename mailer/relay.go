@@ -19,6 +19,8 @@ type Relay struct {
 	Password    string
 	Connections int            // at most this many at once; 0 means 1
 	Rate        float64        // messages a second over all connections; 0 means no limit
+	InDoubt     int            // messages of a connection whose fate a crash may blur, at most; 0 means 1
+	Dialogue    string         // at most "auto" or "" (whatever the relay offers), "pipelining", "plain"
 	HELO        string         // the name to greet with, as a rule the domain of From; never made up from the host
 	RootCAs     *x509.CertPool // nil: those of the system
 	Timeouts    Timeouts
@@ -77,8 +79,10 @@ func (r Relay) Check() error {
 		return bad("auth needs a user and a password")
 	case r.HELO == "" || !ascii(r.HELO) || longestWord(r.HELO) != len(r.HELO):
 		return bad("helo %q is no name to greet with; take the domain of From", r.HELO)
-	case r.Connections < 0 || r.Rate < 0:
-		return bad("connections and rate are not below 0")
+	case r.Connections < 0 || r.Rate < 0 || r.InDoubt < 0:
+		return bad("connections, rate and in doubt are not below 0")
+	case r.Dialogue != "" && r.Dialogue != "auto" && r.Dialogue != "pipelining" && r.Dialogue != "plain":
+		return bad("dialogue %q is none of auto, pipelining, plain", r.Dialogue)
 	}
 	return nil
 }

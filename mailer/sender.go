@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
@@ -32,7 +33,11 @@ type Sender struct {
 	Log      *slog.Logger     // nil: none
 	Now      func() time.Time // the program's clock, for due times and Date; nil: real time
 	Rand     func() float64   // jitter, in [0, 1); nil: math/rand
-	Progress func(Stats)      // called after each outcome and change of the relay, one call at a time; may be nil
+	Progress func(Stats)      // called now and then, at changes of the relay and at the end, one call at a time; may be nil
+	Signer   Signer           // signs each message; nil: the relay does
+	// StandIn names the relays whose mail goes through this one just now, because they are down;
+	// nil: none. It is asked whenever this relay has nothing of its own to do.
+	StandIn func() []string
 
 	// Patience is how long a run until idle waits for a relay that is down; 0 means 2 minutes.
 	// A message in hand is waited for as long as its deadlines allow.
@@ -79,6 +84,7 @@ func (s *Sender) Run(ctx context.Context, untilIdle bool) (Stats, error) {
 	var workers, helpers sync.WaitGroup
 	helpers.Go(func() { r.renew(keep) })
 	helpers.Go(func() { r.watch(ctx) })
+	helpers.Go(func() { r.sweep(keep) })
 	workers.Go(func() { r.feed(ctx) })
 	for range max(1, s.Relay.Connections) {
 		workers.Go(func() { r.work(ctx) })
@@ -88,6 +94,10 @@ func (s *Sender) Run(ctx context.Context, untilIdle bool) (Stats, error) {
 	done()
 	helpers.Wait()
 	r.releaseAll()
+	r.mu.Lock()
+	r.untold = true
+	r.mu.Unlock()
+	r.tellNow()
 	return r.snapshot(), r.err
 }
 
@@ -112,20 +122,24 @@ type run struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced when there is new work or a place where it was
 	batches []*leased
+	spares  []*Letter // on record as intended, left over by connections
+	desks   []*desk
 	inHand  int // deliveries taken and not settled
 	lines   int // connections, dialling or open
 	strikes map[identity]int
 	stats   Stats
 	err     error // why the run had to end
 
+	untold  bool       // the stats have changed since the last call of Progress
 	telling sync.Mutex // one call of Progress at a time
+	cores   chan struct{}
 }
 
 type identity struct{ slot, subscriber int64 }
 
 func (s *Sender) newRun(untilIdle bool) *run {
 	r := &run{Sender: *s, untilIdle: untilIdle, dialogue: plain{}, changed: make(chan struct{}),
-		strikes: map[identity]int{}, stats: Stats{Outcomes: map[State]int{}}}
+		strikes: map[identity]int{}, stats: Stats{Outcomes: map[State]int{}}, cores: cores()}
 	if r.Log == nil {
 		r.Log = slog.New(slog.DiscardHandler)
 	}
@@ -166,8 +180,31 @@ func (r *run) watch(ctx context.Context) {
 	}
 }
 
+// sweep writes down outcomes that wait too long and tells of progress.
+func (r *run) sweep(ctx context.Context) {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		r.mu.Lock()
+		desks := slices.Clone(r.desks)
+		r.mu.Unlock()
+		for _, k := range desks {
+			k.relieve()
+		}
+		r.tellNow()
+	}
+}
+
 // heard takes in what a try meant for the relay and says so when it changes.
 func (r *run) heard(e Effect, verb Verb, reply Reply, err error) {
+	if e == GoOn && r.gate.fine() {
+		return
+	}
 	why := ""
 	switch {
 	case e == GoOn:
@@ -197,6 +234,7 @@ func (r *run) heard(e Effect, verb Verb, reply Reply, err error) {
 	r.stats.Held, r.stats.Since, r.stats.Trouble = held, since, why
 	r.mu.Unlock()
 	r.tell()
+	r.tellNow()
 }
 
 // fail ends the run for a reason.
@@ -209,13 +247,24 @@ func (r *run) fail(err error) {
 	r.cancel()
 }
 
+// tell notes that there is something to tell.
 func (r *run) tell() {
-	if r.Progress == nil {
-		return
-	}
+	r.mu.Lock()
+	r.untold = true
+	r.mu.Unlock()
+}
+
+// tellNow calls Progress if there is.
+func (r *run) tellNow() {
 	r.telling.Lock()
 	defer r.telling.Unlock()
-	r.Progress(r.snapshot())
+	r.mu.Lock()
+	news := r.untold
+	r.untold = false
+	r.mu.Unlock()
+	if news && r.Progress != nil {
+		r.Progress(r.snapshot())
+	}
 }
 
 func (r *run) snapshot() Stats {

@@ -18,7 +18,7 @@ func SendOne(ctx context.Context, relay Relay, m Message) (Reply, error) {
 		return reply, refusal(verb, reply, err)
 	}
 	defer context.AfterFunc(ctx, func() { c.guard.stop(finishIn, hearOutIn) })()
-	verb, reply, err = c.transact(&Letter{Message: m})
+	verb, reply, err = c.transact(&m, nil)
 	if _, aferr := afterwards(verb, reply); err != nil || aferr != nil {
 		c.close()
 	} else {

@@ -38,27 +38,9 @@ func (r *run) connect(ctx context.Context) {
 func (r *run) carry(ctx context.Context, c *Conn) {
 	stop := context.AfterFunc(ctx, func() { c.guard.stop(r.finish, r.hearOut) })
 	defer stop()
-	var buf []byte
-	paid := false // a turn at the relay's rate that no message has used yet
-	err := r.dialogue.Carry(c, func() *Letter {
-		for ctx.Err() == nil && r.gate.open() {
-			if !paid && r.gate.pace(ctx) != nil {
-				return nil
-			}
-			paid = true
-			idle, cancel := context.WithTimeout(ctx, idleConnection)
-			l, d := r.draw(idle)
-			cancel()
-			if l == nil {
-				return nil
-			}
-			if letter := r.begin(ctx, c, l, d, &buf); letter != nil {
-				paid = false
-				return letter
-			}
-		}
-		return nil
-	})
+	k := r.newDesk(ctx, c)
+	err := r.dialogue.Carry(c, k)
+	k.close()
 	if err == nil {
 		c.quit()
 		return
@@ -69,101 +51,19 @@ func (r *run) carry(ctx context.Context, c *Conn) {
 	}
 }
 
-// begin writes the intent and puts the message together. nil: this delivery does not go now.
-func (r *run) begin(ctx context.Context, c *Conn, l *leased, d *Delivery, buf *[]byte) *Letter {
-	// What is begun is brought to its end on record, whatever becomes of ctx.
-	keep := context.WithoutCancel(ctx)
-	err := r.insist(ctx, func() error { return r.mark(keep, Mark{Step: Intend, Batch: l.batch, Delivery: d, KeyID: r.KeyID}) })
-	if err != nil {
-		switch {
-		case errors.Is(err, ErrLost):
-			r.count(func(s *Stats) { s.Lost++ })
-		case errors.Is(err, ErrWait):
-			r.count(func(s *Stats) { s.Waiting++ })
-		default:
-			r.fail(fmt.Errorf("write intent of delivery %d/%d: %w", d.Slot, d.Subscriber, err))
-		}
-		r.settled(ctx, l)
-		return nil
-	}
-	m, err := r.compose(keep, d, (*buf)[:0])
-	if err != nil {
-		r.end(ctx, c, l, d, Mail, Reply{}, &Unsendable{Reason: "compose", Err: err})
-		return nil
-	}
-	if cap(m.Body) > cap(*buf) {
-		*buf = m.Body[:0]
-	}
-	copies := d.Copies
-	return &Letter{
-		Message: m,
-		Handed: func() error {
-			err := r.insist(ctx, func() error { return r.mark(keep, Mark{Step: Hand, Batch: l.batch, Delivery: d}) })
-			if errors.Is(err, ErrLost) {
-				return err
-			}
-			if err != nil {
-				return fmt.Errorf("%w: %w", errNotHanded, err)
-			}
-			return nil
-		},
-		Done: func(verb Verb, reply Reply, err error) {
-			if verb != Dot {
-				d.Copies = copies // handed, perhaps, but nothing of the end has left
-			}
-			r.end(ctx, c, l, d, verb, reply, err)
-		},
-	}
-}
-
-// mark puts one mark on record.
-func (r *run) mark(ctx context.Context, m Mark) error {
-	marks := []Mark{m}
-	if err := r.Queue.Commit(ctx, marks, r.Now()); err != nil {
-		return err
-	}
-	return marks[0].Err
-}
-
 func (r *run) count(f func(*Stats)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	f(&r.stats)
 }
 
-// compose asks the composer; what goes wrong inside it stays this one delivery's trouble.
-func (r *run) compose(ctx context.Context, d *Delivery, buf []byte) (m Message, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v", p)
-		}
-	}()
-	return r.Composer.Compose(ctx, d, buf)
-}
-
-// end decides what a try came to, writes it down and lets the relay's gate know.
-func (r *run) end(ctx context.Context, c *Conn, l *leased, d *Delivery, verb Verb, reply Reply, err error) {
-	defer r.settled(ctx, l)
-	if errors.Is(err, ErrLost) {
-		r.count(func(s *Stats) { s.Lost++ })
-		return
-	}
+// judge decides what a try came to and lets the relay's gate know.
+func (r *run) judge(ctx context.Context, c *Conn, d *Delivery, verb Verb, reply Reply, err error) Outcome {
 	o, effect := Decide(verb, reply, err, d, r.Now(), r.Rand)
 	o.Relay = r.Relay.Name
 	if ctx.Err() == nil && verb != Mail { // at MAIL it was not this message that broke anything
 		r.stepAside(d, &o)
 	}
-	keep := context.WithoutCancel(ctx)
-	rerr := r.insist(ctx, func() error { return r.mark(keep, Mark{Step: Settle, Batch: l.batch, Delivery: d, Outcome: o}) })
-	switch {
-	case rerr == nil:
-		r.count(func(s *Stats) { s.Outcomes[o.State]++ })
-	case errors.Is(rerr, ErrLost):
-		r.count(func(s *Stats) { s.Lost++ })
-	default:
-		r.fail(fmt.Errorf("record outcome of delivery %d/%d: %w", d.Slot, d.Subscriber, rerr))
-	}
-	r.log(d, verb, o, err)
 	_, unsent := errors.AsType[*Unsendable](err)
 	switch {
 	case unsent: // the relay had no part in it
@@ -179,7 +79,12 @@ func (r *run) end(ctx context.Context, c *Conn, l *leased, d *Delivery, verb Ver
 			r.gate.proved()
 		}
 	}
-	r.tell()
+	return o
+}
+
+// notBegun is the outcome of a letter of which nothing went out.
+func (r *run) notBegun(l *Letter) Outcome {
+	return Outcome{State: Queued, Reason: l.d.Reason, Due: r.Now(), Copies: l.before, Relay: r.Relay.Name}
 }
 
 // stepAside puts a delivery off that was in hand each time its connection was lost.
@@ -201,8 +106,10 @@ func (r *run) stepAside(d *Delivery, o *Outcome) {
 	}
 }
 
-func (r *run) log(d *Delivery, verb Verb, o Outcome, err error) {
+// log tells of a try that is on record.
+func (r *run) log(s *settled) {
 	level := slog.LevelInfo
+	o, d := &s.outcome, s.letter.d
 	if o.State == Accepted || o.State == Queued {
 		level = slog.LevelDebug
 	}
@@ -211,9 +118,9 @@ func (r *run) log(d *Delivery, verb Verb, o Outcome, err error) {
 	}
 	attrs := []slog.Attr{slog.Int64("issue", d.Issue), slog.Int64("subscriber", d.Subscriber),
 		slog.String("address", mask(d.Address)), slog.String("state", string(o.State)),
-		slog.String("reason", maskAll(o.Reason)), slog.String("verb", string(verb)), slog.String("reply", maskAll(o.Reply.String()))}
-	if err != nil {
-		attrs = append(attrs, slog.String("error", maskAll(err.Error())))
+		slog.String("reason", maskAll(o.Reason)), slog.String("verb", string(s.verb)), slog.String("reply", maskAll(o.Reply.String()))}
+	if s.err != nil {
+		attrs = append(attrs, slog.String("error", maskAll(s.err.Error())))
 	}
 	r.Log.LogAttrs(context.Background(), level, "delivery tried", attrs...)
 }

@@ -1,0 +1,99 @@
+package mailer
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"time"
+)
+
+// Signer puts a DKIM signature (RFC 6376) in front of messages. Safe for many goroutines.
+type Signer interface {
+	// Selector names the key that signs messages begun now.
+	Selector() string
+	// Sign appends the DKIM-Signature fields of message, ready to stand before it, to dst. t
+	// becomes the time of signing. The key is that of selector, so that a second copy of a message
+	// is the same to the byte.
+	Sign(dst, message []byte, selector string, t time.Time) ([]byte, error)
+}
+
+// signAhead is how many letters of a connection are signed before their turn.
+const signAhead = 2
+
+// prepare puts a letter's message together.
+func (k *desk) prepare(l *Letter) {
+	if n := len(k.free); n > 0 {
+		l.buf, k.free = k.free[n-1], k.free[:n-1]
+	}
+	l.free = &k.free
+	l.Message, l.err = k.r.compose(context.WithoutCancel(k.ctx), l.d, l.buf[:0])
+	if cap(l.Message.Body) >= cap(l.buf) {
+		l.buf = l.Message.Body[:0]
+	}
+}
+
+// prepareAhead waits for a letter that is put together and signed on any core, and has the next
+// ones begun, so that the connection never waits for a signature while others could be made.
+func (k *desk) prepareAhead(l *Letter) {
+	k.begin(l)
+	k.mu.Lock()
+	for _, next := range k.line[:min(signAhead, len(k.line))] {
+		k.begin(next)
+	}
+	k.mu.Unlock()
+	<-l.ready
+}
+
+func (k *desk) begin(l *Letter) {
+	if l.ready != nil {
+		return
+	}
+	if n := len(k.free); n > 0 {
+		l.buf, k.free = k.free[n-1], k.free[:n-1]
+	}
+	l.free, l.ready = &k.free, make(chan struct{})
+	d := *l.d // the ledger may bring the original up to date meanwhile
+	go func() {
+		defer close(l.ready)
+		k.r.cores <- struct{}{}
+		defer func() { <-k.r.cores }()
+		l.Message, l.err = k.r.sign(context.WithoutCancel(k.ctx), &d, l)
+	}()
+}
+
+// sign puts a message together with its signature before it.
+func (r *run) sign(ctx context.Context, d *Delivery, l *Letter) (m Message, err error) {
+	if m, err = r.compose(ctx, d, l.spare[:0]); err != nil {
+		return m, err
+	}
+	if cap(m.Body) > cap(l.spare) {
+		l.spare = m.Body[:0]
+	}
+	b, err := r.Signer.Sign(l.buf[:0], m.Body, d.Selector, d.Date)
+	if err != nil {
+		return m, fmt.Errorf("sign: %w", err)
+	}
+	m.Body = append(b, m.Body...)
+	l.buf = m.Body[:0]
+	return m, nil
+}
+
+// compose asks the composer; what goes wrong inside it stays this one delivery's trouble.
+func (r *run) compose(ctx context.Context, d *Delivery, buf []byte) (m Message, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return r.Composer.Compose(ctx, d, buf)
+}
+
+func (r *run) selector() string {
+	if r.Signer == nil {
+		return ""
+	}
+	return r.Signer.Selector()
+}
+
+// cores limits how many messages are signed at a time.
+func cores() chan struct{} { return make(chan struct{}, runtime.GOMAXPROCS(0)) }
