@@ -196,7 +196,7 @@ func (k *desk) Done(l *Letter, verb Verb, reply Reply, err error) {
 	}
 	if errors.Is(err, ErrLost) {
 		k.r.count(func(s *Stats) { s.Lost++ })
-		k.r.settled(l.leased, 1)
+		k.r.settled(l)
 		return
 	}
 	o := k.r.judge(k.ctx, k.c, l.d, verb, reply, err)
@@ -249,9 +249,7 @@ func (k *desk) commit(hand, fresh []*Letter) error {
 		if k.ctx.Err() == nil {
 			k.r.fail(fmt.Errorf("write ledger for relay %s: %w", k.r.Relay.Name, err))
 		}
-		for _, l := range fresh {
-			k.r.settled(l.leased, 1)
-		}
+		k.r.settled(fresh...)
 		return err
 	}
 	k.afterSettled(marks)
@@ -264,7 +262,7 @@ func (k *desk) commit(hand, fresh []*Letter) error {
 		} else if i := slices.Index(k.line, l); i >= 0 {
 			k.line = slices.Delete(k.line, i, i+1)
 			k.r.count(func(s *Stats) { s.Lost++ })
-			k.r.settled(l.leased, 1)
+			k.r.settled(l)
 		}
 	}
 	for n, l := range fresh {
@@ -278,7 +276,7 @@ func (k *desk) commit(hand, fresh []*Letter) error {
 		default:
 			k.r.count(func(s *Stats) { s.Lost++ })
 		}
-		k.r.settled(l.leased, 1)
+		k.r.settled(l)
 	}
 	return nil
 }
@@ -297,14 +295,12 @@ func (k *desk) afterSettled(marks []Mark) {
 			}
 		}
 	})
-	for n := 0; n < len(k.settled); {
-		first := n
-		for n < len(k.settled) && k.settled[n].letter.leased == k.settled[first].letter.leased {
-			k.r.log(&k.settled[n])
-			n++
-		}
-		k.r.settled(k.settled[first].letter.leased, n-first)
+	done := make([]*Letter, len(k.settled))
+	for n := range k.settled {
+		k.r.log(&k.settled[n])
+		done[n] = k.settled[n].letter
 	}
+	k.r.settled(done...)
 	k.r.tell()
 }
 
@@ -363,7 +359,7 @@ func (k *desk) close() {
 	if err := k.commit(nil, nil); err != nil {
 		k.r.fail(fmt.Errorf("record outcomes of relay %s: %w", k.r.Relay.Name, err))
 		for _, s := range k.settled {
-			k.r.settled(s.letter.leased, 1)
+			k.r.settled(s.letter)
 		}
 	}
 }

@@ -6,6 +6,7 @@ type Letter struct {
 	Message Message
 
 	leased  *leased
+	lane    *lane // of its recipient's provider; nil: none
 	d       *Delivery
 	before  int   // copies out before this try
 	handed  bool  // on record that its last octet is about to leave

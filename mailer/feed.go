@@ -44,7 +44,7 @@ func (r *run) feed(ctx context.Context) {
 		}
 		var b *Batch
 		err := r.insist(ctx, func() (err error) {
-			b, err = r.Queue.Lease(ctx, r.Relay.Name, r.Worker, r.Now())
+			b, err = r.lease(ctx)
 			return err
 		})
 		switch {
@@ -65,17 +65,40 @@ func (r *run) feed(ctx context.Context) {
 	}
 }
 
+// lease takes the next due batch of the relay, else of one that it stands in for.
+func (r *run) lease(ctx context.Context) (*Batch, error) {
+	for _, name := range r.names() {
+		if b, err := r.Queue.Lease(ctx, name, r.Worker, r.Now()); b != nil || err != nil {
+			return b, err
+		}
+	}
+	return nil, nil
+}
+
+// names are the relays whose mail goes through this one.
+func (r *run) names() []string {
+	names := []string{r.Relay.Name}
+	if r.StandIn != nil {
+		names = append(names, r.StandIn()...)
+	}
+	return names
+}
+
 // idle is how long to wait before asking for work again.
 func (r *run) idle(ctx context.Context) time.Duration {
-	at, ok, err := r.Queue.NextDue(ctx, r.Relay.Name)
-	if err != nil || !ok {
-		return r.Poll
+	wait := r.Poll
+	for _, name := range r.names() {
+		at, ok, err := r.Queue.NextDue(ctx, name)
+		if err != nil || !ok {
+			continue
+		}
+		next := at.Sub(r.Now())
+		if next <= 0 { // due, and yet it was not for us
+			next = time.Second
+		}
+		wait = min(wait, next)
 	}
-	wait := at.Sub(r.Now())
-	if wait <= 0 { // due, and yet it was not for us
-		wait = time.Second
-	}
-	return min(wait, r.Poll)
+	return wait
 }
 
 // add makes a batch ours.
@@ -90,23 +113,38 @@ func (r *run) add(b *Batch) {
 	r.wake()
 }
 
-// draw takes up to n deliveries, without waiting: left over letters first, then a fair share of
-// what the oldest batch has.
+// draw takes up to n deliveries, without waiting: left over letters first, then those that waited
+// for their provider's turn, then a fair share of what the oldest batch has.
 func (r *run) draw(n int) (letters []*Letter) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	t := now()
 	share := (r.undrawn() + 2*max(1, r.lines) - 1) / (2 * max(1, r.lines))
 	n = min(n, max(share, 1))
 	if k := min(n, len(r.spares)); k > 0 {
 		letters = append(letters, r.spares[:k]...)
 		r.spares = slices.Delete(r.spares, 0, k)
 	}
+	for _, a := range r.lanes {
+		for len(letters) < n && len(a.waiting) > 0 && a.turn(t) {
+			letters = append(letters, a.waiting[0])
+			a.waiting = slices.Delete(a.waiting, 0, 1)
+		}
+	}
 	for _, l := range r.batches {
 		for !l.lost && len(letters) < n && l.next < len(l.batch.Deliveries) {
-			letters = append(letters, &Letter{leased: l, d: &l.batch.Deliveries[l.next]})
+			letter := &Letter{leased: l, d: &l.batch.Deliveries[l.next]}
 			l.next++
 			l.inHand++
 			r.inHand++
+			if a := r.lane(letter.d); a != nil {
+				letter.lane = a
+				if len(a.waiting) > 0 || !a.turn(t) {
+					a.waiting = append(a.waiting, letter)
+					continue
+				}
+			}
+			letters = append(letters, letter)
 		}
 	}
 	if r.undrawn() < r.enough() {
@@ -123,14 +161,19 @@ func (r *run) awaitWork(ctx context.Context) error {
 	for {
 		r.mu.Lock()
 		n, changed := r.undrawn(), r.changed
+		wait := time.Hour
+		for _, a := range r.lanes {
+			if len(a.waiting) > 0 {
+				wait = min(wait, a.pause(now()))
+			}
+		}
 		r.mu.Unlock()
-		if n > 0 {
+		if n > 0 || wait <= 0 {
 			return ctx.Err()
 		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
+		r.sleep(ctx, changed, wait)
+		if err := ctx.Err(); err != nil {
+			return err
 		}
 	}
 }
@@ -139,7 +182,11 @@ func (r *run) awaitWork(ctx context.Context) error {
 func (r *run) takeLine() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.undrawn() == 0 {
+	ready := r.undrawn() > 0
+	for _, a := range r.lanes {
+		ready = ready || len(a.waiting) > 0 && a.pause(now()) <= 0
+	}
+	if !ready {
 		return false
 	}
 	r.lines++
@@ -154,21 +201,29 @@ func (r *run) dropLine() {
 	r.wake()
 }
 
-// settled gives n drawn deliveries back and, with the last of its batch, the batch.
-func (r *run) settled(l *leased, n int) {
+// settled gives drawn deliveries back and, with the last of a batch, the batch.
+func (r *run) settled(letters ...*Letter) {
+	var done []*Batch
 	r.mu.Lock()
-	l.inHand -= n
-	done := l.inHand == 0 && (l.lost || l.next == len(l.batch.Deliveries))
-	if done {
+	for _, letter := range letters {
+		if letter.lane != nil {
+			letter.lane.inHand--
+		}
+		l := letter.leased
+		if l.inHand--; l.inHand > 0 || !l.lost && l.next < len(l.batch.Deliveries) {
+			continue
+		}
 		r.batches = slices.DeleteFunc(r.batches, func(x *leased) bool { return x == l })
+		if !l.lost {
+			done = append(done, l.batch)
+		}
 	}
 	r.mu.Unlock()
-	if done && !l.lost {
-		r.release(context.Background(), l.batch)
+	for _, b := range done {
+		r.release(context.Background(), b)
 	}
 	r.mu.Lock()
-	r.inHand -= n
-	if done || r.inHand == 0 {
+	if r.inHand -= len(letters); r.inHand == 0 || len(done) > 0 {
 		r.wake()
 	}
 	r.mu.Unlock()
@@ -190,14 +245,13 @@ func (r *run) returnSpares() {
 	if err := r.Queue.Commit(context.Background(), marks, r.Now()); err != nil { // their leases run out by themselves
 		r.Log.Warn("deliveries not given back", slog.Int("deliveries", len(spares)), slog.String("error", err.Error()))
 	}
-	for _, l := range spares {
-		r.settled(l.leased, 1)
-	}
+	r.settled(spares...)
 }
 
 // forgo gives back what nobody has drawn.
 func (r *run) forgo() {
 	r.returnSpares()
+	r.settled(r.emptyLanes()...)
 	r.mu.Lock()
 	var free []*Batch
 	for _, l := range r.batches {

@@ -23,7 +23,15 @@ type gate struct {
 	full       float64 // as configured
 	tokens     float64
 	refilled   time.Time
+	peak       float64 // messages a second when a relay without a limit first throttled
 	sinceSlow  int
+	counted    int       // messages answered since counting
+	counting   time.Time // when that began, at most a second ago or so
+	lines      int       // connections, dialling or open
+	most       int       // as configured
+	allowed    int       // connections that the relay seems to like
+	sinceGrown int       // messages answered
+	growAt     time.Time // no growth before: the relay has just refused one more
 	cut        int       // Redial in a row
 	lost       int       // connections lost in a row
 	dialAt     time.Time // no new connection before
@@ -47,12 +55,14 @@ const (
 	contentsInARow = 20
 	contentShare   = 0.05 // of a run, once it is long enough to tell
 	contentEnough  = 200
-	recoverAfter   = 200 // messages after which a slowed relay gets twice the rate again
+	recoverAfter   = 200         // messages after which a slowed relay gets twice the rate again
+	firstLines     = 4           // connections to begin with
+	growPause      = time.Minute // after a connection too many, before one more is tried
 )
 
-func newGate(rate float64, first, most, hold time.Duration, rnd func() float64) *gate {
-	return &gate{first: first, max: most, hold: hold, rnd: rnd, rate: rate, full: rate,
-		tokens: burst(rate), refilled: now(), changed: make(chan struct{})}
+func newGate(rate float64, lines int, first, most, hold time.Duration, rnd func() float64) *gate {
+	return &gate{first: first, max: most, hold: hold, rnd: rnd, rate: rate, full: rate, most: lines, allowed: min(lines, firstLines),
+		tokens: burst(rate), refilled: now(), counting: now(), changed: make(chan struct{})}
 }
 
 // burst is how many messages may go at once: a tenth of a second's worth, so that timers need
@@ -76,6 +86,7 @@ func (g *gate) apply(e Effect, why string) (alarm bool) {
 		}
 		fallthrough
 	case RedialLater:
+		g.shrink(t)
 		g.lost++
 		g.dialAt = later(g.sendAt, t.Add(g.wait(g.lost)))
 	case Hold:
@@ -86,7 +97,7 @@ func (g *gate) apply(e Effect, why string) (alarm bool) {
 		}
 		g.pause(t)
 	case Slow:
-		g.rate = max(g.rate/2, g.full/16)
+		g.slow(t)
 		g.sinceSlow = 0
 		g.pause(t)
 	case BackOff:
@@ -109,13 +120,70 @@ func (g *gate) good(e Effect) {
 	} else {
 		g.noContent = 0
 	}
-	if g.sinceSlow++; g.sinceSlow >= recoverAfter && g.rate < g.full {
-		g.rate, g.sinceSlow = min(2*g.rate, g.full), 0
+	if t := now(); t.Sub(g.counting) > time.Second {
+		g.counting, g.counted = t, 0
+	}
+	g.counted++
+	if g.sinceSlow++; g.sinceSlow >= recoverAfter && g.rate > 0 && (g.rate < g.full || g.full == 0) {
+		g.rate, g.sinceSlow = 2*g.rate, 0
+		if g.full > 0 {
+			g.rate = min(g.rate, g.full)
+		} else if g.rate > g.peak {
+			g.rate = 0
+		}
+	}
+	if g.sinceGrown++; g.sinceGrown >= g.allowed && g.allowed < g.most {
+		g.grow()
 	}
 	if g.held && e == GoOn {
 		g.held, g.why, g.probeAt = false, "", time.Time{}
 		g.wake()
 	}
+}
+
+// slow halves the rate. That of a relay without a limit is what it was when it first throttled.
+func (g *gate) slow(t time.Time) {
+	if g.rate == 0 {
+		g.peak = max(float64(g.counted)/max(t.Sub(g.counting).Seconds(), 0.1), 2)
+		g.rate = g.peak
+		g.tokens = 0
+	}
+	g.rate = max(g.rate/2, max(g.full, g.peak)/16)
+}
+
+// grow lets further connections come: as many again while all goes well, one at a time for a
+// relay that has refused one.
+func (g *gate) grow() {
+	g.sinceGrown = 0
+	switch t := now(); {
+	case g.growAt.IsZero():
+		g.allowed = min(2*g.allowed, g.most)
+	case t.Before(g.growAt):
+		return
+	default:
+		g.allowed++
+		g.growAt = t.Add(growPause)
+	}
+	g.wake()
+}
+
+// shrink takes in that a connection was refused or lost: if others are at work, they are as many
+// as the relay likes; if not, it is found again with one.
+func (g *gate) shrink(t time.Time) {
+	g.sinceGrown = 0
+	if g.lines > 1 {
+		g.allowed, g.growAt = min(g.allowed, g.lines-1), t.Add(growPause)
+	} else {
+		g.allowed, g.growAt = 1, time.Time{}
+	}
+}
+
+// leave notes that a connection is no more, or was not tried after all.
+func (g *gate) leave() {
+	g.mu.Lock()
+	g.lines--
+	g.wake()
+	g.mu.Unlock()
 }
 
 // tooManyContents reports whether refusals of contents have come to say something about us: one
@@ -173,16 +241,23 @@ func (g *gate) wake() {
 	g.changed = make(chan struct{})
 }
 
-// mayDial waits until a new connection may be tried. In bad times each wait lets one through.
+// mayDial waits until a new connection may be tried, which counts until leave is called. In bad
+// times each wait lets one through.
 func (g *gate) mayDial(ctx context.Context) error {
 	return g.until(ctx, func(t time.Time) time.Duration {
 		d := later(g.dialAt, g.probeAt).Sub(t)
+		if d <= 0 && g.lines >= g.allowed {
+			return time.Second // or when that changes
+		}
 		switch {
 		case d > 0:
 		case g.held:
 			g.probeAt = t.Add(g.jitter(g.max))
 		case g.lost > 0:
 			g.probeAt = t.Add(g.wait(g.lost))
+		}
+		if d <= 0 {
+			g.lines++
 		}
 		return d
 	})
@@ -242,17 +317,24 @@ func (g *gate) take(t time.Time) time.Duration {
 }
 
 // crowded reports whether there are more connections than the relay likes.
-func (g *gate) crowded() bool { return false }
+func (g *gate) crowded() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.lines > g.allowed
+}
 
 // until waits until due, asked under the lock, gives no more wait.
 func (g *gate) until(ctx context.Context, due func(now time.Time) time.Duration) error {
 	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		g.mu.Lock()
 		d := due(now())
 		changed := g.changed
 		g.mu.Unlock()
 		if d <= 0 {
-			return ctx.Err()
+			return nil
 		}
 		timer := time.NewTimer(d)
 		select {
@@ -261,9 +343,6 @@ func (g *gate) until(ctx context.Context, due func(now time.Time) time.Duration)
 		case <-ctx.Done():
 		}
 		timer.Stop()
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 func productGate(rate float64) *gate {
-	return newGate(rate, time.Second, time.Minute, 10*time.Minute, rand.Float64)
+	return newGate(rate, 4, time.Second, time.Minute, 10*time.Minute, rand.Float64)
 }
 
 // TestGateRelayDownForAnHour: at most 150 attempts in the hour, however many connections,
@@ -38,6 +38,7 @@ func TestGateRelayDownForAnHour(t *testing.T) {
 							attempts.Add(1)
 							time.Sleep(time.Second) // the time it takes to be refused
 							g.apply(effect, "down")
+							g.leave()
 						}
 					})
 				}
@@ -115,6 +116,77 @@ func TestGateConnectionTroubleLeavesOthersAlone(t *testing.T) {
 	if err := g.mayDial(t.Context()); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestGateGrowsAndShrinks: connections double while all goes well; after one too many they stay
+// as they are, and one more is tried a minute later.
+func TestGateGrowsAndShrinks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(0, 32, time.Second, time.Minute, 10*time.Minute, func() float64 { return 0.5 })
+		fill := func() (n int) {
+			for {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+				err := g.mayDial(ctx)
+				cancel()
+				if err != nil {
+					return g.lines
+				}
+			}
+		}
+		answer := func(n int) {
+			for range n {
+				g.apply(GoOn, "")
+			}
+		}
+		if n := fill(); n != firstLines {
+			t.Fatalf("%d connections to begin with", n)
+		}
+		for answer(1000); g.lines < 32; answer(1000) {
+			if before := g.lines; fill() <= before {
+				t.Fatalf("no growth from %d", before)
+			}
+		}
+		g.apply(RedialLater, "421 too many connections")
+		g.leave()
+		answer(1000)
+		time.Sleep(2 * time.Second)
+		if n := fill(); n != 31 || g.crowded() {
+			t.Errorf("%d connections after one was too many", n)
+		}
+		g.apply(RedialLater, "421 too many connections")
+		if !g.crowded() {
+			t.Error("the one too many may stay")
+		}
+		g.leave()
+		g.proved()
+		time.Sleep(growPause)
+		answer(1000)
+		if n := fill(); n != 31 {
+			t.Errorf("%d connections a minute later", n)
+		}
+	})
+}
+
+// TestGateThrottledWithoutARate: a relay that was sent to as fast as it went gets half of that,
+// and more again once it takes it.
+func TestGateThrottledWithoutARate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := productGate(0)
+		for range 500 {
+			time.Sleep(time.Millisecond)
+			g.apply(GoOn, "")
+		}
+		g.apply(Slow, "454 maximum sending rate")
+		if g.rate < 400 || g.rate > 600 {
+			t.Fatalf("rate %v after 1,000 a second", g.rate)
+		}
+		for range 3 * recoverAfter {
+			g.apply(GoOn, "")
+		}
+		if g.rate != 0 {
+			t.Errorf("rate %v after recovery", g.rate)
+		}
+	})
 }
 
 func TestGateHolds(t *testing.T) {

@@ -34,6 +34,7 @@ type Sender struct {
 	Now      func() time.Time // the program's clock, for due times and Date; nil: real time
 	Rand     func() float64   // jitter, in [0, 1); nil: math/rand
 	Progress func(Stats)      // called now and then, at changes of the relay and at the end, one call at a time; may be nil
+	Domains  *Domains         // limits of recipients' domains; nil: none
 	Signer   Signer           // signs each message; nil: the relay does
 	// StandIn names the relays whose mail goes through this one just now, because they are down;
 	// nil: none. It is asked whenever this relay has nothing of its own to do.
@@ -122,6 +123,7 @@ type run struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced when there is new work or a place where it was
 	batches []*leased
+	lanes   []*lane   // one for each provider with a limit
 	spares  []*Letter // on record as intended, left over by connections
 	desks   []*desk
 	inHand  int // deliveries taken and not settled
@@ -153,7 +155,7 @@ func (s *Sender) newRun(untilIdle bool) *run {
 	r.Poll = cmp.Or(r.Poll, 5*time.Second)
 	r.finish, r.hearOut = cmp.Or(r.finish, finishIn), cmp.Or(r.hearOut, hearOutIn)
 	r.Relay.Timeouts = r.Relay.Timeouts.withDefaults()
-	r.gate = newGate(r.Relay.Rate, cmp.Or(r.RetryFirst, time.Second), cmp.Or(r.RetryMost, time.Minute),
+	r.gate = newGate(r.Relay.Rate, max(1, r.Relay.Connections), cmp.Or(r.RetryFirst, time.Second), cmp.Or(r.RetryMost, time.Minute),
 		cmp.Or(r.RetryHeld, 10*time.Minute), r.Rand)
 	return r
 }
@@ -196,6 +198,7 @@ func (r *run) sweep(ctx context.Context) {
 		for _, k := range desks {
 			k.relieve()
 		}
+		r.spill()
 		r.tellNow()
 	}
 }

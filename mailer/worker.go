@@ -19,6 +19,7 @@ func (r *run) work(ctx context.Context) {
 			r.connect(ctx)
 			r.dropLine()
 		}
+		r.gate.leave()
 	}
 }
 
