@@ -145,3 +145,9 @@ type Message struct {
 type Composer interface {
 	Compose(ctx context.Context, d *Delivery, buf []byte) (Message, error)
 }
+
+// Preparer is a Composer that likes to be told which deliveries come next, to fetch what it needs
+// for all of them together. An error costs time only.
+type Preparer interface {
+	Prepare(ctx context.Context, deliveries []Delivery) error
+}

@@ -53,6 +53,11 @@ func (r *run) feed(ctx context.Context) {
 		case err != nil:
 			r.fail(fmt.Errorf("lease batch for relay %s: %w", r.Relay.Name, err))
 		case b != nil && len(b.Deliveries) > 0:
+			if p, ok := r.Composer.(Preparer); ok {
+				if err := p.Prepare(ctx, b.Deliveries); err != nil {
+					r.Log.Debug("batch not prepared", slog.Int64("batch", b.ID), slog.String("error", err.Error()))
+				}
+			}
 			r.add(b)
 		case b != nil:
 			r.release(ctx, b)
