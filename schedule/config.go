@@ -13,6 +13,7 @@ type Config struct {
 	Fetch       Fetch
 	Editions    []Edition
 	Relays      []Relay
+	Limits      []Limit
 
 	source *source // the text, to point into it; nil if not read from any
 	zones  *Zones
@@ -95,9 +96,7 @@ type Edition struct {
 // Quiet is a span of local wall time, minutes after midnight, in which nothing is sent; From may be after To (over midnight).
 type Quiet struct{ From, To int }
 
-// Relay is an SMTP server that takes our mail. Weight, InDoubt, Dialogue, Profile and Domains are
-// checked and not heeded yet: all mail goes to the first relay, in the plain dialogue, which has one
-// message in doubt at most.
+// Relay is an SMTP server that takes our mail.
 type Relay struct {
 	Name        string
 	Host        string
@@ -106,12 +105,31 @@ type Relay struct {
 	Auth        string   // auto (default unless tls is none), none
 	Connections int      // default 4
 	Rate        float64  // messages a second, default 10; 0 = no limit is not offered
-	Weight      int      // default 1
+	Weight      int      // share of the readers among relays that take the same recipients, default 1
 	InDoubt     int      // default 1, at most 50
 	Dialogue    string   // auto (default), pipelining, plain
 	Profile     string   // plain (default), ses
-	Domains     []string // kinds of recipients it takes; nil = all
+	Domains     []string // recipients' domains it takes, lower case, A-labels; nil = all
+	Standby     bool     // helps when another relay is down or over its warm-up; has no readers of its own
+	WarmUp      WarmUp
 
 	User     string // from BROADSHEET_SMTP_<RELAY>_USER
 	Password string // from BROADSHEET_SMTP_<RELAY>_PASSWORD or _PASSWORD_FILE
+}
+
+// WarmUp is how much mail a new relay gets while providers come to know it. The zero value is no
+// warm-up.
+type WarmUp struct {
+	From   time.Time // midnight UTC of the first day
+	First  int       // deliveries on that day, default 200
+	Growth float64   // each day has so many times the one before, default 1.5
+}
+
+// Limit is what one relay does at most for a group of recipients' domains at a time, those of one
+// provider as a rule. Either number is 0 if it is not given.
+type Limit struct {
+	Name        string   // of the group: the first of Domains if not given
+	Domains     []string // lower case, A-labels; they leave any other group; nil = those the group has
+	Connections int      // mails under way at once
+	Rate        float64  // mails a second
 }

@@ -112,6 +112,62 @@ func TestSections(t *testing.T) {
 	}
 }
 
+// TestRelays reads what relays and limits may say beside the defaults.
+func TestRelays(t *testing.T) {
+	text := strings.Replace(least, "  - {host: 127.0.0.1, port: 2525, tls: none}", `  - {name: old, host: old.harbour.example, weight: 3}
+  - {name: new, host: new.harbour.example, warm_up: {from: 2026-12-01}}
+  - {name: bank, host: bank.harbour.example, domains: [Bank.Example, xn--bnk-qla.example], warm_up: {from: 2026-12-24, first: 50, growth: 2}}
+  - {name: spare, host: spare.harbour.example, standby: true, rate: 2}
+limits:
+  - {name: Gmail, rate: 2.5}
+  - {domains: [port.example, quay.example], connections: 3}`, 1)
+	c := readConfig(t, text)
+	first := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
+	if w := c.Relays[1].WarmUp; w != (WarmUp{first, 200, 1.5}) {
+		t.Errorf("warm-up: got %+v", w)
+	}
+	if y := c.Relays[2]; y.WarmUp != (WarmUp{first.AddDate(0, 0, 23), 50, 2}) || !slices.Equal(y.Domains, []string{"bank.example", "xn--bnk-qla.example"}) {
+		t.Errorf("relay for a few domains: got %+v", y)
+	}
+	if y := c.Relays[3]; !y.Standby || c.Relays[0].Standby || !y.Covers(c.Relays[2]) || c.Relays[2].Covers(y) {
+		t.Errorf("standby: got %+v", y)
+	}
+	want := []Limit{{Name: "gmail", Rate: 2.5}, {"port.example", []string{"port.example", "quay.example"}, 3, 0}}
+	if diff := cmp.Diff(want, c.Limits); diff != "" {
+		t.Errorf("limits (-want +got):\n%s", diff)
+	}
+	if err := c.CheckLimits([]string{"gmail", "yahoo"}); err != nil {
+		t.Error(err)
+	}
+	err := c.CheckLimits([]string{"yahoo", "outlook"})
+	wrong := `schedule.yaml:30:12: limit "gmail": there is no group of that name; name its domains, or one of yahoo, outlook
+   30 |   - {name: Gmail, rate: 2.5}
+      |            ^`
+	if err == nil || err.Error() != wrong {
+		t.Errorf("got\n%v\nwant\n%s", err, wrong)
+	}
+}
+
+func TestCap(t *testing.T) {
+	w := WarmUp{From: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC), First: 200, Growth: 1.5}
+	for at, want := range map[string]int{
+		"2026-11-30T23:59:59Z": 0, "2026-12-01T00:00:00Z": 200, "2026-12-01T23:59:59Z": 200, "2026-12-02T00:00:00Z": 300,
+		"2026-12-02T03:00:00+04:00": 200, // the day is UTC's
+		"2026-12-03T12:00:00Z":      450, "2026-12-04T12:00:00Z": 675, "2226-12-04T12:00:00Z": 1e12,
+	} {
+		day, err := time.Parse(time.RFC3339, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := w.Cap(day); got != want {
+			t.Errorf("%s: got %d, want %d", at, got, want)
+		}
+	}
+	if got := (WarmUp{}).Cap(time.Now()); got < 1e12 {
+		t.Errorf("no warm-up: got %d", got)
+	}
+}
+
 func TestSecrets(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, text string, mode os.FileMode) string {

@@ -71,7 +71,7 @@ func Parse(file string, text []byte) (*Config, error) {
 
 // config reads the whole tree; sections first, for what follows names them.
 func (r *reader) config(root ast.Node, c *Config) {
-	t, ok := r.table(root, "the file", "publication", "sections", "feeds", "articles", "fetch", "editions", "relays")
+	t, ok := r.table(root, "the file", "publication", "sections", "feeds", "articles", "fetch", "editions", "relays", "limits")
 	if !ok {
 		return
 	}
@@ -93,4 +93,5 @@ func (r *reader) config(root ast.Node, c *Config) {
 	if t.need("relays", "relays: [{host: smtp.example.org}]") {
 		c.Relays = r.relays(t)
 	}
+	c.Limits = r.limits(t)
 }

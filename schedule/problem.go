@@ -64,7 +64,7 @@ func (p Problem) String() string {
 type source struct {
 	file  string
 	lines []string
-	marks map[string]mark // "sections", and "relay NAME": what is checked after loading
+	marks map[string]mark // "sections", "relay NAME" and "limit NAME": what is checked after loading
 }
 
 // mark is a place in the file.

@@ -13,6 +13,7 @@ import (
 
 func (r *reader) relays(t *table) (relays []Relay) {
 	seen := make(map[string]mark)
+	var tables []*table
 	nodes := t.list("relays", "{name, host}")
 	if _, isList := t.values["relays"].(*ast.SequenceNode); isList && len(nodes) == 0 {
 		t.bad("relays", "relays is empty; write e.g. relays: [{host: smtp.example.org}]")
@@ -23,7 +24,7 @@ func (r *reader) relays(t *table) (relays []Relay) {
 			name = nameIn(n, "host")
 		}
 		y, ok := r.table(n, called("relay", i, name), "name", "host", "port", "tls", "auth", "connections", "rate",
-			"weight", "in_doubt", "dialogue", "profile", "domains")
+			"weight", "in_doubt", "dialogue", "profile", "domains", "standby", "warm_up")
 		if !ok {
 			continue
 		}
@@ -34,9 +35,39 @@ func (r *reader) relays(t *table) (relays []Relay) {
 		}
 		seen[relay.variable()] = y.at("name")
 		r.marks["relay "+relay.Name] = y.at("name")
-		relays = append(relays, relay)
+		relays, tables = append(relays, relay), append(tables, y)
+	}
+	if len(relays) == len(nodes) { // else the one that is missing may be the one that is needed
+		together(relays, tables)
 	}
 	return relays
+}
+
+// together checks what only all relays can tell: that somebody is there for the mail that a relay
+// leaves to others.
+func together(relays []Relay, tables []*table) {
+	for i, y := range relays {
+		others := slices.ContainsFunc(relays, func(o Relay) bool {
+			return o.Name != y.Name && o.WarmUp.From.IsZero() && o.Covers(y)
+		})
+		switch {
+		case y.Standby && !slices.ContainsFunc(relays, func(o Relay) bool { return !o.Standby }):
+			tables[i].bad("standby", "every relay is a standby, and a standby only helps others; leave standby away at one")
+			return
+		case y.Standby && tables[i].has("warm_up"):
+			tables[i].bad("warm_up", "a standby gets no mail of its own to warm up with; leave standby or warm_up away")
+		case tables[i].has("warm_up") && !others:
+			tables[i].bad("warm_up", "nobody takes what is over the warm-up's cap; add a relay without warm_up that takes the same recipients, or leave warm_up away and begin with a low rate")
+		}
+	}
+}
+
+// Covers reports whether y takes all the recipients that o takes.
+func (y Relay) Covers(o Relay) bool {
+	if len(y.Domains) == 0 || len(o.Domains) == 0 {
+		return len(y.Domains) == 0
+	}
+	return !slices.ContainsFunc(o.Domains, func(d string) bool { return !slices.Contains(y.Domains, d) })
 }
 
 func (t *table) relay(alone bool) Relay {
@@ -49,6 +80,10 @@ func (t *table) relay(alone bool) Relay {
 		InDoubt:     t.whole("in_doubt", 0, 1, 50),
 		Dialogue:    t.choice("dialogue", "auto", "pipelining", "plain"),
 		Profile:     t.choice("profile", "plain", "ses"),
+		Standby:     t.flag("standby"),
+	}
+	if n := t.values["warm_up"]; n != nil {
+		y.WarmUp = t.warmUp(n)
 	}
 	if t.has("auth") {
 		y.Auth = t.choice("auth", "auto", "none")
@@ -66,15 +101,7 @@ func (t *table) relay(alone bool) Relay {
 	} else if y.Host != "" && y.TLS == "none" && !Loopback(y.Host) {
 		t.bad("tls", "tls: none is for a relay on this machine (localhost, 127.0.0.1, ::1), and host is %q", clip(y.Host))
 	}
-	domains, places := t.texts("domains", "mail domains such as example.org")
-	for i, d := range domains {
-		d = strings.ToLower(d)
-		if hostProblem(d) != "" || slices.Contains(y.Domains, d) {
-			t.wrong(places[i], "%s: domains %q must be different mail domains such as example.org", t.name, clip(d))
-			continue
-		}
-		y.Domains = append(y.Domains, d)
-	}
+	y.Domains, _ = t.domains("domains")
 	return y.WithDefaults()
 }
 
