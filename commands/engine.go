@@ -35,6 +35,8 @@ type engine struct {
 	patience time.Duration // as mailer.Sender has it
 	finder   digest.Finder
 	composer *digest.Composer
+	routes   *digest.Routes
+	domains  *mailer.Domains
 	presses  map[string]*digest.Press // by edition; made at the start, so that a broken template stops the program and not a run
 }
 
@@ -66,7 +68,12 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 		worker:   fmt.Sprintf("%s:%d", host, os.Getpid()),
 		finder:   digest.Finder{Diary: db, Config: cfg},
 		composer: digest.NewComposer(db, keys, domainOf(cfg.Publication.From)),
+		routes:   digest.NewRoutes(cfg.Relays),
+		domains:  domainsOf(cfg),
 		presses:  map[string]*digest.Press{},
+	}
+	if err := cfg.CheckLimits(mailer.Providers()); err != nil {
+		return nil, usage(err)
 	}
 	for _, ed := range cfg.Editions {
 		dir := ed.Template
@@ -97,7 +104,7 @@ func domainOf(address string) string { return address[strings.LastIndexByte(addr
 
 func (e *engine) opener(ed *schedule.Edition, show func(*digest.Issue)) *digest.Opener {
 	return &digest.Opener{Ledger: e.db, Layout: e.presses[ed.Name], Config: e.cfg, Edition: ed, Now: e.now,
-		Log: e.log, Progress: show, RelayFor: func(int64) string { return e.cfg.Relays[0].Name }}
+		Log: e.log, Progress: show, Routes: e.routes, Domains: e.domains}
 }
 
 // openDue opens every issue of an edition that is due and not yet open. One that cannot be opened does not stop the others.
@@ -120,12 +127,6 @@ func (e *engine) openDue(ctx context.Context, ed *schedule.Edition, show func(*d
 		opened = append(opened, issue)
 	}
 	return opened, err
-}
-
-// relayOf is a configured relay as mailer knows it.
-func relayOf(cfg *schedule.Config, r schedule.Relay) mailer.Relay {
-	return mailer.Relay{Name: r.Name, Host: r.Host, Port: r.Port, TLS: r.TLS, Auth: r.Auth, User: r.User, Password: r.Password,
-		Connections: r.Connections, Rate: r.Rate, HELO: domainOf(cfg.Publication.From)}
 }
 
 // sendRun says how to send.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"time"
@@ -272,12 +271,4 @@ func (p *program) mayLeave(ctx context.Context, e *engine, ed *schedule.Edition,
 		return nil
 	}
 	return p.confirm("Mail will leave this machine.", ed.Name)
-}
-
-func loopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }

@@ -35,6 +35,12 @@ type Issue struct {
 	Quiet     []schedule.Quiet // wall time in Zone at which nothing goes out
 }
 
+// ReasonNoRelay is why a delivery failed that no relay of the configuration takes.
+const ReasonNoRelay = "no relay takes mail to this domain"
+
+// Day is the day in UTC, numbered as [UTCDay] does, on which deliveries written at now begin to go.
+func (i *Issue) Day(now time.Time) int64 { return max(UTCDay(now), UTCDay(i.Due)) }
+
 // Wall is the number by which links and return paths name the slot: its date or wall time in
 // minutes since 1970, as if it were UTC. Unlike SlotID it is known before the issue is opened,
 // so that a preview has the links that the mail will have. 0 if Slot is no key.
@@ -83,6 +89,7 @@ type Previous struct {
 type Reader struct {
 	Subscriber int64
 	SettingsID int64
+	Address    string
 	Sections   []Follow
 	Days       []int
 	Zone       string
@@ -110,10 +117,10 @@ type Planned struct {
 	Subscriber  int64
 	SettingsID  int64
 	Digest      *Digest // nil if skipped or suppressed
-	State       string  // queued, skipped or suppressed
+	State       string  // queued, skipped, suppressed, or failed if no relay takes it
 	Reason      string
 	WindowStart int64 // the window is (WindowStart, WindowEnd]
 	WindowEnd   int64
-	Unreached   bool // the last issue did not reach this reader: its batch goes earlier
-	Relay       string
+	Unreached   bool   // the last issue did not reach this reader: its batch goes earlier
+	Relay       string // of a queued one
 }

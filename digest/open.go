@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"broadsheet/mailer"
 	"broadsheet/schedule"
 	"broadsheet/stories"
 )
@@ -31,7 +32,7 @@ type StoryError struct {
 func (e *StoryError) Error() string { return fmt.Sprintf("lay out revision %d: %v", e.Revision, e.Err) }
 func (e *StoryError) Unwrap() error { return e.Err }
 
-// Opener opens the issues of an edition. All fields but Log, Progress and RelayFor are required.
+// Opener opens the issues of an edition. All fields but Log, Progress and Routes are required.
 // It may be used by many goroutines, if what its fields hold may.
 type Opener struct {
 	Ledger  Ledger
@@ -40,9 +41,10 @@ type Opener struct {
 	Edition *schedule.Edition
 	Now     func() time.Time
 
-	Log      *slog.Logger                  // nil = discard
-	Progress func(i *Issue)                // after each chunk, with the audience so far
-	RelayFor func(subscriber int64) string // the relay that serves a reader; nil = ""
+	Log      *slog.Logger    // nil = discard
+	Progress func(i *Issue)  // after each chunk, with the audience so far
+	Routes   *Routes         // which relay serves a reader; nil = one without a name
+	Domains  *mailer.Domains // for the forecast; nil = no limits
 }
 
 // Open puts the issue, as [Finder.Due] names it, and the delivery of every reader of its audience on record. It may
@@ -84,17 +86,30 @@ func (o *Opener) write(ctx context.Context, i *Issue, a Audience, log *slog.Logg
 	if err != nil {
 		return err
 	}
+	unrouted := 0
 	for done := false; !done; {
+		failed := 0
 		done, err = o.Ledger.WriteChunk(ctx, i, a, chunkSize, o.Now(), func(c Chunk) ([]Planned, error) {
-			return w.plan(ctx, c)
+			planned, err := w.plan(ctx, c)
+			failed = 0
+			for _, p := range planned {
+				if p.State == string(mailer.Failed) {
+					failed++
+				}
+			}
+			return planned, err
 		})
 		if err != nil {
 			return fmt.Errorf("write deliveries behind subscriber %d: %w", i.Cursor, err)
 		}
 		w.keep()
+		unrouted += failed
 		if o.Progress != nil {
 			o.Progress(i)
 		}
+	}
+	if unrouted > 0 {
+		log.Error(ReasonNoRelay, slog.Int("deliveries", unrouted))
 	}
 	return nil
 }

@@ -68,7 +68,7 @@ func TestOpen(t *testing.T) {
 	o := &digest.Opener{Ledger: rough{world: m}, Layout: picky{bad: 3, laidOut: &laidOut}, Config: config, Edition: &e,
 		Now: func() time.Time { return now }, Log: slog.New(slog.NewTextHandler(&log, nil)),
 		Progress: func(*digest.Issue) { chunks++ },
-		RelayFor: func(id int64) string { return []string{"even", "odd"}[id%2] }}
+		Routes:   digest.NewRoutes([]schedule.Relay{{Name: "main", Weight: 1}})}
 	due, err := (&digest.Finder{Diary: m, Config: config}).Due(t.Context(), &e, now)
 	if err != nil || len(due) != 1 {
 		t.Fatalf("due %v, %v", due, err)

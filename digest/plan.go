@@ -39,6 +39,8 @@ type writer struct {
 	fresh  map[key]*Digest          // those of the chunk at hand
 	loaded map[int64]*stories.Story // by revision
 	chosen []choice                 // for the readers of the chunk at hand
+	relays *RelayDay                // of the chunk at hand; nil without Routes
+	dry    bool                     // nothing is written, so the ledger does not know what relays were assigned before
 	before func()                   // called before choosing for a chunk, once or more often; nil = nothing
 }
 
@@ -103,6 +105,14 @@ func (w *writer) plan(ctx context.Context, c Chunk) ([]Planned, error) {
 		if done, err = w.layOut(ctx); err != nil {
 			return nil, err
 		}
+	}
+	if w.Routes != nil && (w.relays == nil || !w.dry) {
+		day := w.issue.Day(w.Now())
+		assigned, err := c.Assigned(ctx, day)
+		if err != nil {
+			return nil, fmt.Errorf("load what relays were assigned: %w", err)
+		}
+		w.relays = w.Routes.Day(day, assigned)
 	}
 	out := make([]Planned, len(readers))
 	for n := range readers {
@@ -226,20 +236,28 @@ func (w *writer) planned(r *Reader, c *choice) Planned {
 		WindowEnd:   c.window.End,
 		Unreached:   r.Previous != nil && !r.Previous.Reached(),
 	}
-	if w.RelayFor != nil {
-		p.Relay = w.RelayFor(r.Subscriber)
-	}
 	switch {
 	case r.Barred != "":
 		p.State, p.Reason = string(mailer.Suppressed), r.Barred
 	case len(c.selection.Sections) == 0:
 		p.State, p.Reason = string(mailer.Skipped), "nothing new"
+	case !w.route(r, &p):
+		p.State, p.Reason = string(mailer.Failed), ReasonNoRelay
 	case w.stored[c.key] != 0:
 		p.Digest = &Digest{ID: w.stored[c.key], Key: hex.EncodeToString(c.key[:])}
 	default:
 		p.Digest = w.fresh[c.key]
 	}
 	return p
+}
+
+// route gives a delivery to a relay; false if none takes it.
+func (w *writer) route(r *Reader, p *Planned) (ok bool) {
+	if w.relays == nil {
+		return true
+	}
+	p.Relay, ok = w.relays.Assign(r.Subscriber, r.Address)
+	return ok
 }
 
 // keep notes the ids of the digests that a committed chunk has stored.

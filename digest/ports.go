@@ -24,6 +24,7 @@ type Ledger interface {
 	// the edition, advances i.Cursor and adds to i.Audience and i.Digests. done is true when none is left.
 	// Earlier means written earlier: a reader who moves west may meet an older date after a newer one.
 	// Readers who have a delivery of i.SlotID already (in another zone or hour) are not handed to plan.
+	// What is queued counts as assigned to its relay on i.Day(now).
 	// A Planned.Digest with ID 0 is stored and its ID filled in, unless the issue has one of that Key (written before
 	// a crash): then it is given that one's ID. One with an ID carries nothing else but its Key.
 	WriteChunk(ctx context.Context, i *Issue, a Audience, limit int, now time.Time,
@@ -59,6 +60,8 @@ type Chunk interface {
 	// edition: those of deliveries that are on their way or ended accepted, bounced or uncertain. Deliveries that
 	// this chunk is about to supersede do not count. ownOnly looks at this edition alone (roundup).
 	Seen(ctx context.Context, since time.Time, ownOnly bool) (map[int64][]int64, error)
+	// Assigned counts the deliveries that each relay has been assigned for a day in UTC (see [UTCDay]), by relay.
+	Assigned(ctx context.Context, day int64) (map[string]int, error)
 }
 
 // Archive is what composing needs from the database. store.DB meets it.

@@ -203,8 +203,8 @@ func (l *life) openDue(crashes bool) {
 		}
 		for _, d := range due {
 			o := &digest.Opener{Ledger: rough{l.world, l.rnd, crashes}, Layout: listing{}, Config: l.config, Edition: e,
-				Now:      func() time.Time { return l.now },
-				RelayFor: func(id int64) string { return fmt.Sprint("relay", id) }}
+				Now:    func() time.Time { return l.now },
+				Routes: digest.NewRoutes([]schedule.Relay{{Name: "one", Weight: 1}, {Name: "two", Weight: 2}})}
 			i, err := o.Open(l.t.Context(), d)
 			l.note("open %s %s %s %d: audience %d, cutoff %d, %v", e.Name, i.Slot, i.Zone, i.Hour, i.Audience, i.Cutoff, err)
 			if err != nil && !errors.Is(err, errCrash) {

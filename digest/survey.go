@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 
 	"broadsheet/mailer"
 )
@@ -18,6 +20,7 @@ type Surveyor interface {
 type Forecast struct {
 	Issue  Issue // with Audience and Digests
 	Counts map[mailer.State]int
+	Loads  []Load // what relays get of it
 }
 
 // Survey chooses for every reader of a due issue as [Opener.Open] does, and writes nothing.
@@ -27,12 +30,29 @@ func (o *Opener) Survey(ctx context.Context, db Surveyor, due Due) (Forecast, er
 	if err != nil {
 		return out, err
 	}
+	w.dry = true
+	loads := map[string]*Load{}
+	count := func(relay, address string) {
+		l := loads[relay]
+		if l == nil {
+			l = &Load{Relay: relay, Groups: map[*mailer.DomainLimit]int{}, Begins: due.Issue.Due, Last: due.Issue.Due.Add(o.Edition.Spread)}
+			loads[relay] = l
+		}
+		l.Mails++
+		if g := o.Domains.Group(address); g != nil {
+			l.Groups[g]++
+		}
+	}
 	distinct := map[key]bool{}
 	err = db.Survey(ctx, out.Issue, due.Audience, chunkSize, func(c Chunk) error {
 		planned, err := w.plan(ctx, c)
-		for _, p := range planned {
+		readers := c.Readers()
+		for n, p := range planned {
 			out.Issue.Audience++
 			out.Counts[mailer.State(p.State)]++
+			if p.State == string(mailer.Queued) {
+				count(p.Relay, readers[n].Address)
+			}
 		}
 		for k := range w.fresh {
 			distinct[k] = true
@@ -43,6 +63,10 @@ func (o *Opener) Survey(ctx context.Context, db Surveyor, due Due) (Forecast, er
 		return err
 	})
 	out.Issue.Digests = len(distinct)
+	for _, relay := range slices.Sorted(maps.Keys(loads)) {
+		loads[relay].Issue = out.Issue
+		out.Loads = append(out.Loads, *loads[relay])
+	}
 	if err != nil {
 		return out, fmt.Errorf("look ahead at issue %s %s in %s: %w", due.Issue.Edition, due.Issue.Slot, due.Issue.Zone, err)
 	}

@@ -64,11 +64,14 @@ func (db *DB) WriteChunk(ctx context.Context, i *digest.Issue, a digest.Audience
 		if err := stop.Err(); err != nil { // planning is the long part
 			return err
 		}
-		w = chunkWriter{t: t, c: c, now: now, batches: make(map[string]*openBatch), used: make(map[*digest.Fragment]int64)}
+		w = chunkWriter{t: t, c: c, now: now, batches: make(map[string]*openBatch), queued: make(map[string]int), used: make(map[*digest.Fragment]int64)}
 		if err := w.write(ctx, planned); err != nil {
 			return err
 		}
 		out.Cursor = ids[len(ids)-1]
+		if err := t.assign(ctx, out.Day(now), w.queued); err != nil {
+			return err
+		}
 		out.Audience += len(planned)
 		out.Digests += w.digests
 		_, err = t.exec(ctx, `UPDATE issues SET position = ?2, audience = ?3, digests = ?4 WHERE id = ?1`,
@@ -160,11 +163,11 @@ func (db *DB) chunk(ctx context.Context, q querier, i *digest.Issue, ids []int64
 		LEFT JOIN deliveries p ON p.slot = f.last_slot AND p.subscriber = s.id
 		WHERE s.id = v.value AND NOT EXISTS (SELECT 1 FROM deliveries m WHERE m.slot = ?3 AND m.subscriber = s.id)
 		ORDER BY v.key`, args{c.ids, i.EditionID, i.SlotID}, func(r *sql.Rows) (m digest.Reader, err error) {
-		var address, sections, format string
+		var sections, format string
 		var days int64
 		var carry, slot, copies, start, end sql.NullInt64
 		var state sql.NullString
-		if err := r.Scan(&m.Subscriber, &m.SettingsID, &address, &sections, &days, &m.Zone, &m.Language, &format,
+		if err := r.Scan(&m.Subscriber, &m.SettingsID, &m.Address, &sections, &days, &m.Zone, &m.Language, &format,
 			&m.Returned, &carry, &slot, &state, &copies, &start, &end); err != nil {
 			return m, err
 		}
@@ -179,7 +182,7 @@ func (db *DB) chunk(ctx context.Context, q querier, i *digest.Issue, ids []int64
 			m.Previous = &digest.Previous{Slot: slot.Int64, State: state.String, Copies: int(copies.Int64),
 				WindowStart: start.Int64, WindowEnd: end.Int64}
 		}
-		addresses = append(addresses, address)
+		addresses = append(addresses, m.Address)
 		return m, nil
 	})
 	if err != nil {

@@ -22,6 +22,7 @@ type chunkWriter struct {
 	c       *chunk
 	now     time.Time
 	batches map[string]*openBatch // by relay
+	queued  map[string]int        // deliveries, by relay
 	digests int                   // new ones
 
 	rows   []args           // of deliveries that are not written yet
@@ -87,6 +88,7 @@ func (w *chunkWriter) one(ctx context.Context, r *digest.Reader, p *digest.Plann
 			return fmt.Errorf("make batch: %w", err)
 		}
 		batch = b.id
+		w.queued[p.Relay]++
 	}
 	if err := w.supersede(ctx, r); err != nil {
 		return fmt.Errorf("supersede: %w", err)

@@ -11,6 +11,7 @@ import (
 
 	"broadsheet/digest"
 	"broadsheet/mailer"
+	"broadsheet/schedule"
 	"broadsheet/store"
 	"broadsheet/store/storetest"
 	"broadsheet/subscribers"
@@ -71,6 +72,12 @@ func TestNothingScans(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := db.Expire(ctx, now.Add(7*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Loads(ctx, 1, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Reassign(ctx, digest.NewRoutes([]schedule.Relay{{Name: "other", Weight: 1}, {Name: "second", Weight: 1}}), now); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.RetryDelivery(ctx, store.DeliveryID(d.Slot, d.Subscriber), "", now); err != nil {

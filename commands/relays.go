@@ -1,0 +1,60 @@
+package commands
+
+import (
+	"cmp"
+	"net"
+	"slices"
+
+	"broadsheet/mailer"
+	"broadsheet/schedule"
+)
+
+// relayOf is a configured relay as mailer knows it.
+func relayOf(cfg *schedule.Config, r schedule.Relay) mailer.Relay {
+	return mailer.Relay{Name: r.Name, Host: r.Host, Port: r.Port, TLS: r.TLS, Auth: r.Auth, User: r.User, Password: r.Password,
+		Connections: r.Connections, Rate: r.Rate, HELO: domainOf(cfg.Publication.From)}
+}
+
+// domainsOf is the shipped list of providers' domains with what the configuration says of it.
+func domainsOf(cfg *schedule.Config) *mailer.Domains {
+	var changes []mailer.DomainGroup
+	for _, l := range cfg.Limits {
+		changes = append(changes, mailer.DomainGroup{Domains: l.Domains,
+			DomainLimit: mailer.DomainLimit{Name: l.Name, Rate: l.Rate, Connections: l.Connections}})
+	}
+	return mailer.NewDomains(changes)
+}
+
+// standIns names for each relay those that may take its mail while it is down, in the order in
+// which they are asked: relays that take all its recipients, standbys first, then by weight. One
+// that warms up does not help: its cap would not hold.
+func standIns(cfg *schedule.Config) map[string][]string {
+	out := make(map[string][]string)
+	for _, y := range cfg.Relays {
+		others := slices.DeleteFunc(slices.Clone(cfg.Relays), func(o schedule.Relay) bool {
+			return o.Name == y.Name || !o.Covers(y) || !o.WarmUp.From.IsZero()
+		})
+		slices.SortStableFunc(others, func(a, b schedule.Relay) int {
+			return cmp.Or(cmp.Compare(standing(b), standing(a)), cmp.Compare(b.Weight, a.Weight))
+		})
+		for _, o := range others {
+			out[y.Name] = append(out[y.Name], o.Name)
+		}
+	}
+	return out
+}
+
+func standing(y schedule.Relay) int {
+	if y.Standby {
+		return 1
+	}
+	return 0
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
