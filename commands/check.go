@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -29,8 +30,8 @@ wrong, 1 that something else is.`,
 				return err
 			}
 			fmt.Fprintf(p.stdout, "ok    configuration %s: %d sections, %d feeds, %d editions\n", cfg.File, len(cfg.Sections), len(cfg.Feeds), len(cfg.Editions))
-			if len(cfg.Relays) > 1 {
-				fmt.Fprintf(p.stdout, "note  all mail goes to relay %s, the first; further relays, weights and domains are not heeded yet\n", cfg.Relays[0].Name)
+			if !slices.ContainsFunc(cfg.Relays, func(r schedule.Relay) bool { return len(r.Domains) == 0 }) {
+				fmt.Fprintln(p.stdout, "note  every relay has domains: mail to others fails")
 			}
 			var failed error
 			note := func(name string, err error) {

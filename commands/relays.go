@@ -2,17 +2,31 @@ package commands
 
 import (
 	"cmp"
+	"fmt"
 	"net"
 	"slices"
 
+	"broadsheet/digest"
 	"broadsheet/mailer"
 	"broadsheet/schedule"
+	"broadsheet/subscribers"
 )
 
 // relayOf is a configured relay as mailer knows it.
 func relayOf(cfg *schedule.Config, r schedule.Relay) mailer.Relay {
 	return mailer.Relay{Name: r.Name, Host: r.Host, Port: r.Port, TLS: r.TLS, Auth: r.Auth, User: r.User, Password: r.Password,
 		Connections: r.Connections, Rate: r.Rate, HELO: domainOf(cfg.Publication.From)}
+}
+
+// relayFor is the relay that a reader's mail goes through.
+func (e *engine) relayFor(s *subscribers.Subscriber) (mailer.Relay, error) {
+	name, ok := e.routes.Day(digest.UTCDay(e.now()), nil).Assign(s.ID, s.Address)
+	for _, r := range e.cfg.Relays {
+		if ok && r.Name == name {
+			return relayOf(e.cfg, r), nil
+		}
+	}
+	return mailer.Relay{}, fmt.Errorf("%s: %s", s.Address, digest.ReasonNoRelay)
 }
 
 // domainsOf is the shipped list of providers' domains with what the configuration says of it.

@@ -169,7 +169,11 @@ func (p *program) lockSender(ctx context.Context, e *engine, wait bool) (unlock 
 	if err != nil {
 		return nil, err
 	}
-	if _, err := e.db.Recover(ctx, e.now()); err != nil {
+	_, err = e.db.Recover(ctx, e.now())
+	if err == nil {
+		err = e.takeUp(ctx)
+	}
+	if err != nil {
 		unlock()
 		return nil, err
 	}
@@ -182,6 +186,9 @@ func (p *program) sendDue(ctx context.Context, e *engine, ed *schedule.Edition) 
 	defer b.done()
 	id, err := e.db.EditionID(ctx, ed.Name)
 	if err != nil || id == 0 {
+		return 0, err
+	}
+	if err := e.foretell(ctx, id); err != nil {
 		return 0, err
 	}
 	for {
@@ -258,6 +265,11 @@ func (p *program) mayLeave(ctx context.Context, e *engine, ed *schedule.Edition,
 			return err
 		}
 		fmt.Fprintf(p.stderr, "edition %s, slot %s in %s: audience %d, %d mails\n", ed.Name, d.Issue.Slot, d.Issue.Zone, f.Issue.Audience, f.Counts[mailer.Queued])
+		for _, w := range e.prospects(f.Loads) {
+			if w.Late > 0 {
+				fmt.Fprintln(p.stderr, inWords(&w))
+			}
+		}
 	}
 	for _, id := range left {
 		i, err := loadIssue(ctx, e.db, id)

@@ -40,7 +40,10 @@ func (p *program) sendTest(ctx context.Context, e *engine, ed *schedule.Edition,
 	if err != nil {
 		return err
 	}
-	r := relayOf(e.cfg, e.cfg.Relays[0])
+	r, err := e.relayFor(s)
+	if err != nil {
+		return err
+	}
 	reply, err := mailer.SendOne(ctx, r, mail.Message)
 	if err != nil {
 		return fmt.Errorf("send test copy through %s: %w", r.Name, err)
@@ -170,15 +173,27 @@ func (p *program) dryRun(ctx context.Context, e *engine, ed *schedule.Edition, a
 		return err
 	}
 	var rows []issueJSON
+	var loads []digest.Load
 	for _, d := range due {
 		f, err := e.opener(ed, nil).Survey(ctx, e.db, d)
 		if err != nil {
 			return err
 		}
 		rows = append(rows, jsonIssue(f.Issue, f.Counts))
+		loads = append(loads, f.Loads...)
 	}
 	if len(rows) == 0 {
 		return nothingDue(ed)
 	}
-	return p.printIssues(rows, asJSON)
+	if err := p.printIssues(rows, asJSON); err != nil {
+		return err
+	}
+	out := p.stdout
+	if asJSON {
+		out = p.stderr
+	}
+	for _, w := range e.prospects(loads) {
+		fmt.Fprintln(out, inWords(&w))
+	}
+	return nil
 }

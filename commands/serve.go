@@ -7,7 +7,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,7 +31,10 @@ func (p *program) serve() *cobra.Command {
 		Short: "Fetch feeds, open issues when they are due, send, and answer links",
 		Long: `Runs until SIGINT or SIGTERM: fetches the feeds that are due, opens each issue at its slot, sends,
 and answers the links of the mails at --listen. It never asks; --at is for trials against a relay
-on this machine.`,
+on this machine.
+
+SIGHUP makes it read the configuration, the relays' passwords and the keys again. What is wrong
+with them is logged, and the old ones then stay.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := p.config()
@@ -49,11 +56,14 @@ on this machine.`,
 				return err
 			}
 			defer unlock()
+			hup := make(chan os.Signal, 1)
+			signal.Notify(hup, syscall.SIGHUP)
+			defer signal.Stop(hup)
 			l, err := net.Listen("tcp", listen)
 			if err != nil {
 				return usagef("--listen: %w", err)
 			}
-			return e.serve(c.Context(), l)
+			return p.serveOn(c.Context(), e, l, hup)
 		},
 	}
 	p.clockFlag(c)
@@ -62,39 +72,94 @@ on this machine.`,
 	return c
 }
 
-// serve runs until ctx ends: intake, scheduler, senders and pages, each on its own.
-func (e *engine) serve(ctx context.Context, l net.Listener) error {
+// server runs one generation after another: what it does with one configuration.
+type server struct {
+	*program
+	pages  atomic.Pointer[http.ServeMux]
+	failed func(error) // ends the program
+}
+
+// generation is a configuration at work.
+type generation struct {
+	*engine
+	stop  context.CancelFunc
+	tasks sync.WaitGroup // intake and scheduler
+	sent  chan struct{}  // closed once its senders, and those before, have ended
+}
+
+// serveOn runs until ctx ends: intake, scheduler, senders and pages, each on its own. What comes
+// over hup makes it read its configuration again.
+func (p *program) serveOn(ctx context.Context, e *engine, l net.Listener, hup <-chan os.Signal) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	mux := http.NewServeMux()
-	(&web.Links{Publication: e.cfg.Publication, Keys: e.keys, Stories: e.db, Log: e.log}).Register(mux)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
-		WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(e.log.Handler(), slog.LevelWarn)}
+	s := &server{program: p, failed: func(err error) { cancel(err) }}
+	web := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.pages.Load().ServeHTTP(w, r) }),
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+		ErrorLog: slog.NewLogLogger(e.log.Handler(), slog.LevelWarn)}
 	e.log.Info("serving", slog.String("listen", l.Addr().String()), slog.Int("editions", len(e.cfg.Editions)))
-
+	g := s.start(ctx, e, nil)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := web.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			cancel(fmt.Errorf("serve pages: %w", err))
 		}
 	})
-	wg.Go(func() { repeat(ctx, e.intakeOnce) })
-	wg.Go(func() { repeat(ctx, e.openAll) })
-	wg.Go(func() {
-		if _, err := e.sendAll(ctx, sendRun{}); err != nil {
-			cancel(err)
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-hup:
+			next, err := p.again(ctx)
+			if err != nil {
+				g.notTaken(err)
+				continue
+			}
+			g.stop()
+			g.tasks.Wait()
+			g = s.start(ctx, next, g.sent)
+			g.log.Info("configuration taken over", slog.Int("editions", len(g.cfg.Editions)), slog.Int("relays", len(g.cfg.Relays)))
 		}
-	})
-	<-ctx.Done()
-	e.log.Info("ending: what is in hand comes to its end")
+	}
+	g.log.Info("ending: what is in hand comes to its end")
 	closing, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer stop()
-	err := server.Shutdown(closing)
+	err := web.Shutdown(closing)
+	g.tasks.Wait()
+	<-g.sent
 	wg.Wait()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
 	}
 	return err
+}
+
+// start puts an engine to work. Pages, intake and scheduler are its own at once. Its senders wait
+// for those of the generation before, which bring what they have in hand to its end: two senders of
+// one relay would go past its connections and its rate.
+func (s *server) start(ctx context.Context, e *engine, before <-chan struct{}) *generation {
+	g := &generation{engine: e, sent: make(chan struct{})}
+	ctx, g.stop = context.WithCancel(ctx)
+	mux := http.NewServeMux()
+	(&web.Links{Publication: e.cfg.Publication, Keys: e.keys, Stories: e.db, Log: e.log}).Register(mux)
+	s.pages.Store(mux)
+	g.tasks.Go(func() { repeat(ctx, e.intakeOnce) })
+	g.tasks.Go(func() { repeat(ctx, e.openAll) })
+	go func() {
+		defer close(g.sent)
+		if before != nil {
+			<-before
+			if ctx.Err() != nil {
+				return
+			}
+			if err := e.takeUp(ctx); err != nil && ctx.Err() == nil {
+				s.failed(err)
+				return
+			}
+		}
+		if _, err := e.sendAll(ctx, sendRun{}); err != nil {
+			s.failed(err)
+		}
+	}()
+	return g
 }
 
 // repeat calls do at once and then after the wait that it returns, at most wake.
@@ -132,9 +197,16 @@ func (e *engine) openAll(ctx context.Context) time.Duration {
 	if n > 0 {
 		e.log.Warn("deliveries expired", slog.Int("deliveries", n))
 	}
+	news := !e.foretold
 	for i := range e.cfg.Editions {
-		_, err := e.openDue(ctx, &e.cfg.Editions[i], nil)
+		opened, err := e.openDue(ctx, &e.cfg.Editions[i], nil)
 		e.complain(ctx, "open issues of "+e.cfg.Editions[i].Name, err)
+		news = news || len(opened) > 0
+	}
+	if news {
+		err := e.foretell(ctx, 0)
+		e.complain(ctx, "look ahead", err)
+		e.foretold = err == nil
 	}
 	if !ok {
 		return wake

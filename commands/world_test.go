@@ -193,8 +193,9 @@ var worldCommands = map[string]func(s *script, args []string){
 			s.fail("%s and %s differ:\n%s", args[1], args[2], cmp.Diff(texts[0], texts[1]))
 		}
 	},
-	// term sends SIGTERM to the programs in the background, kill SIGKILL.
+	// term sends SIGTERM to the programs in the background, hup SIGHUP, kill SIGKILL.
 	"term": func(s *script, _ []string) { s.signal(syscall.SIGTERM) },
+	"hup":  func(s *script, _ []string) { s.signal(syscall.SIGHUP) },
 	"kill": func(s *script, _ []string) { s.signal(syscall.SIGKILL) },
 	// says PATTERN waits until a program in the background has said that on standard error,
 	// prints PATTERN on standard output.
