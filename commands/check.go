@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,6 +33,16 @@ wrong, 1 that something else is.`,
 			fmt.Fprintf(p.stdout, "ok    configuration %s: %d sections, %d feeds, %d editions\n", cfg.File, len(cfg.Sections), len(cfg.Feeds), len(cfg.Editions))
 			if !slices.ContainsFunc(cfg.Relays, func(r schedule.Relay) bool { return len(r.Domains) == 0 }) {
 				fmt.Fprintln(p.stdout, "note  every relay has domains: mail to others fails")
+			}
+			if len(cfg.Relays) > 1 {
+				helpers := standIns(cfg)
+				for _, r := range cfg.Relays {
+					if names := helpers[r.Name]; len(names) > 0 {
+						fmt.Fprintf(p.stdout, "note  while relay %s is down its mail goes through %s\n", r.Name, strings.Join(names, ", "))
+					} else {
+						fmt.Fprintf(p.stdout, "note  while relay %s is down its mail waits: no other takes all of it\n", r.Name)
+					}
+				}
 			}
 			var failed error
 			note := func(name string, err error) {

@@ -89,14 +89,13 @@ func clock(t, beside time.Time) string {
 
 // duration is a time in the two largest units that matter.
 func duration(d time.Duration) string {
-	switch d = d.Round(time.Second); {
-	case d < time.Minute:
+	if d = d.Round(time.Second); d < time.Minute {
 		return fmt.Sprintf("%d s", int(d.Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%d min", int(d.Round(time.Minute).Minutes()))
 	}
-	d = d.Round(time.Minute)
-	if d%time.Hour == 0 {
+	switch d = d.Round(time.Minute); {
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d%time.Hour == 0:
 		return fmt.Sprintf("%d h", int(d.Hours()))
 	}
 	return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)

@@ -74,7 +74,7 @@ func Foresee(loads []Load, paces map[string]Pace, now time.Time) []Prospect {
 		for g, n := range l.Groups {
 			done, late := run(queue{l.Relay, g}, n, min(p.Rate, pace.perSecond(g.Rate, g.Connections)))
 			slow += late
-			if done.After(p.Done) {
+			if done.After(p.Done) && done.After(l.Last) {
 				p.Done, p.Slow = done, g
 			}
 		}

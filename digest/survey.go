@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"time"
 
 	"broadsheet/mailer"
 )
@@ -32,11 +33,16 @@ func (o *Opener) Survey(ctx context.Context, db Surveyor, due Due) (Forecast, er
 	}
 	w.dry = true
 	loads := map[string]*Load{}
-	count := func(relay, address string) {
+	batches := 0 // one for each relay of a chunk
+	count := func(relay, address string, met map[string]bool) {
 		l := loads[relay]
 		if l == nil {
-			l = &Load{Relay: relay, Groups: map[*mailer.DomainLimit]int{}, Begins: due.Issue.Due, Last: due.Issue.Due.Add(o.Edition.Spread)}
+			l = &Load{Relay: relay, Groups: map[*mailer.DomainLimit]int{}}
 			loads[relay] = l
+		}
+		if !met[relay] {
+			met[relay] = true
+			batches++
 		}
 		l.Mails++
 		if g := o.Domains.Group(address); g != nil {
@@ -46,12 +52,12 @@ func (o *Opener) Survey(ctx context.Context, db Surveyor, due Due) (Forecast, er
 	distinct := map[key]bool{}
 	err = db.Survey(ctx, out.Issue, due.Audience, chunkSize, func(c Chunk) error {
 		planned, err := w.plan(ctx, c)
-		readers := c.Readers()
+		readers, met := c.Readers(), map[string]bool{}
 		for n, p := range planned {
 			out.Issue.Audience++
 			out.Counts[mailer.State(p.State)]++
 			if p.State == string(mailer.Queued) {
-				count(p.Relay, readers[n].Address)
+				count(p.Relay, readers[n].Address, met)
 			}
 		}
 		for k := range w.fresh {
@@ -64,8 +70,9 @@ func (o *Opener) Survey(ctx context.Context, db Surveyor, due Due) (Forecast, er
 	})
 	out.Issue.Digests = len(distinct)
 	for _, relay := range slices.Sorted(maps.Keys(loads)) {
-		loads[relay].Issue = out.Issue
-		out.Loads = append(out.Loads, *loads[relay])
+		l := loads[relay]
+		l.Issue, l.Begins, l.Last = out.Issue, out.Issue.Due, out.Issue.Due.Add(o.Edition.Spread*time.Duration(batches-1)/time.Duration(batches))
+		out.Loads = append(out.Loads, *l)
 	}
 	if err != nil {
 		return out, fmt.Errorf("look ahead at issue %s %s in %s: %w", due.Issue.Edition, due.Issue.Slot, due.Issue.Zone, err)

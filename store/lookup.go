@@ -118,13 +118,19 @@ type Only struct {
 	Number, Reader int64 // of the issue, of the subscriber
 }
 
-// Lease takes that delivery if it is due and relay's.
+// Lease takes that delivery if it is due and relay's. It looks first whose it is: to lease it and
+// give it back would keep it from the right relay's sender just when that one looks.
 func (o Only) Lease(ctx context.Context, relay, worker string, now time.Time) (*mailer.Batch, error) {
-	b, err := o.LeaseOne(ctx, o.Number, o.Reader, worker, now)
-	if err != nil || b == nil || b.Relay == relay {
-		return b, err
+	var its string
+	err := o.read().scan(ctx, `SELECT b.relay FROM issues i JOIN deliveries d ON d.slot = i.slot AND d.subscriber = ?2
+		JOIN batches b ON b.id = d.batch WHERE i.id = ?1`, args{o.Number, o.Reader}, &its)
+	switch {
+	case errors.Is(err, sql.ErrNoRows) || err == nil && its != relay:
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("lease delivery: %w", err)
 	}
-	return nil, o.Release(ctx, b, now)
+	return o.LeaseOne(ctx, o.Number, o.Reader, worker, now)
 }
 
 // NextDue knows of nothing that is due later.

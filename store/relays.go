@@ -185,7 +185,7 @@ func (db *DB) Loads(ctx context.Context, edition int64, domains *mailer.Domains)
 				break
 			}
 		}
-		var seen, all int64 // mails in the batches that are read, and in all
+		var seen, read, all int64 // what is to go in the batches that are read, what was written into them, and into all
 		groups := make(map[*mailer.DomainLimit]int64)
 		take := min(n, looked)
 		for k := range take {
@@ -193,7 +193,7 @@ func (db *DB) Loads(ctx context.Context, edition int64, domains *mailer.Domains)
 			if found, err = db.waiting(ctx, list[k*n/take].id); err != nil {
 				break
 			}
-			seen += int64(len(found))
+			seen, read = seen+int64(len(found)), read+list[k*n/take].size
 			for _, address := range found {
 				if g := domains.Group(address); g != nil {
 					groups[g]++
@@ -208,12 +208,9 @@ func (db *DB) Loads(ctx context.Context, edition int64, domains *mailer.Domains)
 				l.Last = at
 			}
 		}
-		if list[0].fence > 0 || n == take { // of those begun some have gone
-			all = seen * int64(n) / int64(take)
-		}
-		l.Mails += int(all)
+		l.Mails += int(seen * all / max(read, 1))
 		for g, k := range groups {
-			l.Groups[g] += int(k * all / max(seen, 1))
+			l.Groups[g] += int(k * all / max(read, 1))
 		}
 		list = list[n:]
 	}
