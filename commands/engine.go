@@ -31,10 +31,10 @@ type engine struct {
 	log    *slog.Logger
 	worker string
 
-	read     func()          // called after each feed and file of intake, from several goroutines at a time; nil = not
-	patience time.Duration   // as mailer.Sender has it
-	told     map[string]bool // forecasts that were logged
-	foretold bool            // what there was at the start was looked at
+	read     func()            // called after each feed and file of intake, from several goroutines at a time; nil = not
+	patience time.Duration     // as mailer.Sender has it
+	told     map[forecast]bool // that were logged
+	foretold bool              // what there was at the start was looked at
 	finder   digest.Finder
 	composer *digest.Composer
 	routes   *digest.Routes
@@ -73,7 +73,7 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 		routes:   digest.NewRoutes(cfg.Relays),
 		domains:  domainsOf(cfg),
 		presses:  map[string]*digest.Press{},
-		told:     map[string]bool{},
+		told:     map[forecast]bool{},
 	}
 	if err := cfg.CheckLimits(mailer.Providers()); err != nil {
 		return nil, usage(err)

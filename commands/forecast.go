@@ -35,6 +35,12 @@ func (e *engine) prospects(loads []digest.Load) []digest.Prospect {
 	return digest.Foresee(loads, e.paces(), e.now())
 }
 
+// forecast is what was foretold: an issue through a relay.
+type forecast struct {
+	issue int64
+	relay string
+}
+
 // foretell logs for which issues there is not enough time, once for each issue and relay. edition
 // 0 is all. It is for one goroutine.
 func (e *engine) foretell(ctx context.Context, edition int64) error {
@@ -43,7 +49,7 @@ func (e *engine) foretell(ctx context.Context, edition int64) error {
 		return err
 	}
 	for _, p := range e.prospects(loads) {
-		told := fmt.Sprint(p.Issue.ID, p.Relay)
+		told := forecast{p.Issue.ID, p.Relay}
 		if p.Late == 0 || e.told[told] {
 			continue
 		}

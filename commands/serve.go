@@ -109,6 +109,9 @@ func (p *program) serveOn(ctx context.Context, e *engine, l net.Listener, hup <-
 		case <-ctx.Done():
 		case <-hup:
 			next, err := p.again(ctx)
+			if ctx.Err() != nil {
+				continue
+			}
 			if err != nil {
 				g.notTaken(err)
 				continue

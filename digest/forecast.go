@@ -26,10 +26,11 @@ type Pace struct {
 
 // perSecond is how many mails go a second within a rate and a number of connections, 0 = no limit.
 func (p Pace) perSecond(rate float64, connections int) float64 {
-	out := float64(p.Connections) / p.Message.Seconds()
+	lines := max(p.Connections, 1)
 	if connections > 0 {
-		out = min(out, float64(connections)/p.Message.Seconds())
+		lines = min(lines, connections)
 	}
+	out := float64(lines) / p.Message.Seconds()
 	if rate > 0 {
 		out = min(out, rate)
 	}
@@ -65,7 +66,8 @@ func Foresee(loads []Load, paces map[string]Pace, now time.Time) []Prospect {
 		// run puts n mails at the end of a queue.
 		run := func(q queue, n int, rate float64) (done time.Time, late int) {
 			start := later(begin, free[q])
-			done = start.Add(time.Duration(float64(n) / rate * float64(time.Second)))
+			// A time that is beyond all life need not be exact, but must fit.
+			done = start.Add(time.Duration(min(float64(n)/rate, 1e9) * float64(time.Second)))
 			free[q] = done
 			return done, n - min(n, max(0, int(rate*l.Issue.Ends.Sub(start).Seconds())))
 		}

@@ -101,7 +101,7 @@ func (c *modelChunk) Seen(_ context.Context, since time.Time, ownOnly bool) (map
 	return out, nil
 }
 
-func (c *modelChunk) Assigned(context.Context, int64) (map[string]int, error) { return nil, nil }
+func (c *modelChunk) Assigned(context.Context) (int64, map[string]int, error) { return 0, nil, nil }
 
 // ended reports whether a delivery came to nothing.
 func ended(s mailer.State) bool {

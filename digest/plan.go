@@ -107,8 +107,7 @@ func (w *writer) plan(ctx context.Context, c Chunk) ([]Planned, error) {
 		}
 	}
 	if w.Routes != nil && (w.relays == nil || !w.dry) {
-		day := w.issue.Day(w.Now())
-		assigned, err := c.Assigned(ctx, day)
+		day, assigned, err := c.Assigned(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("load what relays were assigned: %w", err)
 		}

@@ -87,6 +87,23 @@ func TestGroupAllocates(t *testing.T) {
 	}
 }
 
+// FuzzGroup asks for any address: what it is a group of does not hang on how it is written.
+func FuzzGroup(f *testing.F) {
+	for _, s := range []string{"ada@gmail.com", "ADA@GMAIL.COM", "ada@bänk.example", "", "@", "a@\xff", "a@" + strings.Repeat("x", 256)} {
+		f.Add(s)
+	}
+	d := NewDomains(nil)
+	f.Fuzz(func(t *testing.T, address string) {
+		name := d.GroupOf(address)
+		if l := d.Group(address); l != nil && l.Name != name {
+			t.Fatalf("%q is of %q and of %q", address, l.Name, name)
+		}
+		if other := d.GroupOf("x@" + DomainOf(address)); other != name {
+			t.Fatalf("%q is of %q, its domain %q of %q", address, name, DomainOf(address), other)
+		}
+	})
+}
+
 func BenchmarkGroup(b *testing.B) {
 	d := NewDomains(nil)
 	b.ReportAllocs()

@@ -23,6 +23,7 @@ type chunk struct {
 	q       querier
 	issue   *digest.Issue
 	readers []digest.Reader
+	day     int64  // in UTC, on which its deliveries begin to go
 	ids     string // JSON array of the readers
 	// ending is the slot of the open delivery that the chunk supersedes, by reader. One that
 	// is handed is not among them, nor is one with a copy out: these count as seen.
@@ -57,6 +58,7 @@ func (db *DB) WriteChunk(ctx context.Context, i *digest.Issue, a digest.Audience
 		if err != nil {
 			return err
 		}
+		c.day = out.Day(now)
 		planned, err := plan(c)
 		if err != nil {
 			return err
@@ -69,7 +71,7 @@ func (db *DB) WriteChunk(ctx context.Context, i *digest.Issue, a digest.Audience
 			return err
 		}
 		out.Cursor = ids[len(ids)-1]
-		if err := t.assign(ctx, out.Day(now), w.queued); err != nil {
+		if err := t.assign(ctx, c.day, w.queued); err != nil {
 			return err
 		}
 		out.Audience += len(planned)
@@ -154,7 +156,7 @@ func spaced[T any](list []T) string {
 
 // chunk loads readers, but those who have a delivery in the slot already.
 func (db *DB) chunk(ctx context.Context, q querier, i *digest.Issue, ids []int64) (*chunk, error) {
-	c := &chunk{db: db, q: q, issue: i, ids: idList(ids), ending: make(map[int64]int64)}
+	c := &chunk{db: db, q: q, issue: i, day: digest.UTCDay(i.Due), ids: idList(ids), ending: make(map[int64]int64)}
 	var addresses []string
 	list, err := selectAll(ctx, q, `SELECT s.id, st.id, st.address, st.sections, st.days, st.zone, st.language, st.format,
 			coalesce(f.returned, 0), f.carry, p.slot, p.state, p.copies, p.window_start, p.window_end

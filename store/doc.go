@@ -11,6 +11,7 @@
 // a batch with [DB.Lease] (queue.go) and for each delivery calls [DB.Intend], [DB.Handed] and
 // [DB.Record] (send.go); each of them checks the batch's fencing number, so a late worker changes
 // nothing. [DB.Recover] cleans up behind a sender that died.
+// [DB.Assigned] and [DB.Reassign] (relays.go) know what relays were given to carry.
 //
 // Rules that hold over all of it:
 //

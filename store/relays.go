@@ -14,8 +14,9 @@ import (
 )
 
 // Assigned meets [digest.Chunk].
-func (c *chunk) Assigned(ctx context.Context, day int64) (map[string]int, error) {
-	return assigned(ctx, c.q, day)
+func (c *chunk) Assigned(ctx context.Context) (int64, map[string]int, error) {
+	counts, err := assigned(ctx, c.q, c.day)
+	return c.day, counts, err
 }
 
 // Assigned counts the deliveries that each relay has been assigned for a day in UTC, as

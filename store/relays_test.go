@@ -24,8 +24,7 @@ func routed(t *testing.T, db *store.DB, i *digest.Issue, routes *digest.Routes, 
 		tries++
 		var err error
 		done, err = db.WriteChunk(t.Context(), i, digest.Audience{}, 100, now, func(c digest.Chunk) (list []digest.Planned, err error) {
-			day := i.Day(now)
-			assigned, err := c.Assigned(t.Context(), day)
+			day, assigned, err := c.Assigned(t.Context())
 			if err != nil {
 				return nil, err
 			}
