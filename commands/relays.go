@@ -15,7 +15,7 @@ import (
 // relayOf is a configured relay as mailer knows it.
 func relayOf(cfg *schedule.Config, r schedule.Relay) mailer.Relay {
 	return mailer.Relay{Name: r.Name, Host: r.Host, Port: r.Port, TLS: r.TLS, Auth: r.Auth, User: r.User, Password: r.Password,
-		Connections: r.Connections, Rate: r.Rate, HELO: domainOf(cfg.Publication.From)}
+		Connections: r.Connections, Rate: r.Rate, InDoubt: r.InDoubt, Dialogue: r.Dialogue, HELO: domainOf(cfg.Publication.From)}
 }
 
 // relayFor is the relay that a reader's mail goes through.

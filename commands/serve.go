@@ -93,14 +93,14 @@ func (p *program) serveOn(ctx context.Context, e *engine, l net.Listener, hup <-
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s := &server{program: p, failed: func(err error) { cancel(err) }}
-	web := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.pages.Load().ServeHTTP(w, r) }),
+	pages := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.pages.Load().ServeHTTP(w, r) }),
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(e.log.Handler(), slog.LevelWarn)}
 	e.log.Info("serving", slog.String("listen", l.Addr().String()), slog.Int("editions", len(e.cfg.Editions)))
 	g := s.start(ctx, e, nil)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := web.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := pages.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			cancel(fmt.Errorf("serve pages: %w", err))
 		}
 	})
@@ -125,7 +125,7 @@ func (p *program) serveOn(ctx context.Context, e *engine, l net.Listener, hup <-
 	g.log.Info("ending: what is in hand comes to its end")
 	closing, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer stop()
-	err := web.Shutdown(closing)
+	err := pages.Shutdown(closing)
 	g.tasks.Wait()
 	<-g.sent
 	wg.Wait()
