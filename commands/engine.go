@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,15 +32,16 @@ type engine struct {
 	log    *slog.Logger
 	worker string
 
-	read     func()            // called after each feed and file of intake, from several goroutines at a time; nil = not
-	patience time.Duration     // as mailer.Sender has it
-	told     map[forecast]bool // that were logged
-	foretold bool              // what there was at the start was looked at
-	finder   digest.Finder
-	composer *digest.Composer
-	routes   *digest.Routes
-	domains  *mailer.Domains
-	presses  map[string]*digest.Press // by edition; made at the start, so that a broken template stops the program and not a run
+	read      func()            // called after each feed and file of intake, from several goroutines at a time; nil = not
+	patience  time.Duration     // as mailer.Sender has it
+	downAfter time.Duration     // see there; 0 = that
+	told      map[forecast]bool // that were logged
+	foretold  bool              // what there was at the start was looked at
+	finder    digest.Finder
+	composer  *digest.Composer
+	routes    *digest.Routes
+	domains   *mailer.Domains
+	presses   map[string]*digest.Press // by edition; made at the start, so that a broken template stops the program and not a run
 }
 
 // engine opens configuration, keys and database and wires the rooms together.
@@ -141,19 +143,23 @@ type sendRun struct {
 }
 
 // sendAll runs a sender for each relay until they are idle, or until ctx ends, and says how
-// many deliveries came to something.
+// many deliveries came to something. What a relay that is down leaves goes through those that stand
+// in for it.
 func (e *engine) sendAll(ctx context.Context, how sendRun) (tried int, err error) {
+	if how.queue == nil {
+		how.queue = e.db
+	}
 	var mu sync.Mutex
-	var errs []error
-	var wg sync.WaitGroup
-	counts := map[string]int{}
-	count := func(relay string, s mailer.Stats) {
+	counts := map[*mailer.Sender]int{}
+	out := newLookout(e.cfg, cmp.Or(e.downAfter, downAfter), e.log)
+	count := func(s *mailer.Sender, stats mailer.Stats) {
+		out.heard(s.Relay.Name, stats)
 		mu.Lock()
 		defer mu.Unlock()
-		counts[relay] = 0
-		for state, n := range s.Outcomes {
+		counts[s] = 0
+		for state, n := range stats.Outcomes {
 			if state != mailer.Queued { // the relay's trouble, not an outcome
-				counts[relay] += n
+				counts[s] += n
 			}
 		}
 		tried = 0
@@ -164,27 +170,74 @@ func (e *engine) sendAll(ctx context.Context, how sendRun) (tried int, err error
 			how.show(tried)
 		}
 	}
-	for _, r := range e.cfg.Relays {
-		s := &mailer.Sender{Queue: e.db, Composer: e.composer, Relay: relayOf(e.cfg, r), Worker: e.worker, KeyID: e.keys.SigningID(),
-			Now: e.now, Log: e.log, Patience: e.patience, Poll: poll, Progress: func(s mailer.Stats) { count(r.Name, s) }}
-		if how.queue != nil {
-			s.Queue = how.queue
-		}
-		if how.connections > 0 {
-			s.Relay.Connections = how.connections
-		}
-		wg.Go(func() {
-			stats, err := s.Run(ctx, how.untilIdle)
-			count(r.Name, stats)
-			if err != nil {
+	failed := map[string]error{} // by relay
+	relays, lost := e.cfg.Relays, 0
+	for len(relays) > 0 {
+		before := lost
+		var wg sync.WaitGroup
+		for _, r := range relays {
+			s := e.sender(r, how)
+			s.Progress = func(stats mailer.Stats) { count(s, stats) }
+			s.StandIn = func() []string { return out.standsInFor(r.Name) }
+			wg.Go(func() {
+				stats, err := s.Run(ctx, how.untilIdle)
+				count(s, stats)
+				if err == nil {
+					return
+				}
+				if errors.Is(err, mailer.ErrDown) || errors.Is(err, mailer.ErrHeld) {
+					out.gaveUp(r.Name)
+				}
 				mu.Lock()
 				defer mu.Unlock()
-				errs = append(errs, err)
-			}
-		})
+				failed[r.Name] = err
+				lost++
+			})
+		}
+		wg.Wait()
+		if relays, err = e.helpers(ctx, how.queue, out, failed); err != nil {
+			return tried, err
+		}
+		if lost == before { // who could help has helped
+			break
+		}
 	}
-	wg.Wait()
-	return tried, errors.Join(errs...)
+	return tried, errors.Join(slices.Collect(maps.Values(failed))...)
+}
+
+// sender is one for a relay.
+func (e *engine) sender(r schedule.Relay, how sendRun) *mailer.Sender {
+	s := &mailer.Sender{Queue: how.queue, Composer: e.composer, Relay: relayOf(e.cfg, r), Worker: e.worker, KeyID: e.keys.SigningID(),
+		Now: e.now, Log: e.log, Patience: e.patience, Poll: poll, Domains: e.domains}
+	if how.connections > 0 {
+		s.Relay.Connections = how.connections
+	}
+	return s
+}
+
+// helpers are the relays that still have mail of others to take, now that senders have ended. A
+// relay that is merely down and has nothing left is forgiven.
+func (e *engine) helpers(ctx context.Context, q mailer.Queue, out *lookout, failed map[string]error) (relays []schedule.Relay, err error) {
+	left := map[string]bool{}
+	for relay, err := range failed {
+		if ctx.Err() != nil || !errors.Is(err, mailer.ErrDown) && !errors.Is(err, mailer.ErrHeld) {
+			continue
+		}
+		due, ok, dueErr := q.NextDue(ctx, relay)
+		if dueErr != nil {
+			return nil, dueErr
+		}
+		left[relay] = ok && !due.After(e.now())
+		if !left[relay] && errors.Is(err, mailer.ErrDown) {
+			delete(failed, relay)
+		}
+	}
+	for _, r := range e.cfg.Relays {
+		if slices.ContainsFunc(out.standsInFor(r.Name), func(other string) bool { return left[other] }) {
+			relays = append(relays, r)
+		}
+	}
+	return relays, nil
 }
 
 // poll is how often a sender with nothing to do looks for work.

@@ -133,7 +133,17 @@ func (o Only) Lease(ctx context.Context, relay, worker string, now time.Time) (*
 	return o.LeaseOne(ctx, o.Number, o.Reader, worker, now)
 }
 
-// NextDue knows of nothing that is due later.
-func (o Only) NextDue(context.Context, string) (time.Time, bool, error) {
-	return time.Time{}, false, nil
+// NextDue is when that delivery is due, if it is relay's and open.
+func (o Only) NextDue(ctx context.Context, relay string) (time.Time, bool, error) {
+	var due int64
+	err := o.read().scan(ctx, `SELECT d.due FROM issues i JOIN deliveries d ON d.slot = i.slot AND d.subscriber = ?2
+		JOIN batches b ON b.id = d.batch WHERE i.id = ?1 AND b.relay = ?3 AND d.state IN ('queued', 'deferred')`,
+		args{o.Number, o.Reader, relay}, &due)
+	if errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, false, nil
+	}
+	if err != nil {
+		return time.Time{}, false, fmt.Errorf("find due delivery: %w", err)
+	}
+	return fromUS(due), true, nil
 }
