@@ -94,7 +94,9 @@ func TestReloads(t *testing.T) {
 	if counts, err := p.db.IssueCounts(t.Context(), 1); err != nil || counts["accepted"] != readers || len(counts) != 1 {
 		t.Errorf("the books say %v, %v", counts, err)
 	}
-	if strings.Contains(log.String(), "level=ERROR") {
-		t.Errorf("it complained:\n%s", &log)
+	for line := range strings.Lines(log.String()) {
+		if strings.Contains(line, "level=ERROR") && !strings.Contains(line, "context canceled") { // a lease that ended with its sender
+			t.Errorf("it complained: %s", line)
+		}
 	}
 }
