@@ -63,7 +63,7 @@ func (k *desk) Window() int { return k.window }
 
 // Next meets [Office].
 func (k *desk) Next(wait bool) *Letter {
-	for k.ctx.Err() == nil && k.r.gate.open() && !k.r.gate.crowded() {
+	for k.ctx.Err() == nil && k.r.gate.mayGo() && !k.r.gate.crowded() {
 		if !k.paid {
 			pause := k.r.gate.turn()
 			if pause > 0 && !wait {

@@ -381,7 +381,7 @@ func (r *run) insist(ctx context.Context, f func() error) error {
 			}
 			return nil
 		}
-		if ended || r.untilIdle && now().Sub(start) > queuePatience {
+		if ended || ctx.Err() != nil && errors.Is(err, context.Canceled) || r.untilIdle && now().Sub(start) > queuePatience {
 			return err
 		}
 		if tries == 0 {

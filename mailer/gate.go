@@ -28,6 +28,7 @@ type gate struct {
 	counted    int       // messages answered since counting
 	counting   time.Time // when that began, at most a second ago or so
 	lines      int       // connections, dialling or open
+	open       int       // of them, open
 	most       int       // as configured
 	allowed    int       // connections that the relay seems to like
 	sinceGrown int       // messages answered
@@ -86,7 +87,6 @@ func (g *gate) apply(e Effect, why string) (alarm bool) {
 		}
 		fallthrough
 	case RedialLater:
-		g.shrink(t)
 		g.lost++
 		g.dialAt = later(g.sendAt, t.Add(g.wait(g.lost)))
 	case Hold:
@@ -167,16 +167,22 @@ func (g *gate) grow() {
 	g.wake()
 }
 
-// shrink takes in that a connection was refused or lost: if others are at work, they are as many
-// as the relay likes; if not, it is found again with one.
-func (g *gate) shrink(t time.Time) {
+// turnedAway takes in that no connection could be had: if others are at work, they are as many as
+// the relay likes; if not, it is found again with one.
+func (g *gate) turnedAway() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.sinceGrown = 0
-	if g.lines > 1 {
-		g.allowed, g.growAt = min(g.allowed, g.lines-1), t.Add(growPause)
+	if g.open > 0 {
+		g.allowed, g.growAt = min(g.allowed, g.open), now().Add(growPause)
 	} else {
 		g.allowed, g.growAt = 1, time.Time{}
 	}
 }
+
+// opened notes that a connection is open, closed that it is not any more.
+func (g *gate) opened() { g.mu.Lock(); g.open++; g.mu.Unlock() }
+func (g *gate) closed() { g.mu.Lock(); g.open--; g.mu.Unlock() }
 
 // leave notes that a connection is no more, or was not tried after all.
 func (g *gate) leave() {
@@ -275,8 +281,8 @@ func (g *gate) fine() bool {
 	return true
 }
 
-// open reports whether messages may go, rate aside.
-func (g *gate) open() bool {
+// mayGo reports whether messages may go, rate aside.
+func (g *gate) mayGo() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return !g.sendAt.After(now())
@@ -320,7 +326,7 @@ func (g *gate) take(t time.Time) time.Duration {
 func (g *gate) crowded() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.lines > g.allowed
+	return g.open > g.allowed
 }
 
 // until waits until due, asked under the lock, gives no more wait.

@@ -28,8 +28,11 @@ func (r *run) connect(ctx context.Context) {
 	c, verb, reply, err := dial(ctx, r.Relay)
 	switch {
 	case c != nil:
+		r.gate.opened()
 		r.carry(ctx, c)
+		r.gate.closed()
 	case ctx.Err() == nil:
+		r.gate.turnedAway()
 		_, effect := Decide(verb, reply, err, &Delivery{}, r.Now(), r.Rand)
 		r.heard(effect, verb, reply, err)
 	}
