@@ -34,9 +34,11 @@ type group struct {
 	sets    map[setKey]*set
 	order   []*set
 	undo    []undone
+	touched [][]*heldRow     // by call
 	texts   map[string]int64 // reply texts that are on record once this is
 	hands   []hand
-	rows    int // marks written in bulk
+	sync    time.Duration // of the journal
+	rows    int           // marks written in bulk
 }
 
 // groupBatch is what a group knows of a batch.
@@ -191,7 +193,10 @@ func (g *group) mark(ctx context.Context, m *mailer.Mark, now time.Time) (*maile
 	m.Err = nil
 	var row *heldRow
 	if h := g.db.ledger.held[m.Batch.ID]; h != nil && h.fence == m.Batch.Fence {
-		row = h.find(m.Delivery.Slot, m.Delivery.Subscriber)
+		if row = h.find(m.Delivery.Slot, m.Delivery.Subscriber); row != nil {
+			last := len(g.touched) - 1
+			g.touched[last] = append(g.touched[last], row)
+		}
 		b := g.batches[m.Batch.ID]
 		before, again := g.seen[m.Delivery.Subscriber]
 		another := again && before.slot != m.Delivery.Slot

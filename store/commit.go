@@ -29,14 +29,16 @@ type ledger struct {
 	full    chan struct{} // tells a gatherer that those it waits for are there
 	want    int           // how many it waits for, 0 = it does not wait
 	last    int           // callers at work, as the end of the last group showed
+	callers callers       // in the writer's turn only
 	ended   time.Time     // of the last group
 	took    time.Duration // a commit takes, of late
 	stats   Stats
 
 	// In the writer's turn only.
-	held  map[int64]*held  // by batch
-	texts map[string]int64 // ids of reply texts on record
-	slow  bool             // for tests: nothing in bulk
+	held    map[int64]*held  // by batch
+	texts   map[string]int64 // ids of reply texts on record
+	journal journal
+	slow    bool // for tests: nothing in bulk
 }
 
 // call is one call of Commit.
@@ -87,15 +89,16 @@ func (db *DB) lead(own *call) {
 	l.mu.Lock()
 	calls, l.waiting = l.waiting, nil
 	l.mu.Unlock()
-	began := time.Now()
+	began, active := time.Now(), 0
 	if err == nil {
 		err = explain(db.commit(calls))
+		active = l.callers.active(time.Now())
 		db.writer.leave()
 	}
 	l.mu.Lock()
 	l.ended = time.Now()
 	l.took = (3*l.took + l.ended.Sub(began)) / 4
-	l.last = len(calls) + len(l.waiting)
+	l.last = max(len(calls)+len(l.waiting), active)
 	l.stats.Calls += len(calls)
 	var next *call
 	if len(l.waiting) > 0 {
@@ -176,10 +179,12 @@ func (db *DB) commit(calls []*call) error {
 		}
 		l.texts[text] = id
 	}
+	l.callers.note(g.touched, time.Now())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.stats.Commits++
 	l.stats.Commit += took
+	l.stats.Sync += g.sync
 	l.stats.Bulk += g.rows
 	if redone {
 		l.stats.Redone++
@@ -206,6 +211,7 @@ func (db *DB) transact(calls []*call, slow bool) (g *group, took time.Duration, 
 		}
 		for _, c := range calls {
 			c.rows = make([]*mailer.Delivery, len(c.marks))
+			g.touched = append(g.touched, nil)
 			for n := range c.marks {
 				var err error
 				if c.rows[n], err = g.mark(ctx, &c.marks[n], c.now); err != nil {
@@ -213,9 +219,15 @@ func (db *DB) transact(calls []*call, slow bool) (g *group, took time.Duration, 
 				}
 			}
 		}
-		return g.flush(ctx)
+		if err := g.flush(ctx); err != nil {
+			return err
+		}
+		return g.journal(ctx)
 	})
-	if err != nil {
+	if err == nil {
+		db.ledger.journal.keep()
+	} else {
+		db.ledger.journal.drop()
 		for n := len(g.undo) - 1; n >= 0; n-- {
 			*g.undo[n].row = g.undo[n].old
 		}

@@ -39,6 +39,7 @@ type heldRow struct {
 	sure    bool            // false: look at the row
 	mayGo   bool            // the reader gets the edition and the address is not barred
 	forgive bool            // an accepted mail is news for the reader's row
+	caller  int64           // that has it in hand, see callers; 0 = none
 }
 
 // find returns the row of a delivery; nil if it is not in hand.

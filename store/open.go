@@ -82,7 +82,7 @@ func (db *DB) Close() error {
 		errs = append(errs, db.readers.Close())
 	}
 	if db.writer != nil {
-		errs = append(errs, db.writer.close())
+		errs = append(errs, db.writer.close(), db.ledger.journal.close())
 	}
 	return errors.Join(errs...)
 }

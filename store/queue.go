@@ -224,10 +224,14 @@ func (db *DB) Release(ctx context.Context, b *mailer.Batch, now time.Time) error
 }
 
 // Recover puts right what a sender that is gone has left, without waiting for its leases to
-// end. Call it with the lock of [DB.LockSender] in hand. It returns the number of batches.
+// end, and takes in what its journal says of a database that has been put back since. Call it
+// with the lock of [DB.LockSender] in hand. It returns the number of batches.
 func (db *DB) Recover(ctx context.Context, now time.Time) (int, error) {
 	var n int
 	err := db.write(ctx, func(ctx context.Context, t *tx) error {
+		if err := db.replay(ctx, t, now); err != nil {
+			return err
+		}
 		list, err := selectAll(ctx, t, `SELECT id FROM batches WHERE lease_until > 0`, nil, number)
 		if err != nil {
 			return err
