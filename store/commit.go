@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -144,7 +145,14 @@ func (l *ledger) gather() {
 		return
 	case <-wait.C:
 	}
+	// On a busy machine time may be up before the others had any.
 	l.mu.Lock()
+	for n := 0; l.want > 0 && n < len(l.waiting); {
+		n = len(l.waiting)
+		l.mu.Unlock()
+		runtime.Gosched()
+		l.mu.Lock()
+	}
 	defer l.mu.Unlock()
 	if l.want == 0 { // they came at the last moment
 		<-l.full

@@ -103,6 +103,7 @@ func TestNothingScans(t *testing.T) {
 			name, scan := strings.CutPrefix(detail, "SCAN ")
 			if !scan || strings.Contains(name, "VIRTUAL TABLE") || strings.HasPrefix(name, "(subquery") || strings.HasPrefix(name, "section_followers") ||
 				strings.Contains(name, "batches_due") || // holds unfinished batches only
+				name == "journals" || name == "handed_before" || // a few files, and what a backup lacked
 				strings.Contains(query, "slots s CROSS JOIN") || // a slot is one day
 				strings.Contains(query, "SELECT EXISTS (SELECT 1 FROM suppressions)") {
 				continue
