@@ -25,7 +25,7 @@ var errDiffers = errors.New("rows are not as expected")
 type group struct {
 	db   *DB
 	t    *tx
-	slow bool // no bulk
+	slow bool // nothing in bulk
 	now  time.Time
 
 	batches map[int64]*groupBatch
@@ -81,8 +81,8 @@ type set struct {
 	setKey
 	h       *held
 	rows    []*heldRow
-	forgive []int64    // subscribers for whom an accepted mail is news
-	ask     []*heldRow // those for whom it may be
+	forgive []*heldRow // whose readers an accepted mail is news for
+	ask     []*heldRow // whose readers it may be news for
 }
 
 // prepare looks at the batches of all marks once.
@@ -305,7 +305,7 @@ func (g *group) put(b *groupBatch, r *heldRow, m *mailer.Mark) {
 	case b.moved:
 		s.ask = append(s.ask, r)
 	case r.forgive:
-		s.forgive = append(s.forgive, d.Subscriber)
+		s.forgive = append(s.forgive, r)
 		r.forgive = false
 	}
 }
@@ -330,44 +330,39 @@ func (g *group) flush(ctx context.Context) error {
 }
 
 const (
+	// The plus keeps SQLite from going through the index of batches.
 	bulkIntend = `UPDATE deliveries SET state = 'sending', reason = '', attempts = attempts + 1, date = ?4, key_id = ?5, selector = ?6, at = ?3
-		WHERE slot = ?1 AND batch = ?2 AND state IN ('queued', 'deferred') AND copies = 0 AND date = 0 AND subscriber IN `
+		WHERE slot = ?1 AND +batch = ?2 AND state IN ('queued', 'deferred') AND copies = 0 AND date = 0 AND subscriber IN `
 	bulkHand = `UPDATE deliveries SET state = 'handed', copies = copies + 1, handed = ?3, at = ?3
-		WHERE slot = ?1 AND batch = ?2 AND state = 'sending' AND subscriber IN `
+		WHERE slot = ?1 AND +batch = ?2 AND state = 'sending' AND subscriber IN `
 	bulkSettle = `UPDATE deliveries SET state = 'accepted', reason = ?4, copies = ?5, due = 0, relay = ?6, code = ?7, enhanced = ?8, reply = ?9, at = ?3
-		WHERE slot = ?1 AND batch = ?2 AND state = 'handed' AND attempts <= 1 AND copies <= 1 AND subscriber IN `
+		WHERE slot = ?1 AND +batch = ?2 AND state = 'handed' AND attempts <= 1 AND copies <= 1 AND subscriber IN `
 	bulkForgive = `UPDATE subscribers SET accepted = 1, hard_at = 0 WHERE id IN `
 )
 
 func (g *group) write(ctx context.Context, s *set) error {
-	ids := make([]int64, len(s.rows))
-	for n, r := range s.rows {
-		ids[n] = r.d.Subscriber
-	}
-	slices.Sort(ids)
 	common := args{s.h.slot, s.batch, us(g.now)}
 	var n int64
 	var err error
 	switch s.step {
 	case mailer.Intend:
-		n, err = g.t.bulk(ctx, bulkIntend, append(common, us(g.now.UTC().Truncate(time.Second)), s.keyID, s.selector), ids)
+		n, err = g.t.bulk(ctx, bulkIntend, append(common, us(g.now.UTC().Truncate(time.Second)), s.keyID, s.selector), s.rows)
 	case mailer.Hand:
-		n, err = g.t.bulk(ctx, bulkHand, common, ids)
+		n, err = g.t.bulk(ctx, bulkHand, common, s.rows)
 	case mailer.Settle:
 		var reply any
 		if reply, err = g.reply(ctx, s.text); err != nil {
 			return err
 		}
-		n, err = g.t.bulk(ctx, bulkSettle, append(common, s.reason, s.copies, s.relay, s.code, s.enhanced, reply), ids)
+		n, err = g.t.bulk(ctx, bulkSettle, append(common, s.reason, s.copies, s.relay, s.code, s.enhanced, reply), s.rows)
 		if err == nil && len(s.forgive) > 0 {
-			slices.Sort(s.forgive)
 			_, err = g.t.bulk(ctx, bulkForgive, nil, s.forgive)
 		}
 		for k := 0; k < len(s.ask) && err == nil; k++ {
 			err = g.t.forgive(ctx, &s.ask[k].d)
 		}
 	}
-	if err == nil && n != int64(len(ids)) {
+	if err == nil && n != int64(len(s.rows)) {
 		err = errDiffers
 	}
 	return err
@@ -404,24 +399,26 @@ func init() {
 	}
 }
 
-// bulk runs a statement of a kind for all ids and returns how many rows it changed.
-func (t *tx) bulk(ctx context.Context, kind string, common args, ids []int64) (changed int64, err error) {
+// bulk runs a statement of a kind for rows, in their order in the table, and returns how many
+// it changed.
+func (t *tx) bulk(ctx context.Context, kind string, common args, rows []*heldRow) (changed int64, err error) {
+	slices.SortFunc(rows, func(a, b *heldRow) int { return cmp.Compare(a.d.Subscriber, b.d.Subscriber) })
 	values := make(args, 0, len(common)+bulkSizes[len(bulkSizes)-1])
-	for len(ids) > 0 {
+	for len(rows) > 0 {
 		size := 0
-		for size < len(bulkSizes)-1 && bulkSizes[size] < len(ids) {
+		for size < len(bulkSizes)-1 && bulkSizes[size] < len(rows) {
 			size++
 		}
 		values = append(values[:0], common...)
 		for k := range bulkSizes[size] {
-			values = append(values, ids[min(k, len(ids)-1)])
+			values = append(values, rows[min(k, len(rows)-1)].id)
 		}
 		n, err := t.exec(ctx, bulkLists[size][kind], values...)
 		if err != nil {
 			return changed, err
 		}
 		changed += n
-		ids = ids[min(bulkSizes[size], len(ids)):]
+		rows = rows[min(bulkSizes[size], len(rows)):]
 	}
 	return changed, nil
 }

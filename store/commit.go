@@ -210,8 +210,12 @@ func (db *DB) commit(calls []*call) error {
 
 // transact does so in one transaction, and takes back what it knows of rows if it fails.
 func (db *DB) transact(calls []*call, slow bool) (g *group, took time.Duration, err error) {
-	g = &group{db: db, slow: slow, now: calls[0].now, batches: make(map[int64]*groupBatch), seen: make(map[int64]seenMark),
-		sets: make(map[setKey]*set), texts: make(map[string]int64)}
+	marks := 0
+	for _, c := range calls {
+		marks += len(c.marks)
+	}
+	g = &group{db: db, slow: slow, now: calls[0].now, batches: make(map[int64]*groupBatch), seen: make(map[int64]seenMark, marks),
+		sets: make(map[setKey]*set), texts: make(map[string]int64), undo: make([]undone, 0, marks), hands: make([]hand, 0, marks)}
 	took, err = db.writer.run(context.Background(), func(ctx context.Context, t *tx) error {
 		g.t = t
 		if err := g.prepare(ctx, calls); err != nil {

@@ -36,6 +36,7 @@ type issueRow struct {
 // heldRow is a delivery of a held batch.
 type heldRow struct {
 	d       mailer.Delivery // as on record
+	id      any             // d.Subscriber, ready for a statement
 	sure    bool            // false: look at the row
 	mayGo   bool            // the reader gets the edition and the address is not barred
 	forgive bool            // an accepted mail is news for the reader's row
@@ -103,6 +104,7 @@ func (db *DB) hold(ctx context.Context, t *tx, b *leased, now time.Time, only in
 		d.State, d.Date, d.Due, d.At = mailer.State(state), fromUS(date), fromUS(due), fromUS(at)
 		r.mayGo = active == 1
 		r.forgive = (accepted == 0 || hardAt != 0) && current == subscribers.Fold(d.Address)
+		r.id = d.Subscriber
 		h.rows, addresses = append(h.rows, r), append(addresses, d.Address)
 	}
 	if err := rows.Err(); err != nil {
