@@ -36,7 +36,7 @@ type DeliveryFilter struct {
 }
 
 const deliveryColumns = `SELECT d.issue, d.slot, d.subscriber, coalesce(d.digest, 0), st.address, d.state, d.reason, d.attempts, d.copies,
-	d.date, d.key_id, d.due, i.ends, d.at, e.name, s.slot_key, coalesce(nullif(d.relay, ''), b.relay, ''), d.code, d.enhanced, coalesce(rt.body, '') FROM `
+	d.date, d.key_id, d.selector, d.due, i.ends, d.at, e.name, s.slot_key, coalesce(nullif(d.relay, ''), b.relay, ''), d.code, d.enhanced, coalesce(rt.body, '') FROM `
 
 const deliveryJoins = ` JOIN editions e ON e.id = s.edition JOIN settings st ON st.id = d.settings JOIN issues i ON i.id = d.issue
 	LEFT JOIN batches b ON b.id = d.batch LEFT JOIN reply_texts rt ON rt.id = d.reply `
@@ -44,7 +44,7 @@ const deliveryJoins = ` JOIN editions e ON e.id = s.edition JOIN settings st ON 
 func scanDelivery(r *sql.Rows) (d DeliveryRow, err error) {
 	var date, due, ends, at int64
 	err = r.Scan(&d.Issue, &d.Slot, &d.Subscriber, &d.Digest, &d.Address, &d.State, &d.Reason, &d.Attempts, &d.Copies,
-		&date, &d.KeyID, &due, &ends, &at, &d.Edition, &d.SlotKey, &d.Relay, &d.Reply.Code, &d.Reply.Enhanced, &d.Reply.Text)
+		&date, &d.KeyID, &d.Selector, &due, &ends, &at, &d.Edition, &d.SlotKey, &d.Relay, &d.Reply.Code, &d.Reply.Enhanced, &d.Reply.Text)
 	d.Date, d.Due, d.Ends, d.At = fromUS(date), fromUS(due), fromUS(ends), fromUS(at)
 	return d, err
 }

@@ -46,7 +46,7 @@ func (t *tx) delivery(ctx context.Context, slot, subscriber int64) (*delivery, e
 	var digest, batch, fence, leaseUntil sql.NullInt64
 	var due, date, ends, at, minGap int64
 	err := t.scan(ctx, `SELECT d.issue, d.digest, d.batch, d.state, d.reason, d.window_start, d.attempts, d.copies, d.due, d.date,
-			d.key_id, d.relay, d.code, d.enhanced, d.reply, d.at, ds.address,
+			d.key_id, d.selector, d.relay, d.code, d.enhanced, d.reply, d.at, ds.address,
 			i.edition, i.ends, i.min_gap, i.zone, i.quiet, b.fence, b.lease_until,
 			coalesce(f.last_slot, 0), coalesce(f.active, 0), coalesce(st.status, '')
 		FROM deliveries d JOIN issues i ON i.id = d.issue JOIN settings ds ON ds.id = d.settings
@@ -55,7 +55,7 @@ func (t *tx) delivery(ctx context.Context, slot, subscriber int64) (*delivery, e
 		LEFT JOIN subscribers s ON s.id = d.subscriber LEFT JOIN settings st ON st.id = s.settings
 		WHERE d.slot = ?1 AND d.subscriber = ?2`, args{slot, subscriber},
 		&d.Issue, &digest, &batch, &d.State, &d.Reason, &d.windowStart, &d.Attempts, &d.Copies, &due, &date,
-		&d.KeyID, &d.relay, &d.reply.Code, &d.reply.Enhanced, &d.replyID, &at, &d.Address,
+		&d.KeyID, &d.Selector, &d.relay, &d.reply.Code, &d.reply.Enhanced, &d.replyID, &at, &d.Address,
 		&d.edition, &ends, &minGap, &d.zone, &d.quiet, &fence, &leaseUntil,
 		&d.lastSlot, &d.active, &d.status)
 	if err != nil {
@@ -81,9 +81,9 @@ func (t *tx) save(ctx context.Context, d *delivery, now time.Time) error {
 	}
 	d.At = now
 	if _, err := t.exec(ctx, `UPDATE deliveries SET state = ?3, reason = ?4, attempts = ?5, copies = ?6, due = ?7, date = ?8,
-			key_id = ?9, relay = ?10, code = ?11, enhanced = ?12, reply = ?13, at = ?14
+			key_id = ?9, selector = ?15, relay = ?10, code = ?11, enhanced = ?12, reply = ?13, at = ?14
 		WHERE slot = ?1 AND subscriber = ?2`, d.Slot, d.Subscriber, string(d.State), d.Reason, d.Attempts, d.Copies, us(d.Due), us(d.Date),
-		d.KeyID, d.relay, d.reply.Code, d.reply.Enhanced, d.replyID, us(now)); err != nil {
+		d.KeyID, d.relay, d.reply.Code, d.reply.Enhanced, d.replyID, us(now), d.Selector); err != nil {
 		return err
 	}
 	if unreached(d.State) && d.later() {

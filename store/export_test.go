@@ -1,8 +1,14 @@
 package store
 
 import (
+	"context"
+	"database/sql"
 	"maps"
+	"os"
 	"slices"
+	"time"
+
+	"broadsheet/mailer"
 )
 
 // Statements lists the SQL that db has prepared so far.
@@ -13,4 +19,62 @@ func (db *DB) Statements() []string {
 	}
 	db.stmts.Range(func(query, _ any) bool { all[query.(string)] = true; return true })
 	return slices.Collect(maps.Keys(all))
+}
+
+// OneByOne has all marks written one by one.
+func (db *DB) OneByOne() { db.ledger.slow = true }
+
+// CommitTogether is as many calls of Commit that happen to share a transaction.
+func (db *DB) CommitTogether(now time.Time, marks ...[]mailer.Mark) error {
+	var calls []*call
+	for _, m := range marks {
+		calls = append(calls, &call{marks: m, now: now})
+	}
+	if err := db.writer.take(context.Background()); err != nil {
+		return err
+	}
+	defer db.writer.leave()
+	return db.commit(calls)
+}
+
+// FullJournal puts a device that is always full in place of the journal until it is restored.
+func (db *DB) FullJournal() (restore func(), err error) {
+	f, err := os.OpenFile("/dev/full", os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	j := &db.ledger.journal
+	file := j.file
+	j.file = f
+	return func() { j.file = file; f.Close() }, nil
+}
+
+// Expected is how many callers the next group would wait for.
+func (db *DB) Expected() int {
+	db.ledger.mu.Lock()
+	defer db.ledger.mu.Unlock()
+	return db.ledger.last
+}
+
+// InHand is how many callers have deliveries between intent and outcome.
+func (db *DB) InHand() int { return len(db.ledger.callers.of) }
+
+// MakeRoom lets a database grow that was opened with a limit.
+func (db *DB) MakeRoom() error {
+	if err := db.writer.take(context.Background()); err != nil {
+		return err
+	}
+	defer db.writer.leave()
+	if db.writer.conn != nil {
+		db.writer.drop()
+	}
+	db.opts.Pragmas = nil
+	pool, err := sql.Open("sqlite", db.source("&_txlock=immediate", "journal_mode(WAL)", "synchronous(FULL)"))
+	if err != nil {
+		return err
+	}
+	pool.SetMaxOpenConns(1)
+	old := db.writer.pool
+	db.writer.pool = pool
+	return old.Close()
 }

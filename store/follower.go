@@ -56,7 +56,17 @@ func (t *tx) follow(ctx context.Context, id int64, old, s *subscribers.Settings,
 			return err
 		}
 	}
+	if err := t.readersChanged(ctx); err != nil {
+		return err
+	}
 	return t.bar(ctx, id, "", now)
+}
+
+// readersChanged tells senders, of other processes too, that what they know of readers from
+// the lease of their batches may not hold any more.
+func (t *tx) readersChanged(ctx context.Context) error {
+	_, err := t.exec(ctx, `UPDATE counters SET value = value + 1 WHERE name = 'readers'`)
+	return err
 }
 
 // bar takes the mail that waits for a reader out of the queue: all of it where a reason is

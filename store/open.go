@@ -23,7 +23,8 @@ import (
 type Options struct {
 	// AddressHash is the keyed hash of a folded address by which suppressions are found.
 	AddressHash func(folded string) subscribers.Hash
-	// Now is the machine's clock, for leases and real_at; time.Now if nil.
+	// Now is the machine's clock, for leases and real_at; time.Now if nil, and then a step of that clock
+	// does not end leases.
 	Now func() time.Time
 	// BusyTimeout is how long a write waits for another process; 10 s if 0.
 	BusyTimeout time.Duration
@@ -45,6 +46,9 @@ type DB struct {
 
 	fragments fragmentIDs
 	told      digestStories
+
+	started time.Time // for the clock of leases
+	ledger  ledger
 }
 
 // reading is how many connections read beside the one that writes.
@@ -57,16 +61,13 @@ func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	if opts.Now == nil {
-		opts.Now = time.Now
-	}
 	if opts.BusyTimeout == 0 {
 		opts.BusyTimeout = 10 * time.Second
 	}
 	if err := prepareFile(path); err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
-	db := &DB{opts: opts, dialect: sqliteDialect, path: path, told: digestStories{of: make(map[int64][]int64)}}
+	db := &DB{opts: opts, dialect: sqliteDialect, path: path, told: digestStories{of: make(map[int64][]int64)}, started: time.Now()}
 	if err := db.connect(ctx); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("open database %s: %w", path, explain(err))
@@ -81,9 +82,25 @@ func (db *DB) Close() error {
 		errs = append(errs, db.readers.Close())
 	}
 	if db.writer != nil {
-		errs = append(errs, db.writer.close())
+		errs = append(errs, db.writer.close(), db.ledger.journal.close())
 	}
 	return errors.Join(errs...)
+}
+
+// real is the machine's clock.
+func (db *DB) real() time.Time {
+	if db.opts.Now != nil {
+		return db.opts.Now()
+	}
+	return time.Now()
+}
+
+// leaseClock is the machine's clock for leases: it does not jump when somebody sets the clock.
+func (db *DB) leaseClock() time.Time {
+	if db.opts.Now != nil {
+		return db.opts.Now()
+	}
+	return db.started.Add(time.Since(db.started)) // by the monotonic reading
 }
 
 // Path is the database's file.

@@ -60,6 +60,11 @@ func (w *chunkWriter) write(ctx context.Context, planned []digest.Planned) error
 		WHERE edition = ?1 AND subscriber IN (SELECT value FROM `+w.t.w.dialect.ids(3)+`)`, w.c.issue.EditionID, w.c.issue.SlotID, idList(ids)); err != nil {
 		return fmt.Errorf("note last slot: %w", err)
 	}
+	if len(ids) > 0 {
+		if err := w.leftBefore(ctx, ids[0], ids[len(ids)-1]); err != nil {
+			return fmt.Errorf("look for mails that have left: %w", err)
+		}
+	}
 	for _, b := range w.batches {
 		if err := w.finish(ctx, b); err != nil {
 			return err

@@ -88,7 +88,7 @@ func TestNothingScans(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer raw.Close()
-	parameter := regexp.MustCompile(`\?\d+`)
+	parameter := regexp.MustCompile(`\?\d*`)
 	statements := db.Statements()
 	if len(statements) < 60 {
 		t.Fatalf("only %d statements were seen", len(statements))
@@ -110,6 +110,7 @@ func TestNothingScans(t *testing.T) {
 			name, scan := strings.CutPrefix(detail, "SCAN ")
 			if !scan || strings.Contains(name, "VIRTUAL TABLE") || strings.HasPrefix(name, "(subquery") || strings.HasPrefix(name, "section_followers") ||
 				strings.Contains(name, "batches_due") || // holds unfinished batches only
+				name == "journals" || name == "handed_before" || // a few files, and what a backup lacked
 				strings.Contains(query, "slots s CROSS JOIN") || // a slot is one day
 				strings.Contains(query, "SELECT EXISTS (SELECT 1 FROM suppressions)") {
 				continue

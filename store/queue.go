@@ -47,7 +47,7 @@ func (db *DB) lease(ctx context.Context, relay string, edition int64, worker str
 		for {
 			found, err := selectAll(ctx, t, batchColumns+`WHERE b.relay = ?1 AND b.done = 0 AND b.due <= ?2 AND b.lease_until < ?3
 				AND (?4 = 0 OR b.edition = ?4)
-				ORDER BY b.due, b.priority DESC, b.shuffle LIMIT 1`+db.dialect.skipLocked, args{relay, us(now), us(db.opts.Now()), edition}, scanBatch)
+				ORDER BY b.due, b.priority DESC, b.shuffle LIMIT 1`+db.dialect.skipLocked, args{relay, us(now), us(db.leaseClock()), edition}, scanBatch)
 			if err != nil || len(found) == 0 {
 				return err
 			}
@@ -72,7 +72,7 @@ func (db *DB) LeaseOne(ctx context.Context, issue, subscriber int64, worker stri
 		found, err := selectAll(ctx, t, batchColumns+`JOIN issues i ON i.id = b.issue
 			JOIN deliveries d ON d.slot = i.slot AND d.subscriber = ?2 AND d.batch = b.id
 			WHERE i.id = ?1 AND i.state = 'open' AND i.due <= ?3 AND b.done = 0 AND b.lease_until < ?4`,
-			args{issue, subscriber, us(now), us(db.opts.Now())}, scanBatch)
+			args{issue, subscriber, us(now), us(db.leaseClock())}, scanBatch)
 		if err != nil || len(found) == 0 {
 			return err
 		}
@@ -90,37 +90,33 @@ func (db *DB) LeaseOne(ctx context.Context, issue, subscriber int64, worker stri
 func (db *DB) take(ctx context.Context, t *tx, b *leased, worker string, now time.Time, only int64) (*mailer.Batch, error) {
 	if b.leaseUntil > 0 {
 		// The lease ended without a word.
-		ended := db.opts.Now().Sub(fromUS(b.leaseUntil))
+		ended := db.leaseClock().Sub(fromUS(b.leaseUntil))
 		if err := t.repair(ctx, b.id, now.Add(max(0, silence-ended)), now); err != nil {
 			return nil, fmt.Errorf("free lost batch: %w", err)
 		}
 	}
-	list, err := selectAll(ctx, t, `SELECT d.issue, d.slot, d.subscriber, coalesce(d.digest, 0), st.address, d.state, d.reason, d.attempts,
-			d.copies, d.date, d.key_id, d.due, i.ends, d.at
-		FROM deliveries d JOIN settings st ON st.id = d.settings JOIN issues i ON i.id = d.issue
-		WHERE d.batch = ?1 AND d.state IN ('queued', 'deferred') ORDER BY d.slot, d.subscriber`, args{b.id},
-		func(r *sql.Rows) (d mailer.Delivery, err error) {
-			var date, due, ends, at int64
-			err = r.Scan(&d.Issue, &d.Slot, &d.Subscriber, &d.Digest, &d.Address, &d.State, &d.Reason, &d.Attempts, &d.Copies,
-				&date, &d.KeyID, &due, &ends, &at)
-			if only == 0 {
-				due = max(due, b.start)
-			}
-			d.Date, d.Due, d.Ends, d.At = fromUS(date), fromUS(due), fromUS(ends), fromUS(at)
-			return d, err
-		})
+	h, err := db.hold(ctx, t, b, now, only)
 	if err != nil {
 		return nil, err
 	}
-	due := slices.DeleteFunc(slices.Clone(list), func(d mailer.Delivery) bool {
-		return d.Due.After(now) || only != 0 && d.Subscriber != only
-	})
-	if len(due) == 0 {
+	if len(h.rows) == 0 {
 		return nil, t.free(ctx, b.id)
 	}
-	out := &mailer.Batch{ID: b.id, Issue: b.issue, Relay: b.relay, Until: db.opts.Now().Add(leaseTime), Deliveries: due}
-	return out, t.scan(ctx, `UPDATE batches SET worker = ?2, lease_until = ?3, fence = fence + 1 WHERE id = ?1 RETURNING fence`,
-		args{b.id, cmp.Or(worker, "-"), us(out.Until)}, &out.Fence)
+	h.until = db.leaseClock().Add(leaseTime)
+	if err := t.scan(ctx, `UPDATE batches SET worker = ?2, lease_until = ?3, fence = fence + 1 WHERE id = ?1 RETURNING fence`,
+		args{b.id, cmp.Or(worker, "-"), us(h.until)}, &h.fence); err != nil {
+		return nil, err
+	}
+	out := &mailer.Batch{ID: b.id, Issue: b.issue, Relay: b.relay, Fence: h.fence, Until: h.until, Deliveries: make([]mailer.Delivery, len(h.rows))}
+	start := fromUS(b.start)
+	for n := range h.rows {
+		out.Deliveries[n] = h.rows[n].d
+		if only == 0 && start.After(h.rows[n].d.Due) {
+			out.Deliveries[n].Due = start
+		}
+	}
+	db.ledger.keep(b.id, h, db.leaseClock())
+	return out, nil
 }
 
 // free ends a lease and says when the batch is due again, or that it is done.
@@ -184,11 +180,14 @@ func (t *tx) repair(ctx context.Context, batch int64, again, now time.Time) erro
 
 // Renew meets [mailer.Queue].
 func (db *DB) Renew(ctx context.Context, b *mailer.Batch) error {
-	until := db.opts.Now().Add(leaseTime)
+	until := db.leaseClock().Add(leaseTime)
 	err := db.write(ctx, func(ctx context.Context, t *tx) error {
 		n, err := t.exec(ctx, `UPDATE batches SET lease_until = ?3 WHERE id = ?1 AND fence = ?2 AND lease_until > 0`, b.ID, b.Fence, us(until))
 		if err == nil && n == 0 {
 			return mailer.ErrLost
+		}
+		if h := db.ledger.held[b.ID]; h != nil && h.fence == b.Fence {
+			h.until = until
 		}
 		return err
 	})
@@ -207,6 +206,9 @@ func (db *DB) Release(ctx context.Context, b *mailer.Batch, now time.Time) error
 		if err := t.scan(ctx, `SELECT fence, lease_until FROM batches WHERE id = ?1`, args{b.ID}, &fence, &until); err != nil {
 			return err
 		}
+		if h := db.ledger.held[b.ID]; h != nil && h.fence == b.Fence {
+			delete(db.ledger.held, b.ID)
+		}
 		if fence != b.Fence || until == 0 {
 			return nil
 		}
@@ -222,10 +224,14 @@ func (db *DB) Release(ctx context.Context, b *mailer.Batch, now time.Time) error
 }
 
 // Recover puts right what a sender that is gone has left, without waiting for its leases to
-// end. Call it with the lock of [DB.LockSender] in hand. It returns the number of batches.
+// end, and takes in what its journal says of a database that has been put back since. Call it
+// with the lock of [DB.LockSender] in hand. It returns the number of batches.
 func (db *DB) Recover(ctx context.Context, now time.Time) (int, error) {
 	var n int
 	err := db.write(ctx, func(ctx context.Context, t *tx) error {
+		if err := db.replay(ctx, t, now); err != nil {
+			return err
+		}
 		list, err := selectAll(ctx, t, `SELECT id FROM batches WHERE lease_until > 0`, nil, number)
 		if err != nil {
 			return err
@@ -253,7 +259,7 @@ func (db *DB) NextDue(ctx context.Context, relay string) (time.Time, bool, error
 func (db *DB) nextDue(ctx context.Context, relay string, edition int64) (time.Time, bool, error) {
 	var due sql.NullInt64
 	err := db.read().scan(ctx, `SELECT min(due) FROM batches WHERE relay = ?1 AND done = 0 AND due IS NOT NULL AND lease_until < ?2
-		AND (?3 = 0 OR edition = ?3)`, args{relay, us(db.opts.Now()), edition}, &due)
+		AND (?3 = 0 OR edition = ?3)`, args{relay, us(db.leaseClock()), edition}, &due)
 	if err != nil {
 		return time.Time{}, false, fmt.Errorf("find next due delivery: %w", err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -33,37 +32,6 @@ func (t *tx) ours(ctx context.Context, m *mailer.Mark, states ...mailer.State) (
 	return row, nil, nil
 }
 
-// Commit meets [mailer.Queue].
-func (db *DB) Commit(ctx context.Context, marks []mailer.Mark, now time.Time) error {
-	rows := make([]*delivery, len(marks))
-	err := db.write(context.WithoutCancel(ctx), func(ctx context.Context, t *tx) (err error) {
-		for n := range marks {
-			m := &marks[n]
-			switch m.Step {
-			case mailer.Intend:
-				rows[n], m.Err, err = db.intend(ctx, t, m, now)
-			case mailer.Hand:
-				rows[n], m.Err, err = t.hand(ctx, m, now)
-			case mailer.Settle:
-				rows[n], m.Err, err = db.settle(ctx, t, m, now)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("write ledger: %w", err)
-	}
-	for n, row := range rows {
-		if row != nil {
-			*marks[n].Delivery = row.Delivery
-		}
-	}
-	return nil
-}
-
 // intend writes that a delivery is about to be tried. The verdict says why it is not; what was
 // written then stays.
 func (db *DB) intend(ctx context.Context, t *tx, m *mailer.Mark, now time.Time) (row *delivery, verdict, err error) {
@@ -71,7 +39,7 @@ func (db *DB) intend(ctx context.Context, t *tx, m *mailer.Mark, now time.Time) 
 	if row == nil {
 		return nil, verdict, err
 	}
-	if row.leaseUntil < us(db.opts.Now()) {
+	if row.leaseUntil < us(db.leaseClock()) {
 		return nil, mailer.ErrLost, nil // it may finish what it has in hand, but begin nothing
 	}
 	end := func(s mailer.State, reason string) (*delivery, error, error) {
@@ -103,7 +71,7 @@ func (db *DB) intend(ctx context.Context, t *tx, m *mailer.Mark, now time.Time) 
 		return nil, mailer.ErrWait, t.save(ctx, row, now)
 	}
 	if row.Date.IsZero() {
-		row.Date, row.KeyID = now.UTC().Truncate(time.Second), m.KeyID
+		row.Date, row.KeyID, row.Selector = now.UTC().Truncate(time.Second), m.KeyID, m.Selector
 	}
 	row.State, row.Reason = mailer.Sending, ""
 	row.Attempts++
@@ -168,7 +136,7 @@ func (db *DB) settle(ctx context.Context, t *tx, m *mailer.Mark, now time.Time) 
 		row.Attempts = max(row.Attempts-1, 0)
 	}
 	if row.Copies == 0 && open(row.State) {
-		row.Date, row.KeyID = time.Time{}, "" // nothing is out that the next try must equal
+		row.Date, row.KeyID, row.Selector = time.Time{}, "", "" // nothing is out that the next try must equal
 	}
 	if err := t.save(ctx, row, now); err != nil {
 		return nil, nil, err
@@ -180,13 +148,18 @@ func (db *DB) settle(ctx context.Context, t *tx, m *mailer.Mark, now time.Time) 
 	}
 	switch {
 	case o.State == mailer.Accepted:
-		// A success forgives; most mails change nothing here.
-		_, err = t.exec(ctx, `UPDATE subscribers SET accepted = 1, hard_at = 0
-			WHERE id = ?1 AND address = ?2 AND (accepted = 0 OR hard_at <> 0)`, row.Subscriber, subscribers.Fold(row.Address))
+		err = t.forgive(ctx, &row.Delivery)
 	case o.Hard:
 		err = db.hardMark(ctx, t, row, now)
 	}
 	return row, nil, err
+}
+
+// forgive notes that an address took a mail. Most mails change nothing here.
+func (t *tx) forgive(ctx context.Context, d *mailer.Delivery) error {
+	_, err := t.exec(ctx, `UPDATE subscribers SET accepted = 1, hard_at = 0
+		WHERE id = ?1 AND address = ?2 AND (accepted = 0 OR hard_at <> 0)`, d.Subscriber, subscribers.Fold(d.Address))
+	return err
 }
 
 // hardPause is how far apart two hard marks must be to bar an address that has taken mail.
@@ -210,6 +183,9 @@ func (db *DB) hardMark(ctx context.Context, t *tx, d *delivery, now time.Time) e
 		return err
 	}
 	if hardAt == 0 {
+		if err := t.readersChanged(ctx); err != nil {
+			return err
+		}
 		_, err = t.exec(ctx, `UPDATE subscribers SET hard_at = ?2 WHERE id = ?1`, d.Subscriber, us(now))
 	}
 	return err

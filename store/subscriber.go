@@ -190,7 +190,7 @@ func (db *DB) apply(ctx context.Context, t *tx, id int64, old *subscribers.Setti
 			zone, language, format, consent_source, consent_at, at, real_at, by)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) RETURNING id`,
 		args{id, s.Address, s.Name, s.ExternalID, string(s.Status), subscribers.FormatFollows(s.Sections), strings.Join(s.Editions, ";"),
-			s.Hour, dayBits(s.Days), s.Zone, s.Language, string(s.Format), s.ConsentSource, consent, us(now), us(db.opts.Now()), by}, &row); err != nil {
+			s.Hour, dayBits(s.Days), s.Zone, s.Language, string(s.Format), s.ConsentSource, consent, us(now), us(db.real()), by}, &row); err != nil {
 		return err
 	}
 	if _, err := t.exec(ctx, `UPDATE subscribers SET settings = ?2 WHERE id = ?1`, id, row); err != nil {

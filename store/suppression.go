@@ -157,9 +157,12 @@ func (db *DB) suppress(ctx context.Context, t *tx, s subscribers.Suppression, ha
 		s.At = now
 	}
 	n, err := t.exec(ctx, `INSERT INTO suppressions (hash, address, reason, note, at, real_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-		ON CONFLICT (hash) DO NOTHING`, hash[:], address, s.Reason, s.Note, us(s.At), us(db.opts.Now()))
-	if err != nil || n == 0 || address == nil {
-		return n > 0, err
+		ON CONFLICT (hash) DO NOTHING`, hash[:], address, s.Reason, s.Note, us(s.At), us(db.real()))
+	if err != nil || n == 0 {
+		return false, err
+	}
+	if err := t.readersChanged(ctx); err != nil || address == nil {
+		return true, err
 	}
 	var id int64
 	err = t.scan(ctx, `SELECT id FROM subscribers WHERE address = ?1`, args{subscribers.Fold(s.Address)}, &id)
@@ -190,8 +193,10 @@ func (db *DB) LiftSuppression(ctx context.Context, address, why string, now time
 		if _, err := t.exec(ctx, `DELETE FROM suppressions WHERE hash = ?1`, hash[:]); err != nil {
 			return err
 		}
-		_, err = t.exec(ctx, `UPDATE subscribers SET hard_at = 0 WHERE address = ?1`, folded)
-		return err
+		if _, err := t.exec(ctx, `UPDATE subscribers SET hard_at = 0 WHERE address = ?1`, folded); err != nil {
+			return err
+		}
+		return t.readersChanged(ctx)
 	})
 	if err != nil {
 		return false, fmt.Errorf("lift suppression of %s: %w", subscribers.Mask(address), err)

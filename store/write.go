@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // querier is what reads need: a transaction or the pool of readers.
@@ -34,27 +35,39 @@ type tx struct{ w *writer }
 
 // write runs fn in a transaction that has taken the write lock at its start. It waits for its
 // turn as long as ctx lasts; once begun, a transaction runs to its end, for it is short and an
-// outcome must not get lost to a Ctrl-C. fn may not call write.
-//
-// All writing goes through here, so this is where many small ones can share a commit.
+// outcome must not get lost to a Ctrl-C. fn may not call write. Marks of deliveries take their
+// turn by themselves, many at a time (commit.go).
 func (db *DB) write(ctx context.Context, fn func(ctx context.Context, t *tx) error) error {
 	w := db.writer
+	if err := w.take(ctx); err != nil {
+		return err
+	}
+	defer w.leave()
+	_, err := w.run(context.WithoutCancel(ctx), fn)
+	return explain(err)
+}
+
+// take waits for the writer's turn as long as ctx lasts; whoever comes first is first.
+func (w *writer) take(ctx context.Context) error {
 	select {
 	case w.turn <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() { <-w.turn }()
 	if err := ctx.Err(); err != nil {
+		w.leave()
 		return err
 	}
-	return explain(w.run(context.WithoutCancel(ctx), fn))
+	return nil
 }
 
-func (w *writer) run(ctx context.Context, fn func(ctx context.Context, t *tx) error) (err error) {
+func (w *writer) leave() { <-w.turn }
+
+// run runs fn in a transaction, in the writer's turn, and says how long its COMMIT took.
+func (w *writer) run(ctx context.Context, fn func(ctx context.Context, t *tx) error) (took time.Duration, err error) {
 	if w.conn == nil {
 		if w.conn, err = w.pool.Conn(ctx); err != nil {
-			return err
+			return 0, err
 		}
 		w.stmts = make(map[string]*sql.Stmt)
 	}
@@ -63,7 +76,7 @@ func (w *writer) run(ctx context.Context, fn func(ctx context.Context, t *tx) er
 		if spoilt(err) {
 			w.drop()
 		}
-		return err
+		return 0, err
 	}
 	committed := false
 	defer func() {
@@ -76,13 +89,14 @@ func (w *writer) run(ctx context.Context, fn func(ctx context.Context, t *tx) er
 		}
 	}()
 	if err := fn(ctx, t); err != nil {
-		return err
+		return 0, err
 	}
+	began := time.Now()
 	if _, err := t.exec(ctx, "COMMIT"); err != nil {
-		return err
+		return 0, err
 	}
 	committed = true
-	return nil
+	return time.Since(began), nil
 }
 
 // drop closes the connection for good; the next transaction opens another.

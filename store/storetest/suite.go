@@ -39,6 +39,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		{"hard marks", testHardMarks}, {"leaving mid-run", testLeaving}, {"between chunks", testBetweenChunks}, {"new address", testNewAddress},
 		{"recover", testRecover}, {"retry", testRetry}, {"only one", testOnly},
 		{"reply texts", testReplyTexts}, {"lists", testLists}, {"lookups", testLookups}, {"any order", testAnyOrder},
+		{"paused", testPaused}, {"clock jumps", testClockJumps}, {"together", testTogether},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -82,6 +83,13 @@ func (w *world) pass(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.at, w.real = w.at.Add(d), w.real.Add(d)
+}
+
+// set sets the program's clock alone.
+func (w *world) set(at time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.at = at
 }
 
 func (w *world) must(err error) {

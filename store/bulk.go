@@ -1,0 +1,424 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"broadsheet/mailer"
+)
+
+// Marks of the common kind are written many rows to a statement: intents of new messages, hands,
+// and messages accepted at the first try. What they may do is known from the lease ([held]); each
+// statement names the states in which it may find its rows, and if it finds fewer than it should,
+// the group is rolled back and every mark of it takes the slow way, one by one (send.go). That way
+// also goes whatever is not common, and it is the rule: both must leave the same rows.
+
+// errDiffers says that rows are not as they were held to be.
+var errDiffers = errors.New("rows are not as expected")
+
+// group is one transaction's marks.
+type group struct {
+	db   *DB
+	t    *tx
+	slow bool // nothing in bulk
+	now  time.Time
+
+	batches map[int64]*groupBatch
+	seen    map[int64]seenMark // by subscriber
+	round   int                // sets of an earlier round are written
+	sets    map[setKey]*set
+	order   []*set
+	undo    []undone
+	touched [][]*heldRow     // by call
+	texts   map[string]int64 // reply texts that are on record once this is
+	hands   []hand
+	sync    time.Duration // of the journal
+	rows    int           // marks written in bulk
+}
+
+// groupBatch is what a group knows of a batch.
+type groupBatch struct {
+	*held                  // nil: all of its marks go one by one
+	late    bool           // the lease is over: nothing new is begun
+	moved   bool           // readers have changed since the lease
+	intends []int64        // subscribers
+	waits   map[int64]bool // of intends: need a look of their own
+}
+
+type seenMark struct {
+	slot  int64
+	step  mailer.Step
+	round int
+}
+
+type undone struct {
+	row *heldRow
+	old heldRow
+}
+
+// hand is a mark for the journal.
+type hand struct {
+	slot, subscriber int64
+	at               time.Time
+}
+
+// setKey is what the rows of a set have in common.
+type setKey struct {
+	batch           int64
+	step            mailer.Step
+	keyID, selector string // Intend
+	reason, relay   string // Settle
+	code, copies    int
+	enhanced, text  string
+}
+
+type set struct {
+	setKey
+	h       *held
+	rows    []*heldRow
+	forgive []*heldRow // whose readers an accepted mail is news for
+	ask     []*heldRow // whose readers it may be news for
+}
+
+// prepare looks at the batches of all marks once.
+func (g *group) prepare(ctx context.Context, calls []*call) error {
+	if g.slow {
+		return nil
+	}
+	for _, c := range calls {
+		for n := range c.marks {
+			m := &c.marks[n]
+			b := g.batches[m.Batch.ID]
+			if b == nil {
+				var err error
+				if b, err = g.batch(ctx, m.Batch); err != nil {
+					return err
+				}
+				g.batches[m.Batch.ID] = b
+			}
+			if m.Step == mailer.Intend {
+				b.intends = append(b.intends, m.Delivery.Subscriber)
+			}
+		}
+	}
+	for _, b := range g.batches {
+		if b.held == nil || b.late || len(b.intends) == 0 {
+			continue
+		}
+		if err := g.check(ctx, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// batch checks fence and lease.
+func (g *group) batch(ctx context.Context, m *mailer.Batch) (*groupBatch, error) {
+	h := g.db.ledger.held[m.ID]
+	if h == nil {
+		return &groupBatch{}, nil
+	}
+	var fence, until, readers int64
+	if err := g.t.scan(ctx, `SELECT fence, lease_until, (SELECT value FROM counters WHERE name = 'readers') FROM batches WHERE id = ?1`,
+		args{m.ID}, &fence, &until, &readers); err != nil {
+		return nil, err
+	}
+	if fence != h.fence || until == 0 {
+		return &groupBatch{}, nil
+	}
+	return &groupBatch{held: h, late: until < us(g.db.leaseClock()), moved: readers != h.readers}, nil
+}
+
+// check finds those of a batch's intents that need a look of their own: the reader is away or
+// barred by now, or has another mail that is near.
+func (g *group) check(ctx context.Context, b *groupBatch) error {
+	b.late = b.late || g.now.After(b.ends) || g.db.quietNow(&b.issueRow, g.now)
+	b.waits = make(map[int64]bool)
+	ids := idList(b.intends)
+	if b.moved {
+		active, err := selectAll(ctx, g.t, `SELECT f.subscriber FROM `+g.db.dialect.ids(2)+` v CROSS JOIN followers f
+			WHERE f.edition = ?1 AND f.subscriber = v.value AND f.active = 1`, args{b.edition, ids}, number)
+		if err != nil {
+			return err
+		}
+		var addresses []string
+		for _, id := range b.intends {
+			b.waits[id] = true
+			address := ""
+			if r := b.find(b.slot, id); r != nil {
+				address = r.d.Address
+			}
+			addresses = append(addresses, address)
+		}
+		for _, id := range active {
+			delete(b.waits, id)
+		}
+		barred, err := g.db.barred(ctx, g.t, addresses)
+		if err != nil {
+			return err
+		}
+		for n, id := range b.intends {
+			b.waits[id] = b.waits[id] || barred[n] != nil
+		}
+	}
+	if b.minGap == 0 {
+		return nil
+	}
+	// Mails of other slots that are long over cannot be near; mostly there is no such slot.
+	near, err := selectAll(ctx, g.t, `SELECT id FROM slots WHERE ends >= ?1 AND id <> ?2`, args{us(g.now.Add(-b.minGap - silence)), b.slot}, number)
+	if err != nil {
+		return err
+	}
+	for _, slot := range near {
+		list, err := selectAll(ctx, g.t, `SELECT d.subscriber FROM `+g.db.dialect.ids(2)+` v CROSS JOIN deliveries d WHERE d.slot = ?1
+			AND d.subscriber = v.value AND (d.state = 'sending' OR d.copies > 0 AND d.handed > ?3)`, args{slot, ids, us(g.now.Add(-b.minGap))}, number)
+		if err != nil {
+			return err
+		}
+		for _, id := range list {
+			b.waits[id] = true
+		}
+	}
+	return nil
+}
+
+// mark writes a mark, or puts it into a set that [group.flush] writes. It returns the row that
+// the caller's delivery becomes.
+func (g *group) mark(ctx context.Context, m *mailer.Mark, now time.Time) (*mailer.Delivery, error) {
+	m.Err = nil
+	var row *heldRow
+	if h := g.db.ledger.held[m.Batch.ID]; h != nil && h.fence == m.Batch.Fence {
+		if row = h.find(m.Delivery.Slot, m.Delivery.Subscriber); row != nil {
+			last := len(g.touched) - 1
+			g.touched[last] = append(g.touched[last], row)
+		}
+		b := g.batches[m.Batch.ID]
+		before, again := g.seen[m.Delivery.Subscriber]
+		another := again && before.slot != m.Delivery.Slot
+		if row != nil && !another && now.Sub(g.now).Abs() < time.Second && g.common(b, row, m) {
+			if again && before.round == g.round && before.step >= m.Step {
+				if err := g.flush(ctx); err != nil {
+					return nil, err
+				}
+			}
+			g.seen[m.Delivery.Subscriber] = seenMark{m.Delivery.Slot, m.Step, g.round}
+			g.put(b, row, m)
+			return &row.d, nil
+		}
+	}
+	// What was said before it is on record before it.
+	if err := g.flush(ctx); err != nil {
+		return nil, err
+	}
+	g.seen[m.Delivery.Subscriber] = seenMark{m.Delivery.Slot, m.Step, g.round - 1}
+	d, err := g.one(ctx, m, now)
+	if err != nil {
+		return nil, err
+	}
+	if row != nil {
+		g.undo = append(g.undo, undone{row, *row})
+		if row.sure = d != nil; row.sure {
+			row.d = d.Delivery
+		}
+	}
+	if d == nil {
+		return nil, nil
+	}
+	if m.Step == mailer.Hand {
+		g.hands = append(g.hands, hand{d.Slot, d.Subscriber, now})
+	}
+	return &d.Delivery, nil
+}
+
+// one writes a mark by itself.
+func (g *group) one(ctx context.Context, m *mailer.Mark, now time.Time) (d *delivery, err error) {
+	switch m.Step {
+	case mailer.Intend:
+		d, m.Err, err = g.db.intend(ctx, g.t, m, now)
+	case mailer.Hand:
+		d, m.Err, err = g.t.hand(ctx, m, now)
+	case mailer.Settle:
+		d, m.Err, err = g.db.settle(ctx, g.t, m, now)
+		g.slow = g.slow || m.Outcome.Hard // it may have barred any address
+	default:
+		err = fmt.Errorf("mark of unknown step %d", m.Step)
+	}
+	return d, err
+}
+
+// common says whether a mark is of the kind that is written in bulk.
+func (g *group) common(b *groupBatch, r *heldRow, m *mailer.Mark) bool {
+	d := &r.d
+	if g.slow || b == nil || b.held == nil || !r.sure {
+		return false
+	}
+	switch m.Step {
+	case mailer.Intend:
+		return (d.State == mailer.Queued || d.State == mailer.Deferred) && d.Copies == 0 && d.Date.IsZero() &&
+			r.mayGo && !b.late && !b.waits[d.Subscriber]
+	case mailer.Hand:
+		return d.State == mailer.Sending
+	case mailer.Settle:
+		o := &m.Outcome
+		return d.State == mailer.Handed && d.Attempts <= 1 && d.Copies <= 1 && o.State == mailer.Accepted && o.Charged
+	}
+	return false
+}
+
+// put adds a mark to its set.
+func (g *group) put(b *groupBatch, r *heldRow, m *mailer.Mark) {
+	g.undo = append(g.undo, undone{r, *r})
+	g.rows++
+	key := setKey{batch: m.Batch.ID, step: m.Step}
+	d := &r.d
+	d.At = g.now
+	switch m.Step {
+	case mailer.Intend:
+		key.keyID, key.selector = m.KeyID, m.Selector
+		d.State, d.Reason = mailer.Sending, ""
+		d.Attempts++
+		d.Date, d.KeyID, d.Selector = g.now.UTC().Truncate(time.Second), m.KeyID, m.Selector
+	case mailer.Hand:
+		d.State = mailer.Handed
+		d.Copies++
+		g.hands = append(g.hands, hand{d.Slot, d.Subscriber, g.now})
+	case mailer.Settle:
+		o := &m.Outcome
+		key.reason, key.relay, key.code, key.copies, key.enhanced = o.Reason, o.Relay, o.Reply.Code, o.Copies, o.Reply.Enhanced
+		key.text = cutIDs(o.Reply.Text)
+		d.State, d.Reason, d.Copies, d.Due = mailer.Accepted, o.Reason, o.Copies, time.Time{}
+	}
+	s := g.sets[key]
+	if s == nil {
+		s = &set{setKey: key, h: b.held}
+		g.sets[key] = s
+		g.order = append(g.order, s)
+	}
+	s.rows = append(s.rows, r)
+	switch {
+	case m.Step != mailer.Settle:
+	case b.moved:
+		s.ask = append(s.ask, r)
+	case r.forgive:
+		s.forgive = append(s.forgive, r)
+		r.forgive = false
+	}
+}
+
+// flush writes the sets: intents, hands, outcomes, each in the order of the primary key.
+func (g *group) flush(ctx context.Context) error {
+	if len(g.order) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(g.order, func(a, b *set) int {
+		return cmp.Or(cmp.Compare(a.step, b.step), cmp.Compare(a.h.slot, b.h.slot), cmp.Compare(a.batch, b.batch))
+	})
+	for _, s := range g.order {
+		if err := g.write(ctx, s); err != nil {
+			return err
+		}
+	}
+	g.order = g.order[:0]
+	clear(g.sets)
+	g.round++
+	return nil
+}
+
+const (
+	// The plus keeps SQLite from going through the index of batches.
+	bulkIntend = `UPDATE deliveries SET state = 'sending', reason = '', attempts = attempts + 1, date = ?4, key_id = ?5, selector = ?6, at = ?3
+		WHERE slot = ?1 AND +batch = ?2 AND state IN ('queued', 'deferred') AND copies = 0 AND date = 0 AND subscriber IN `
+	bulkHand = `UPDATE deliveries SET state = 'handed', copies = copies + 1, handed = ?3, at = ?3
+		WHERE slot = ?1 AND +batch = ?2 AND state = 'sending' AND subscriber IN `
+	bulkSettle = `UPDATE deliveries SET state = 'accepted', reason = ?4, copies = ?5, due = 0, relay = ?6, code = ?7, enhanced = ?8, reply = ?9, at = ?3
+		WHERE slot = ?1 AND +batch = ?2 AND state = 'handed' AND attempts <= 1 AND copies <= 1 AND subscriber IN `
+	bulkForgive = `UPDATE subscribers SET accepted = 1, hard_at = 0 WHERE id IN `
+)
+
+func (g *group) write(ctx context.Context, s *set) error {
+	common := args{s.h.slot, s.batch, us(g.now)}
+	var n int64
+	var err error
+	switch s.step {
+	case mailer.Intend:
+		n, err = g.t.bulk(ctx, bulkIntend, append(common, us(g.now.UTC().Truncate(time.Second)), s.keyID, s.selector), s.rows)
+	case mailer.Hand:
+		n, err = g.t.bulk(ctx, bulkHand, common, s.rows)
+	case mailer.Settle:
+		var reply any
+		if reply, err = g.reply(ctx, s.text); err != nil {
+			return err
+		}
+		n, err = g.t.bulk(ctx, bulkSettle, append(common, s.reason, s.copies, s.relay, s.code, s.enhanced, reply), s.rows)
+		if err == nil && len(s.forgive) > 0 {
+			_, err = g.t.bulk(ctx, bulkForgive, nil, s.forgive)
+		}
+		for k := 0; k < len(s.ask) && err == nil; k++ {
+			err = g.t.forgive(ctx, &s.ask[k].d)
+		}
+	}
+	if err == nil && n != int64(len(s.rows)) {
+		err = errDiffers
+	}
+	return err
+}
+
+// reply is the id of a text.
+func (g *group) reply(ctx context.Context, text string) (any, error) {
+	if text == "" {
+		return nil, nil
+	}
+	if id, ok := g.db.ledger.texts[text]; ok {
+		return id, nil
+	}
+	id, err := g.t.replyText(ctx, text)
+	if err != nil || !id.Valid {
+		return nil, err
+	}
+	g.texts[text] = id.Int64
+	return id.Int64, nil
+}
+
+// bulkSizes are how many rows the statements of a kind take; a list is filled up with its last.
+var bulkSizes = [...]int{1, 4, 16, 50}
+
+var bulkLists [len(bulkSizes)]map[string]string // kind → statement, by size
+
+func init() {
+	for n, size := range bulkSizes {
+		bulkLists[n] = make(map[string]string)
+		for _, kind := range []string{bulkIntend, bulkHand, bulkSettle, bulkForgive} {
+			// Without numbers they follow the others; with them the driver is slow to find each.
+			bulkLists[n][kind] = kind + "(?" + strings.Repeat(", ?", size-1) + ")"
+		}
+	}
+}
+
+// bulk runs a statement of a kind for rows, in their order in the table, and returns how many
+// it changed.
+func (t *tx) bulk(ctx context.Context, kind string, common args, rows []*heldRow) (changed int64, err error) {
+	slices.SortFunc(rows, func(a, b *heldRow) int { return cmp.Compare(a.d.Subscriber, b.d.Subscriber) })
+	values := make(args, 0, len(common)+bulkSizes[len(bulkSizes)-1])
+	for len(rows) > 0 {
+		size := 0
+		for size < len(bulkSizes)-1 && bulkSizes[size] < len(rows) {
+			size++
+		}
+		values = append(values[:0], common...)
+		for k := range bulkSizes[size] {
+			values = append(values, rows[min(k, len(rows)-1)].id)
+		}
+		n, err := t.exec(ctx, bulkLists[size][kind], values...)
+		if err != nil {
+			return changed, err
+		}
+		changed += n
+		rows = rows[min(bulkSizes[size], len(rows)):]
+	}
+	return changed, nil
+}

@@ -1,0 +1,136 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"broadsheet/mailer"
+	"broadsheet/subscribers"
+)
+
+// held is a batch that this process has leased, with its due rows as they stand on record. It
+// spares most marks the reading of a row: what others may have changed since is in the
+// conditions of what is written (bulk.go) or shows in the counter `readers`. It is looked at
+// and changed in the writer's turn only.
+type held struct {
+	issueRow
+	fence int64
+	until time.Time // end of the lease
+	rows  []heldRow // by subscriber
+}
+
+// issueRow is what an issue says about all of its deliveries.
+type issueRow struct {
+	id, slot, edition int64
+	name, slotKey     string // of edition and slot, the same in every copy of the database
+	ends              time.Time
+	minGap            time.Duration
+	zone, quiet       string
+	readers           int64 // the counter
+}
+
+// heldRow is a delivery of a held batch.
+type heldRow struct {
+	d       mailer.Delivery // as on record
+	id      any             // d.Subscriber, ready for a statement
+	sure    bool            // false: look at the row
+	mayGo   bool            // the reader gets the edition and the address is not barred
+	forgive bool            // an accepted mail is news for the reader's row
+	caller  int64           // that has it in hand, see callers; 0 = none
+}
+
+// find returns the row of a delivery; nil if it is not in hand.
+func (h *held) find(slot, subscriber int64) *heldRow {
+	if slot != h.slot {
+		return nil
+	}
+	n, ok := slices.BinarySearchFunc(h.rows, subscriber, func(r heldRow, id int64) int { return cmp.Compare(r.d.Subscriber, id) })
+	if !ok {
+		return nil
+	}
+	return &h.rows[n]
+}
+
+func (t *tx) issueRow(ctx context.Context, id int64) (i issueRow, err error) {
+	i.id = id
+	var ends, gap int64
+	err = t.scan(ctx, `SELECT i.slot, i.edition, e.name, s.slot_key, i.ends, i.min_gap, i.zone, i.quiet,
+			(SELECT value FROM counters WHERE name = 'readers')
+		FROM issues i JOIN slots s ON s.id = i.slot JOIN editions e ON e.id = i.edition WHERE i.id = ?1`, args{id},
+		&i.slot, &i.edition, &i.name, &i.slotKey, &ends, &gap, &i.zone, &i.quiet, &i.readers)
+	i.ends, i.minGap = fromUS(ends), time.Duration(gap)*time.Microsecond
+	return i, err
+}
+
+// hold reads the open deliveries of a batch that is being leased: those that are due, or that
+// of one reader alone.
+func (db *DB) hold(ctx context.Context, t *tx, b *leased, now time.Time, only int64) (*held, error) {
+	i, err := t.issueRow(ctx, b.issue)
+	if err != nil {
+		return nil, err
+	}
+	h := &held{issueRow: i}
+	rows, err := t.rows(ctx, `SELECT d.subscriber, coalesce(d.digest, 0), d.state, d.reason, d.attempts, d.copies, d.date, d.key_id, d.selector,
+			d.due, d.at, ds.address, coalesce(s.address, ''), coalesce(s.accepted, 1), coalesce(s.hard_at, 0), coalesce(f.active, 0)
+		FROM deliveries d JOIN settings ds ON ds.id = d.settings LEFT JOIN subscribers s ON s.id = d.subscriber
+		LEFT JOIN followers f ON f.edition = ?2 AND f.subscriber = d.subscriber
+		WHERE d.batch = ?1 AND d.state IN ('queued', 'deferred') ORDER BY d.slot, d.subscriber`, b.id, i.edition)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var state, current string
+	var date, due, at, accepted, hardAt, active int64
+	r := heldRow{sure: true, d: mailer.Delivery{Issue: b.issue, Slot: i.slot, Ends: i.ends}}
+	d := &r.d
+	dest := []any{&d.Subscriber, &d.Digest, &state, &d.Reason, &d.Attempts, &d.Copies, &date, &d.KeyID, &d.Selector,
+		&due, &at, &d.Address, &current, &accepted, &hardAt, &active}
+	var addresses []string
+	for rows.Next() {
+		if err := rows.Scan(dest...); err != nil {
+			return nil, err
+		}
+		from := due
+		if only == 0 {
+			from = max(due, b.start)
+		}
+		if from > us(now) || only != 0 && d.Subscriber != only {
+			continue
+		}
+		d.State, d.Date, d.Due, d.At = mailer.State(state), fromUS(date), fromUS(due), fromUS(at)
+		r.mayGo = active == 1
+		r.forgive = (accepted == 0 || hardAt != 0) && current == subscribers.Fold(d.Address)
+		r.id = d.Subscriber
+		h.rows, addresses = append(h.rows, r), append(addresses, d.Address)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	barred, err := db.barred(ctx, t, addresses)
+	for n := range h.rows {
+		h.rows[n].mayGo = h.rows[n].mayGo && barred[n] == nil && err == nil
+	}
+	if errors.Is(err, ErrNoKey) {
+		err = nil // the intent will say so
+	}
+	return h, err
+}
+
+// keep remembers a leased batch and forgets those whose owners went without a word.
+func (l *ledger) keep(id int64, h *held, now time.Time) {
+	maps.DeleteFunc(l.held, func(_ int64, h *held) bool { return now.Sub(h.until) > silence })
+	if l.held == nil {
+		l.held = make(map[int64]*held)
+	}
+	l.held[id] = h
+}
+
+// quietNow says whether the issue's quiet hours hold at t.
+func (db *DB) quietNow(i *issueRow, t time.Time) bool {
+	_, quiet := db.quietUntil(&delivery{zone: i.zone, quiet: i.quiet}, t)
+	return quiet
+}
