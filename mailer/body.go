@@ -11,8 +11,8 @@ import (
 // relay (SMTP smuggling): lone CR or LF, NUL, lines over 998 octets, no CRLF at the end
 // (RFC 5322 section 2.3). It reports whether there are octets above 127.
 func checkBody(b []byte) (eightBit bool, err error) {
-	if !bytes.HasSuffix(b, []byte("\r\n")) {
-		return false, errors.New("body does not end with CRLF")
+	if !bytes.HasSuffix(b, crlf) {
+		return false, errNoEnd
 	}
 	lines := 0
 	for at := 0; at < len(b); lines++ {
@@ -33,6 +33,8 @@ func checkBody(b []byte) (eightBit bool, err error) {
 	}
 	return hasEightBit(b), nil
 }
+
+var errNoEnd = errors.New("body does not end with CRLF")
 
 // hasEightBit looks at eight octets a step: every message goes through here.
 func hasEightBit(b []byte) bool {

@@ -14,16 +14,17 @@ func half() float64 { return 0.5 } // no jitter
 
 func rep(code int, enhanced, text string) Reply { return Reply{code, enhanced, text} }
 
-// TestDecideEveryCell is the reply table: where, what the relay said, and what follows, for a
-// delivery without an unanswered copy and for one with.
-func TestDecideEveryCell(t *testing.T) {
-	type cell struct {
-		reply   Reply
-		state   State
-		effect  Effect
-		charged bool
-		hard    bool
-	}
+// cell is one of the reply table: what the relay said, and what follows.
+type cell struct {
+	reply   Reply
+	state   State
+	effect  Effect
+	charged bool
+	hard    bool
+}
+
+// replyTable is all of it, by where the relay said it.
+func replyTable() map[Verb][]cell {
 	greeting := []cell{
 		{rep(421, "4.7.0", "too busy"), Queued, RedialLater, false, false},
 		{rep(450, "", ""), Queued, RedialLater, false, false},
@@ -40,7 +41,7 @@ func TestDecideEveryCell(t *testing.T) {
 		{rep(552, "", ""), Queued, Hold, false, false},
 		{rep(554, "5.7.1", "no service for you"), Queued, Hold, false, false},
 	}
-	table := map[Verb][]cell{
+	return map[Verb][]cell{
 		Connect: greeting, Ehlo: greeting, StartTLS: greeting, Auth: greeting,
 		Mail: {
 			{rep(421, "", ""), Queued, RedialLater, false, false},
@@ -115,7 +116,11 @@ func TestDecideEveryCell(t *testing.T) {
 			{rep(554, "5.7.1", "spam"), Failed, ContentRefused, true, false},
 		},
 	}
-	for verb, cells := range table {
+}
+
+// TestDecideEveryCell goes through the table for a delivery without an unanswered copy and for one with.
+func TestDecideEveryCell(t *testing.T) {
+	for verb, cells := range replyTable() {
 		for _, c := range cells {
 			for earlier := range 2 {
 				d := Delivery{State: Sending, Attempts: 1 + earlier, Copies: earlier, Ends: noon.Add(6 * time.Hour)}

@@ -77,11 +77,12 @@ func dial(ctx context.Context, r Relay) (*Conn, Verb, Reply, error) {
 		return nil, verb, reply, err
 	}
 	g.unlimit()
-	return newConn(sc, g, t), "", Reply{}, nil
+	return newConn(sc, g, t, r.TLS != "none"), "", Reply{}, nil
 }
 
 func tlsConfig(r Relay) *tls.Config {
-	return &tls.Config{ServerName: r.Host, RootCAs: r.RootCAs, MinVersion: tls.VersionTLS12}
+	return &tls.Config{ServerName: r.Host, RootCAs: r.RootCAs, MinVersion: tls.VersionTLS12,
+		DynamicRecordSizingDisabled: true} // small records help who reads a page as it comes
 }
 
 // replyOf finds the relay's reply in an error of go-mail. The error is nil then: a reply is data.
@@ -89,7 +90,13 @@ func replyOf(err error) (Reply, error) {
 	if e, ok := errors.AsType[*textproto.Error](err); ok && e.Code >= 200 && e.Code <= 599 {
 		return newReply(e.Code, strings.Split(e.Msg, "\n")), nil
 	}
-	if _, ok := errors.AsType[textproto.ProtocolError](err); ok {
+	if e, ok := errors.AsType[textproto.ProtocolError](err); ok {
+		// A code without a text is a reply (RFC 5321 section 4.2), which textproto does not know.
+		line, _ := strings.CutPrefix(string(e), "short response: ")
+		line = strings.Trim(line, `"`)
+		if code, err := strconv.Atoi(line); err == nil && len(line) == 3 && code >= 200 && code <= 599 {
+			return Reply{Code: code}, nil
+		}
 		return Reply{}, fmt.Errorf("%w: %w", ErrProtocol, err)
 	}
 	return Reply{}, err
@@ -143,11 +150,21 @@ func authenticate(sc *smtp.Client, g *guard, r Relay, t Timeouts) error {
 func (c *Conn) capabilities(sc *smtp.Client) {
 	c.eightBit, _ = sc.Extension("8BITMIME")
 	c.utf8, _ = sc.Extension("SMTPUTF8")
+	c.pipelining, _ = sc.Extension("PIPELINING")
+	c.chunking, _ = sc.Extension("CHUNKING")
+	c.dsn, _ = sc.Extension("DSN")
 	var param string
 	if c.hasSize, param = sc.Extension("SIZE"); c.hasSize {
 		n, err := strconv.ParseInt(strings.TrimSpace(param), 10, 64)
 		if err == nil {
 			c.maxSize = n // RFC 1870: 0 or nothing means that no limit is told
+		}
+	}
+	_, param = sc.Extension("LIMITS")
+	for limit := range strings.FieldsSeq(strings.ToUpper(param)) {
+		// RFC 9422 section 4. RCPTMAX and RCPTDOMAINMAX bind nobody who names one recipient at a time.
+		if n, ok := strings.CutPrefix(limit, "MAILMAX="); ok {
+			c.mailMax, _ = strconv.Atoi(n) // what is no number limits nothing
 		}
 	}
 }

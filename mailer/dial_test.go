@@ -167,6 +167,7 @@ func TestDialEndsWithContext(t *testing.T) {
 // TestEnvelopeParameters: each is there if needed and offered, and only then.
 func TestEnvelopeParameters(t *testing.T) {
 	full := "EHLO* 250-relay.example|250-SIZE 5000|250-8BITMIME|250-SMTPUTF8|250 PIPELINING"
+	dsn := "EHLO* 250-relay.example|250-SMTPUTF8|250 DSN"
 	tests := []struct {
 		name, ehlo string
 		m          Message
@@ -181,6 +182,15 @@ func TestEnvelopeParameters(t *testing.T) {
 		{"UTF-8 address", full, Message{ReturnPath: "b@l.example", Recipient: "jürgen@e.example", Body: []byte("x\r\n")}, "MAIL FROM:<b@l.example> SIZE=3 SMTPUTF8 RCPT TO:<jürgen@e.example>"},
 		{"UTF-8 address not offered", "EHLO* 250 relay.example", Message{ReturnPath: "b@l.example", Recipient: "jürgen@e.example", Body: []byte("x\r\n")}, ReasonNoUTF8},
 		{"over SIZE", full, test(strings.Repeat("xxxxxxxx\r\n", 501)), ReasonTooBig},
+		{"reports", dsn, Message{ReturnPath: "b@l.example", Recipient: "r+a=b@e.example", Body: []byte("x\r\n"), ID: "7.12+3"},
+			"MAIL FROM:<b@l.example> RET=HDRS ENVID=7.12+2B3 RCPT TO:<r+a=b@e.example> NOTIFY=FAILURE ORCPT=rfc822;r+2Ba+3Db@e.example"},
+		{"reports without a name", dsn, test("x\r\n"), "MAIL FROM:<bounce@lantern.example> RET=HDRS RCPT TO:<reader@example.org> NOTIFY=FAILURE ORCPT=rfc822;reader@example.org"},
+		{"reports on a UTF-8 address", dsn, Message{ReturnPath: "b@l.example", Recipient: "jürgen@e.example", Body: []byte("x\r\n")},
+			"MAIL FROM:<b@l.example> SMTPUTF8 RET=HDRS RCPT TO:<jürgen@e.example> NOTIFY=FAILURE"},
+		{"a name that breaks a line", dsn, Message{ReturnPath: "b@l.example", Recipient: "r@e.example", Body: []byte("x\r\n"), ID: "a\r\nb"},
+			"MAIL FROM:<b@l.example> RET=HDRS RCPT TO:<r@e.example> NOTIFY=FAILURE ORCPT=rfc822;r@e.example"},
+		{"clean", full, Message{ReturnPath: "b@l.example", Recipient: "r@e.example", Body: []byte("x\r\n"), Clean: true}, "MAIL FROM:<b@l.example> SIZE=3 RCPT TO:<r@e.example>"},
+		{"clean without an end", full, Message{ReturnPath: "b@l.example", Recipient: "r@e.example", Clean: true}, "CRLF"},
 		{"null sender", full, Message{Recipient: "r@e.example", Body: []byte("x\r\n")}, "return path"},
 		{"lone LF", full, test("a\nb\r\n"), "lone LF"},
 		{"lone CR", full, test("a\rb\r\n"), "lone CR"},

@@ -1,5 +1,10 @@
 package mailer
 
+import (
+	"errors"
+	"fmt"
+)
+
 // Letter is one message on its way over a connection; its intent is on record.
 type Letter struct {
 	// Message is what goes out. Its Body is valid until Written or Done.
@@ -46,10 +51,73 @@ type Office interface {
 	Done(l *Letter, verb Verb, reply Reply, err error)
 }
 
-// Dialogue carries letters over a connection. It takes one when it has room for it, so that a
-// pipelining one may hold several.
+// Dialogue carries letters over a connection until Next(true) gives nil, the relay's LIMITS are
+// reached (RFC 9422), or the connection is of no more use, which is the error. Each letter's own
+// fate has been told by then: one whose last octet left, perhaps, and was not answered ends at
+// [Dot]; any other that no reply ended ends before it, with an error.
 type Dialogue interface {
-	// Carry goes on until Next(true) gives nil. An error says that the connection must not be used
-	// any more; each letter's own fate has been told by then.
 	Carry(c *Conn, o Office) error
+}
+
+// errClosing says that the relay takes its leave, which is its right at any time (RFC 5321 section 3.8).
+var errClosing = errors.New("relay closes the connection")
+
+// errNotTried is the end of a letter whose connection was given up for another's sake.
+var errNotTried = errors.New("connection was given up before this message")
+
+// flight is a letter in the hands of a dialogue.
+type flight struct {
+	letter   *Letter
+	from, to string // as they go over the wire
+	wide     bool   // asks for SMTPUTF8, so replies may be UTF-8 too
+	unfit    error  // why it cannot go over this connection at all: an [Unsendable]
+
+	// What the chunking dialogue needs to know while several are on their way.
+	reset    bool  // RSET goes before it
+	begin    int   // where it begins and
+	end      int   // ends in its group, in octets
+	stayed   error // why its last octet did not leave; nil: it did
+	stayedAt Verb
+}
+
+// take gets the next letter from the office and looks whether it can go over this connection.
+func (c *Conn) take(o Office, wait bool) (f flight, ok bool) {
+	if c.mailMax > 0 && c.begun >= c.mailMax {
+		return flight{}, false
+	}
+	if f.letter = o.Next(wait); f.letter == nil {
+		return flight{}, false
+	}
+	f.from, f.to, f.wide, f.unfit = c.fit(&f.letter.Message)
+	return f, true
+}
+
+// refuses reports whether r is a plain no to verb, one that leaves the dialogue in step. 421 and
+// 503 are refusals too, but the connection ends with them.
+func refuses(r Reply) bool { return r.class() == 4 || r.class() == 5 }
+
+// agrees reports whether r is the yes to verb.
+func agrees(verb Verb, r Reply) bool {
+	switch verb {
+	case Rcpt:
+		return r.Code == 250 || r.Code == 251
+	case Data:
+		return r.Code == 354
+	case Dot:
+		return r.class() == 2
+	}
+	return r.Code == 250
+}
+
+// fits says whether the dialogue may go on after r to verb; the error says why not. after tells
+// that an earlier command of the same letter was refused, so that this one must be: with a 503,
+// as a rule. RSET cannot be refused.
+func fits(verb Verb, r Reply, after bool) error {
+	switch {
+	case r.Code == 421:
+		return errClosing
+	case r.Code == 503 && !after, verb == rset && !agrees(verb, r), !refuses(r) && (after || !agrees(verb, r)):
+		return fmt.Errorf("%w: %s to %s", ErrProtocol, r, verb)
+	}
+	return nil
 }

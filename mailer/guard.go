@@ -28,8 +28,12 @@ type guard struct {
 	deadline time.Time
 	pending  bool      // all but the reply to a whole message is done
 	sent     int       // octets that the network took
+	writes   int       // system calls that it took them in
 	finish   time.Time // told to stop: the message in hand must end by then; zero: not told
 	hearOut  time.Time // the same if only the reply to it is missing
+
+	corked bool // Write gathers in held; the goroutine that writes owns both
+	held   []byte
 }
 
 func (g *guard) Read(p []byte) (int, error) {
@@ -59,11 +63,52 @@ func (g *guard) Write(p []byte) (int, error) {
 	case bytes.HasPrefix(p, []byte("STARTTLS\r\n")):
 		g.setVerb(StartTLS)
 	}
+	if g.corked && len(g.held)+len(p) <= maxHeld {
+		g.held = append(g.held, p...)
+		return len(p), nil
+	}
+	if err := g.flush(); err != nil {
+		return 0, err
+	}
 	n, err := g.Conn.Write(p)
+	g.note(n)
+	return n, err
+}
+
+// maxHeld is how much is gathered into one write. The records of TLS would go out one by one.
+const maxHeld = 256 << 10
+
+// cork gathers what is written until uncork sends it.
+func (g *guard) cork() { g.corked = true }
+
+func (g *guard) uncork() error {
+	g.corked = false
+	return g.flush()
+}
+
+func (g *guard) flush() error {
+	if len(g.held) == 0 {
+		return nil
+	}
+	n, err := g.Conn.Write(g.held)
+	g.held = g.held[:0]
+	g.note(n)
+	return err
+}
+
+// writeAll sends b in one system call, without bringing it together first. b is used up.
+func (g *guard) writeAll(b *net.Buffers) error {
+	n, err := b.WriteTo(g.Conn)
+	g.note(int(n))
+	return err
+}
+
+// note counts octets that the network took.
+func (g *guard) note(n int) {
 	g.mu.Lock()
 	g.sent += n
+	g.writes++
 	g.mu.Unlock()
-	return n, err
 }
 
 func (g *guard) sentSoFar() int {

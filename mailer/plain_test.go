@@ -183,27 +183,14 @@ func TestPlainGoneBeforeTheLastBytes(t *testing.T) {
 		}
 		_, _ = in.WriteTo(io.Discard)
 	}()
-	m := test("x\r\n")
-	if verb, _, err := c.transact(&m, theirs.Close); verb != Data || err == nil {
-		t.Errorf("ended at %s with %v", verb, err)
+	o := newOffice(t, 1, test("x\r\n"))
+	o.onHand = func(*Letter) error { return theirs.Close() }
+	if err := (plain{}).Carry(c, o); err == nil {
+		t.Error("the connection goes on")
 	}
-}
-
-func BenchmarkPlain(b *testing.B) {
-	relay := relaytest.Start(b)
-	body := []byte("Subject: x\r\n\r\n" + strings.Repeat(strings.Repeat("x", 76)+"\r\n", 600))
-	c, _, _, err := dial(b.Context(), settings(relay))
-	if err != nil {
-		b.Fatal(err)
+	if e := o.ends[0]; e.verb != Data || e.err == nil {
+		t.Errorf("ended at %s with %v", e.verb, e.err)
 	}
-	b.SetBytes(int64(len(body)))
-	for b.Loop() {
-		m := Message{ReturnPath: "b@lantern.example", Recipient: "reader@example.org", Body: body}
-		if verb, reply, err := c.transact(&m, nil); verb != Dot || reply.Code != 250 {
-			b.Fatal(verb, reply, err)
-		}
-	}
-	c.quit()
 }
 
 func BenchmarkCheckBody(b *testing.B) {

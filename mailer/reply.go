@@ -64,57 +64,93 @@ const (
 // too long or too many, codes outside 200 to 599, codes that change from line to line, NUL and
 // (unless utf8Text) bytes above 127 are [ErrProtocol]. Everything else that goes wrong is the
 // error of the connection. It reads at most 34 KiB, whatever comes.
-func ReadReply(r *bufio.Reader, utf8Text bool) (Reply, error) {
-	var (
-		rep   Reply
-		lines []string
-		total int
-	)
-	for {
-		line, err := readLine(r, min(maxReplyLine, maxReplyBytes-total))
-		if err != nil {
-			return Reply{}, err
-		}
-		total += len(line)
-		code, text, more, err := splitLine(line, utf8Text)
-		if err != nil {
-			return Reply{}, err
-		}
-		if rep.Code != 0 && code != rep.Code {
-			return Reply{}, fmt.Errorf("%w: code %d goes on as %d", ErrProtocol, rep.Code, code)
-		}
-		rep.Code = code
-		lines = append(lines, text)
-		if !more {
-			break
-		}
-		if len(lines) == maxReplyLines {
-			return Reply{}, fmt.Errorf("%w: more than %d lines", ErrProtocol, maxReplyLines)
-		}
-	}
-	return newReply(rep.Code, lines), nil
+func ReadReply(r *bufio.Reader, utf8Text bool) (Reply, error) { return (*known)(nil).read(r, utf8Text) }
+
+// known is a reply of one line that was read before. A relay says the same things all day, and a
+// line that is the same to the octet is not taken apart again.
+type known struct {
+	line  []byte
+	reply Reply
 }
 
-// readLine reads up to LF and cuts CRLF or LF. It never holds more than limit bytes.
+// maxKnown is the longest line that is kept.
+const maxKnown = 512
+
+func (k *known) read(r *bufio.Reader, utf8Text bool) (Reply, error) {
+	line, err := readLine(r, maxReplyLine)
+	if err != nil {
+		return Reply{}, err
+	}
+	if k != nil && bytes.Equal(line, k.line) {
+		return k.reply, nil
+	}
+	keep := k != nil && len(line) <= maxKnown && !hasEightBit(line)
+	if keep {
+		k.line = append(k.line[:0], line...) // it does not stay as it is
+	}
+	rep, more, err := parseReply(r, line, utf8Text)
+	if keep {
+		if k.reply = rep; more || err != nil {
+			k.line = k.line[:0]
+		}
+	}
+	return rep, err
+}
+
+// parseReply takes the reply apart that begins with line, reading what is more of it.
+func parseReply(r *bufio.Reader, line []byte, utf8Text bool) (rep Reply, more bool, err error) {
+	var one [1]string // the lines of nearly all replies
+	lines, total := one[:0], 0
+	for {
+		total += len(line)
+		code, text, goesOn, err := splitLine(trimLine(line), utf8Text)
+		if err != nil {
+			return Reply{}, more, err
+		}
+		if rep.Code != 0 && code != rep.Code {
+			return Reply{}, more, fmt.Errorf("%w: code %d goes on as %d", ErrProtocol, rep.Code, code)
+		}
+		rep.Code = code
+		if lines = append(lines, text); !goesOn {
+			return newReply(rep.Code, lines), more, nil
+		}
+		if more = true; len(lines) == maxReplyLines {
+			return Reply{}, more, fmt.Errorf("%w: more than %d lines", ErrProtocol, maxReplyLines)
+		}
+		if line, err = readLine(r, min(maxReplyLine, maxReplyBytes-total)); err != nil {
+			return Reply{}, more, err
+		}
+	}
+}
+
+// readLine reads up to LF. It never holds more than limit bytes. The line is good until the next
+// read from r.
 func readLine(r *bufio.Reader, limit int) ([]byte, error) {
+	part, err := r.ReadSlice('\n')
+	if err == nil && len(part) <= limit {
+		return part, nil
+	}
 	var line []byte
 	for {
-		part, err := r.ReadSlice('\n')
 		if len(line)+len(part) > limit {
 			return nil, fmt.Errorf("%w: a line or reply that is too long", ErrProtocol)
 		}
 		line = append(line, part...)
 		switch {
 		case err == nil:
-			return bytes.TrimSuffix(line[:len(line)-1], []byte("\r")), nil
+			return line, nil
 		case errors.Is(err, bufio.ErrBufferFull):
 		case errors.Is(err, io.EOF) && len(line) > 0:
 			return nil, io.ErrUnexpectedEOF
 		default:
 			return nil, err
 		}
+		part, err = r.ReadSlice('\n')
 	}
 }
+
+// trimLine cuts CRLF or LF.
+func trimLine(line []byte) []byte { return bytes.TrimSuffix(line[:len(line)-1], []byte("\r")) }
 
 // splitLine takes "250-text" apart.
 func splitLine(line []byte, utf8Text bool) (code int, text string, more bool, err error) {
@@ -184,14 +220,14 @@ func newReply(code int, lines []string) Reply {
 // enhancedCode returns the class.subject.detail that s begins with (RFC 3463 section 2).
 func enhancedCode(s string, class int) string {
 	word, _, _ := strings.Cut(s, " ")
-	part := strings.Split(word, ".")
-	if len(part) != 3 || len(part[0]) != 1 || int(part[0][0]-'0') != class {
+	first, rest, _ := strings.Cut(word, ".")
+	subject, detail, _ := strings.Cut(rest, ".")
+	if len(first) != 1 || int(first[0]-'0') != class || !upTo3Digits(subject) || !upTo3Digits(detail) {
 		return ""
 	}
-	for _, p := range part[1:] {
-		if len(p) < 1 || len(p) > 3 || strings.Trim(p, "0123456789") != "" {
-			return ""
-		}
-	}
 	return word
+}
+
+func upTo3Digits(s string) bool {
+	return len(s) >= 1 && len(s) <= 3 && strings.Trim(s, "0123456789") == ""
 }

@@ -24,7 +24,7 @@ import (
 )
 
 // certificate makes one for name, and the pool that trusts it.
-func certificate(t *testing.T, name string) (tls.Certificate, *x509.CertPool) {
+func certificate(t testing.TB, name string) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

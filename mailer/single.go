@@ -18,8 +18,13 @@ func SendOne(ctx context.Context, relay Relay, m Message) (Reply, error) {
 		return reply, refusal(verb, reply, err)
 	}
 	defer context.AfterFunc(ctx, func() { c.guard.stop(finishIn, hearOutIn) })()
-	verb, reply, err = c.transact(&m, nil)
-	if _, aferr := afterwards(verb, reply); err != nil || aferr != nil {
+	f := flight{letter: &Letter{Message: m}}
+	if f.from, f.to, f.wide, err = c.fit(&m); err != nil {
+		c.quit()
+		return Reply{}, refusal(Mail, Reply{}, err)
+	}
+	verb, reply, err = c.transact(&f, nil)
+	if err != nil || fits(verb, reply, false) != nil {
 		c.close()
 	} else {
 		c.quit()

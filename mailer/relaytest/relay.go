@@ -2,9 +2,11 @@
 // included, on a real socket.
 //
 // A script is a list of lines "VERB action; action …". Verbs are CONNECT (the greeting), EHLO,
-// AUTH, MAIL, RCPT, DATA, BODY (while the content comes), DOT (the content is whole), RSET and
-// QUIT. Each time a verb comes up, in whatever session, the next line for it is used up; a line
-// for "VERB*" stands for all later times. Where the script says nothing the relay behaves well.
+// STARTTLS (which is never agreed to), AUTH, MAIL, RCPT, DATA, BDAT, BODY (while the content comes), DOT (the content is whole, after
+// BDAT too if that has no line of its own), RSET and QUIT. Each time a verb comes up, in whatever
+// session, the next line for it is used up; a line for "VERB*" stands for all later times. Where
+// the script says nothing the relay behaves well: a command out of sequence gets a 503, content for
+// nobody a 554. What it offers is in its EHLO line alone; it takes pipelined input and BDAT at any time.
 //
 // Actions are
 //
@@ -24,7 +26,7 @@ package relaytest
 
 import (
 	"bufio"
-	"io"
+	"crypto/tls"
 	"net"
 	"slices"
 	"strings"
@@ -68,11 +70,22 @@ type Relay struct {
 // Start listens on a free port of 127.0.0.1 until the test ends.
 func Start(t testing.TB, script ...string) *Relay {
 	t.Helper()
+	return start(t, func(ln net.Listener) net.Listener { return ln }, script)
+}
+
+// StartTLS is as Start with TLS from the first octet (RFC 8314). There is no TCP reset then.
+func StartTLS(t testing.TB, config *tls.Config, script ...string) *Relay {
+	t.Helper()
+	return start(t, func(ln net.Listener) net.Listener { return tls.NewListener(ln, config) }, script)
+}
+
+func start(t testing.TB, wrap func(net.Listener) net.Listener, script []string) *Relay {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatalf("start relay: %v", err)
 	}
-	r := &Relay{Host: "127.0.0.1", Port: ln.Addr().(*net.TCPAddr).Port, t: t, ln: ln,
+	r := &Relay{Host: "127.0.0.1", Port: ln.Addr().(*net.TCPAddr).Port, t: t, ln: wrap(ln),
 		done: make(chan struct{}), released: make(chan struct{}), waiting: make(chan struct{}, 10000),
 		once1: map[string][]string{}, always: map[string]string{}, conns: map[net.Conn]bool{}}
 	r.Script(script...)
@@ -89,7 +102,7 @@ func (r *Relay) Script(lines ...string) {
 	for _, line := range lines {
 		verb, actions, ok := strings.Cut(line, " ")
 		name := strings.TrimSuffix(verb, "*")
-		if !ok || !slices.Contains([]string{"CONNECT", "EHLO", "AUTH", "MAIL", "RCPT", "DATA", "BODY", "DOT", "RSET", "QUIT"}, name) {
+		if !ok || !slices.Contains([]string{"CONNECT", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BDAT", "BODY", "DOT", "RSET", "QUIT"}, name) {
 			r.t.Fatalf("relay script: %q is no VERB with an action", line)
 		}
 		if name != verb {
@@ -150,7 +163,7 @@ func (r *Relay) accept() {
 		r.conns[c] = true
 		r.mu.Unlock()
 		r.wg.Go(func() {
-			r.serve(&talk{relay: r, conn: c, in: bufio.NewReader(c), session: s})
+			r.serve(&talk{relay: r, conn: c, in: bufio.NewReader(c), session: s, mark: -1})
 			_ = c.Close()
 			r.mu.Lock()
 			delete(r.conns, c)
@@ -161,23 +174,27 @@ func (r *Relay) accept() {
 
 // line takes the script's next line for a verb.
 func (r *Relay) line(verb, otherwise string) string {
+	if l, ok := r.scripted(verb); ok {
+		return l
+	}
+	return otherwise
+}
+
+func (r *Relay) scripted(verb string) (line string, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if l := r.once1[verb]; len(l) > 0 {
 		r.once1[verb] = l[1:]
-		return l[0]
+		return l[0], true
 	}
-	if a, ok := r.always[verb]; ok {
-		return a
-	}
-	return otherwise
+	line, ok = r.always[verb]
+	return line, ok
 }
 
 func (r *Relay) serve(t *talk) {
 	if !t.do(r.line("CONNECT", "220 relay.example ESMTP")) {
 		return
 	}
-	var from, to string
 	for {
 		cmd, err := t.in.ReadString('\n')
 		if err != nil {
@@ -187,69 +204,10 @@ func (r *Relay) serve(t *talk) {
 		r.mu.Lock()
 		t.session.Commands = append(t.session.Commands, cmd)
 		r.mu.Unlock()
-		verb, arg, _ := strings.Cut(cmd, " ")
-		ok := true
-		switch verb = strings.ToUpper(verb); verb {
-		case "EHLO":
-			ok = t.do(r.line(verb, "250-relay.example|250-8BITMIME|250-SIZE 1000000|250 ENHANCEDSTATUSCODES"))
-		case "MAIL":
-			from = path(arg)
-			ok = t.do(r.line(verb, "250 2.1.0 sender fine"))
-		case "RCPT":
-			to = path(arg)
-			ok = t.do(r.line(verb, "250 2.1.5 recipient fine"))
-		case "DATA":
-			if ok = t.do(r.line(verb, "354 go on")); ok && t.last == 354 {
-				ok = r.content(t, from, to)
-			}
-		case "RSET":
-			ok = t.do(r.line(verb, "250 2.0.0 forgotten"))
-		case "QUIT":
-			t.do(r.line(verb, "221 2.0.0 bye"))
-			return
-		case "AUTH":
-			ok = t.do(r.line(verb, "235 2.7.0 welcome"))
-		default:
-			ok = t.do("500 5.5.1 unknown command")
-		}
-		if !ok {
+		if !t.command(cmd) {
 			return
 		}
 	}
-}
-
-// content reads up to the lone dot.
-func (r *Relay) content(t *talk, from, to string) bool {
-	body := r.line("BODY", "")
-	if rest, ok := strings.CutPrefix(body, "after "); ok {
-		num, actions, _ := strings.Cut(rest, ";")
-		if _, err := io.CopyN(io.Discard, t.in, int64(atoi(r.t, num))); err != nil {
-			return false
-		}
-		if !t.do(strings.TrimSpace(actions)) {
-			return false
-		}
-	}
-	var b strings.Builder
-	for {
-		line, err := t.in.ReadString('\n')
-		if err != nil {
-			return false
-		}
-		if line == ".\r\n" {
-			break
-		}
-		b.WriteString(strings.TrimPrefix(line, "."))
-	}
-	r.mu.Lock()
-	t.session.Messages = append(t.session.Messages, Message{From: from, To: to, Data: b.String()})
-	m := &t.session.Messages[len(t.session.Messages)-1]
-	r.mu.Unlock()
-	actions := r.line("DOT", "250 2.0.0 taken")
-	t.mark = m
-	ok := t.do(actions)
-	t.mark = nil
-	return ok
 }
 
 // path takes the address out of "FROM:<a@b> SIZE=1".
