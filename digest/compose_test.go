@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"regexp"
 	"strings"
 	"sync"
@@ -21,7 +20,8 @@ type drawer struct {
 	issue     Issue
 	digests   map[int64]*Digest
 	fragments map[int64]*Fragment
-	fetched   int
+	fetched   int // fragments
+	reads     int // of digests
 }
 
 // file gives a digest and its fragments their ids.
@@ -39,17 +39,22 @@ func (a *drawer) file(id int64, d *Digest) {
 	}
 }
 
-func (a *drawer) Digest(_ context.Context, id int64) (*Digest, error) {
-	d := a.digests[id]
-	if d == nil {
-		return nil, fmt.Errorf("no digest %d", id)
+func (a *drawer) Digests(_ context.Context, ids []int64) (map[int64]*Digest, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.reads++
+	found := map[int64]*Digest{}
+	for _, id := range ids {
+		if d := a.digests[id]; d != nil {
+			bare := *d
+			bare.Pieces = nil
+			for _, p := range d.Pieces {
+				bare.Pieces = append(bare.Pieces, Piece{&Fragment{ID: p.Fragment.ID}, p.Values})
+			}
+			found[id] = &bare
+		}
 	}
-	bare := *d
-	bare.Pieces = nil
-	for _, p := range d.Pieces {
-		bare.Pieces = append(bare.Pieces, Piece{&Fragment{ID: p.Fragment.ID}, p.Values})
-	}
-	return &bare, nil
+	return found, nil
 }
 
 func (a *drawer) Fragments(_ context.Context, ids []int64) (map[int64]*Fragment, error) {
@@ -215,6 +220,104 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
+// TestPrepare: the digests of a batch come in one read, each once, and what is at hand is not fetched again. What
+// cannot be prepared is no worse off than before.
+func TestPrepare(t *testing.T) {
+	a := &drawer{issue: *sampleIssue()}
+	p := samplePress(t, sampleConfig(), sampleEdition())
+	a.file(5, laidOut(t, p, morning))
+	a.file(6, laidOut(t, p, hostile))
+	a.file(7, laidOut(t, p, arabic))
+	batch := make([]mailer.Delivery, 0, 6)
+	for _, id := range []int64{6, 5, 0, 5, 6, 7} {
+		d := *sampleDelivery()
+		d.Digest = id
+		batch = append(batch, d)
+	}
+	c := NewComposer(a, sampleKeys(t), "meridian.example")
+	compose := func(d *mailer.Delivery) error {
+		_, err := c.Compose(t.Context(), d, nil)
+		return err
+	}
+	for _, n := range []int{2, 5, 6, 6} {
+		if err := c.Prepare(t.Context(), batch[:n]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a.reads != 2 || a.fetched != len(a.fragments) {
+		t.Errorf("%d reads of digests and %d of %d fragments", a.reads, a.fetched, len(a.fragments))
+	}
+	for _, n := range []int{0, 1, 5} {
+		if err := compose(&batch[n]); err != nil {
+			t.Error(err)
+		}
+	}
+	if a.reads != 2 {
+		t.Error("what was prepared is read again")
+	}
+	c = NewComposer(a, sampleKeys(t), "meridian.example")
+	batch[2].Digest = 99
+	if err := c.Prepare(t.Context(), batch); err == nil || !strings.Contains(err.Error(), "99") {
+		t.Errorf("prepared what is not there: %v", err)
+	}
+	if err := compose(&batch[2]); err == nil || !strings.Contains(err.Error(), "99") {
+		t.Errorf("composed what is not there: %v", err)
+	}
+	if err := compose(&batch[1]); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestFragmentsLetGo: a digest at hand outlives its fragments and gets them anew; what several goroutines get then is
+// the same as ever, and the bound holds.
+func TestFragmentsLetGo(t *testing.T) {
+	a := &drawer{issue: *sampleIssue()}
+	p := samplePress(t, sampleConfig(), sampleEdition())
+	want := map[int64][]byte{}
+	for id, make := range map[int64]func() (shelf, *Selection){5: morning, 6: hostile, 7: arabic} {
+		d := laidOut(t, p, make)
+		a.file(id, d)
+		m, err := NewComposer(nil, sampleKeys(t), "meridian.example").Message(d, sampleIssue(), sampleDelivery(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want[id] = m.Body
+	}
+	const bound = 60 << 10 // some of the digests, not all
+	c := NewComposer(a, sampleKeys(t), "meridian.example")
+	c.fragments.max = bound
+	var wg sync.WaitGroup
+	for n := range 4 {
+		wg.Go(func() {
+			for k := range 60 {
+				d := sampleDelivery()
+				d.Digest = 5 + int64(k*(n+1)/(n+2))%3
+				m, err := c.Compose(t.Context(), d, nil)
+				if err != nil || !bytes.Equal(m.Body, want[d.Digest]) {
+					t.Errorf("digest %d: other bytes (%v)", d.Digest, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	held, alive := 0, map[*kept]bool{}
+	for _, e := range c.fragments.byKey {
+		k := e.Value.(*lruEntry[int64, *kept]).value
+		held += k.text.Load().weight()
+		alive[k] = true
+	}
+	if held > bound || held != c.fragments.weight || a.reads > 12 || a.fetched <= len(a.fragments) {
+		t.Errorf("%d octets are kept and counted as %d; %d reads of digests, %d of %d fragments", held, c.fragments.weight, a.reads, a.fetched, len(a.fragments))
+	}
+	for _, e := range c.forms.byKey { // what was let go is held by no form either
+		for _, from := range e.Value.(*lruEntry[int64, *form]).value.from {
+			if from.text.Load() != nil && !alive[from] {
+				t.Error("a form holds a fragment that was let go")
+			}
+		}
+	}
+}
+
 func TestDamagedDigest(t *testing.T) {
 	for name, body := range map[string]string{
 		"open mark":     "a\x01v0",
@@ -273,18 +376,43 @@ func TestManyGoroutines(t *testing.T) {
 	wg.Wait()
 }
 
+// BenchmarkCompose fills and splices a mail whose digest is at hand.
 func BenchmarkCompose(b *testing.B) {
 	a := &drawer{issue: *sampleIssue()}
 	a.file(5, laidOut(b, samplePress(b, sampleConfig(), sampleEdition()), morning))
 	c := NewComposer(a, sampleKeys(b), "meridian.example")
+	d := sampleDelivery()
+	b.ReportAllocs()
 	var m mailer.Message
 	var err error
 	for b.Loop() {
-		if m, err = c.Compose(b.Context(), sampleDelivery(), m.Body); err != nil {
+		d.Subscriber++
+		if m, err = c.Compose(b.Context(), d, m.Body); err != nil {
 			b.Fatal(err)
 		}
 	}
 	b.SetBytes(int64(len(m.Body)))
+}
+
+// BenchmarkFragment renders and codes one story for both parts, and takes it apart as a composer does.
+func BenchmarkFragment(b *testing.B) {
+	p := samplePress(b, sampleConfig(), sampleEdition())
+	s, _ := morning()
+	l := &sheet{p: p, words: p.set.Words("en"), html: true}
+	st := s[101]
+	b.ReportAllocs()
+	for b.Loop() {
+		p.kept = newLRU[fragmentKey, *rendered](pressMemory)
+		e := &article{story: st, brief: p.brief(st), role: Card}
+		if err := l.render(e); err != nil {
+			b.Fatal(err)
+		}
+		for _, r := range []*rendered{e.html, e.text} {
+			if _, err := parseFragment(r.fragment.Body); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
 }
 
 func BenchmarkLayout(b *testing.B) {
