@@ -44,6 +44,15 @@ wrong, 1 that something else is.`,
 			note("relay secrets", usage(cfg.Secrets(p.getenv)))
 			_, keyErr := p.keyring()
 			note("signing keys", keyErr)
+			signing, err := loadDKIM(p.getenv, domainOf(cfg.Publication.From))
+			if err != nil {
+				note("DKIM", err)
+			} else {
+				note(signing.String(), nil)
+			}
+			for _, w := range signing.warnings() {
+				fmt.Fprintln(p.stdout, "note ", w)
+			}
 			if keyErr == nil {
 				note("database, templates, followed sections", p.checkDatabase(c.Context()))
 			}

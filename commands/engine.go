@@ -27,6 +27,7 @@ type engine struct {
 	cfg    *schedule.Config
 	db     *store.DB
 	keys   *subscribers.Keys
+	dkim   dkim
 	now    func() time.Time
 	log    *slog.Logger
 	worker string
@@ -53,6 +54,9 @@ func (p *program) engine(ctx context.Context) (*engine, error) {
 		return nil, err
 	}
 	e.patience = p.patience
+	if e.dkim, err = loadDKIM(p.getenv, domainOf(cfg.Publication.From)); err != nil {
+		return nil, err
+	}
 	return e, e.checkFollowed(ctx)
 }
 

@@ -59,12 +59,8 @@ func NewDKIM(keys *DKIMKeys, domain, profile string) (*DKIM, error) {
 	default:
 		return nil, fmt.Errorf("sign mails: no profile %q", profile)
 	}
-	for _, e := range keys.entries {
-		for _, k := range e {
-			if err := checkDomain(k.selector + "._domainkey." + s.domain); err != nil {
-				return nil, fmt.Errorf("sign mails: %w", err)
-			}
-		}
+	if _, err := keys.Records(s.domain); err != nil {
+		return nil, fmt.Errorf("sign mails: %w", err)
 	}
 	return s, nil
 }
@@ -76,15 +72,16 @@ func (s *DKIM) Selector() string { return s.keys.Selector() }
 // From, CRLF line ends and an empty line after its header. The error is [ErrNoSelector] if
 // selector's key is not there.
 func (s *DKIM) Sign(dst, message []byte, selector string, t time.Time) ([]byte, error) {
-	entry := s.keys.find(selector)
+	entry, ok := s.keys.found[selector]
 	switch {
-	case entry == nil:
+	case !ok:
 		return dst, fmt.Errorf("sign mail: there is no DKIM key of selector %q, under which it was begun: %w", selector, ErrNoSelector)
 	case t.Unix() < 0:
 		return dst, fmt.Errorf("sign mail: %s is before 1970", t.Format(time.RFC3339))
 	}
+	keys := entry.keys
 	if s.single {
-		entry = entry[:1]
+		keys = keys[:1]
 	}
 	w := s.tables.Get().(*signing)
 	defer s.putBack(w)
@@ -101,7 +98,7 @@ func (s *DKIM) Sign(dst, message []byte, selector string, t time.Time) ([]byte, 
 	}
 	w.body = w.hash.Sum(w.body[:0])
 	out := dst
-	for _, k := range entry {
+	for _, k := range keys {
 		if out, err = w.sign(out, k, s.domain, t); err != nil {
 			return dst, fmt.Errorf("sign mail with selector %s: %w", k.selector, err)
 		}

@@ -455,7 +455,7 @@ func dkimBenchMail() []byte {
 func BenchmarkDKIM(b *testing.B) {
 	mail := dkimBenchMail()
 	sum := make([]byte, 32)
-	k := dkimMade().find("alone")[0]
+	k := dkimMade().found["alone"].keys[0]
 	for _, selector := range []string{"alone", "pair"} {
 		b.Run(selector, func(b *testing.B) {
 			s := dkimSigner(b, "plain")

@@ -18,21 +18,6 @@ const dkimFileHead = `# DKIM keys of Broadsheet: the first line signs, the other
 # under them and can go a week after they signed last. Each has a DNS record: keys dkim --show.
 `
 
-// DKIMEntry is a new entry of a key file: keys that sign together. It never prints a secret.
-type DKIMEntry struct{ keys []dkimKey }
-
-// String names the selectors.
-func (e DKIMEntry) String() string {
-	names := make([]string, len(e.keys))
-	for i, k := range e.keys {
-		names[i] = k.selector
-	}
-	return strings.Join(names, " and ")
-}
-
-// GoString is String.
-func (e DKIMEntry) GoString() string { return e.String() }
-
 // NewDKIMEntry makes a key of RSA with 2048 bits or takes the first of pems (PKCS #8 or PKCS #1
 // in PEM), and, with ed, one of Ed25519 beside it under selector with "-ed" behind. Of pems one
 // may be an Ed25519 key.

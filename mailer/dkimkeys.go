@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -20,9 +21,25 @@ import (
 // The first entry signs messages begun now; the others are there for second copies of messages
 // begun under them. Safe for many goroutines; it never prints a secret.
 type DKIMKeys struct {
-	entries [][]dkimKey // keys that sign together, RSA's first
-	found   map[string][]dkimKey
+	entries []DKIMEntry
+	found   map[string]DKIMEntry
 }
+
+// DKIMEntry holds keys that sign together: RSA's, which gives it its name, and perhaps one of
+// Ed25519. It never prints a secret.
+type DKIMEntry struct{ keys []dkimKey }
+
+// String names the selectors.
+func (e DKIMEntry) String() string {
+	names := make([]string, len(e.keys))
+	for i, k := range e.keys {
+		names[i] = k.selector
+	}
+	return strings.Join(names, " and ")
+}
+
+// GoString is String.
+func (e DKIMEntry) GoString() string { return e.String() }
 
 type dkimKey struct {
 	selector  string
@@ -95,22 +112,19 @@ func readDKIMFile(path string) (string, error) {
 // # is a comment. An entry is `selector:base64`, an RSA key (PKCS #8 in DER), and perhaps, after
 // a blank, a second `selector:base64`, an Ed25519 key that signs beside it.
 func ParseDKIMKeys(list string) (*DKIMKeys, error) {
-	k := &DKIMKeys{found: map[string][]dkimKey{}}
-	taken := map[string]bool{}
+	k := &DKIMKeys{found: map[string]DKIMEntry{}}
 	err := eachDKIMEntry(list, func(n int, text string) error {
 		entry, err := parseDKIMEntry(text)
 		if err != nil {
 			return fmt.Errorf("entry %d: %w", n, err) // never the entry itself: it is a secret
 		}
-		for _, key := range entry {
-			if name := strings.ToLower(key.selector); taken[name] {
+		for i, key := range entry.keys {
+			if k.Has(key.selector) || i > 0 && strings.EqualFold(key.selector, entry.keys[0].selector) {
 				return fmt.Errorf("entry %d: selector %s is there twice: selectors must differ", n, key.selector)
-			} else {
-				taken[name] = true
 			}
 		}
 		k.entries = append(k.entries, entry)
-		k.found[entry[0].selector] = entry
+		k.found[entry.keys[0].selector] = entry
 		return nil
 	})
 	if err != nil {
@@ -147,31 +161,30 @@ func eachDKIMEntry(list string, do func(n int, text string) error) error {
 // A selector is a domain of its own below _domainkey (RFC 6376 section 3.1).
 var dkimSelector = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$`)
 
-func parseDKIMEntry(text string) ([]dkimKey, error) {
-	var entry []dkimKey
+func parseDKIMEntry(text string) (e DKIMEntry, err error) {
 	for item := range strings.FieldsSeq(text) {
 		selector, code, found := strings.Cut(item, ":")
 		if !found || !dkimSelector.MatchString(selector) {
-			return nil, errors.New("not of the form selector:base64 (selector: letters, digits, hyphens)")
+			return e, errors.New("not of the form selector:base64 (selector: letters, digits, hyphens)")
 		}
 		der, err := base64.StdEncoding.DecodeString(code)
 		if err != nil {
-			return nil, fmt.Errorf("key of selector %s is not in base64", selector)
+			return e, fmt.Errorf("key of selector %s is not in base64", selector)
 		}
 		key, err := parseDKIMKey(selector, der)
 		if err != nil {
-			return nil, err
+			return e, err
 		}
-		entry = append(entry, key)
+		e.keys = append(e.keys, key)
 	}
-	return entry, checkDKIMEntry(entry)
+	return e, e.check()
 }
 
-func checkDKIMEntry(entry []dkimKey) error {
+func (e DKIMEntry) check() error {
 	switch {
-	case len(entry) == 0 || entry[0].algorithm != "rsa-sha256":
+	case len(e.keys) == 0 || e.keys[0].algorithm != "rsa-sha256":
 		return errors.New("its first key is not RSA's, which many receivers ask for: an Ed25519 key stands behind one")
-	case len(entry) > 2 || len(entry) == 2 && entry[1].algorithm != "ed25519-sha256":
+	case len(e.keys) > 2 || len(e.keys) == 2 && e.keys[1].algorithm != "ed25519-sha256":
 		return errors.New("it has more than one RSA and one Ed25519 key: put each RSA key on a line of its own")
 	}
 	return nil
@@ -201,7 +214,23 @@ func parseDKIMKey(selector string, der []byte) (dkimKey, error) {
 }
 
 // Selector names the entry that signs messages begun now.
-func (k *DKIMKeys) Selector() string { return k.entries[0][0].selector }
+func (k *DKIMKeys) Selector() string { return k.entries[0].keys[0].selector }
+
+// Selectors names all entries, the one that signs first.
+func (k *DKIMKeys) Selectors() (names []string) {
+	for _, e := range k.entries {
+		names = append(names, e.keys[0].selector)
+	}
+	return names
+}
+
+// Has reports whether there is a key of selector, RSA's or Ed25519's. Case means nothing, as in
+// DNS. A nil k has none.
+func (k *DKIMKeys) Has(selector string) bool {
+	return k != nil && slices.ContainsFunc(k.entries, func(e DKIMEntry) bool {
+		return slices.ContainsFunc(e.keys, func(key dkimKey) bool { return strings.EqualFold(key.selector, selector) })
+	})
+}
 
 // String keeps the secrets out of logs.
 func (k *DKIMKeys) String() string { return fmt.Sprintf("%d DKIM keys", len(k.entries)) }
@@ -209,14 +238,12 @@ func (k *DKIMKeys) String() string { return fmt.Sprintf("%d DKIM keys", len(k.en
 // GoString is String.
 func (k *DKIMKeys) GoString() string { return k.String() }
 
-func (k *DKIMKeys) find(selector string) []dkimKey { return k.found[selector] }
-
 // Warnings says what about the keys is allowed and not good.
 func (k *DKIMKeys) Warnings() (list []string) {
-	for _, entry := range k.entries {
-		if key, ok := entry[0].key.(*rsa.PrivateKey); ok && key.N.BitLen() < rsaWell {
+	for _, e := range k.entries {
+		if key, ok := e.keys[0].key.(*rsa.PrivateKey); ok && key.N.BitLen() < rsaWell {
 			list = append(list, fmt.Sprintf("selector %s has an RSA key of %d bits; receivers ask for %d: make a new one with `broadsheet keys dkim`",
-				entry[0].selector, key.N.BitLen(), rsaWell))
+				e.keys[0].selector, key.N.BitLen(), rsaWell))
 		}
 	}
 	return list
