@@ -223,10 +223,14 @@ func (p *program) dkimMake(f dkimFlags) error {
 	if p.getenv("BROADSHEET_DKIM_FILE") != f.file {
 		after += " --file " + f.file
 	}
-	if first {
+	switch set := p.getenv("BROADSHEET_DKIM_FILE") == f.file; {
+	case first && set:
+		fmt.Fprintf(p.stderr, "%s: new DKIM key %s, the first; it signs from the next start on\n", f.file, entry)
+		after = "restart serve"
+	case first:
 		fmt.Fprintf(p.stderr, "%s: new DKIM key %s, the first; it signs once BROADSHEET_DKIM_FILE is set\n", f.file, entry)
 		after = "export BROADSHEET_DKIM_FILE=" + f.file
-	} else {
+	default:
 		fmt.Fprintf(p.stderr, "%s: new DKIM key %s; %s signs until you say --use\n", f.file, entry, keys.Selector())
 	}
 	fmt.Fprintf(p.stderr, "Next: publish the record, wait until every name server has it, then: %s\n", after)

@@ -161,7 +161,7 @@ func (w *signing) sign(dst []byte, k dkimKey, domain string, t time.Time) ([]byt
 	l.tag("t=", strconv.FormatInt(t.Unix(), 10))
 	l.names("h=", w.names)
 	l.tag("bh=", base64.StdEncoding.EncodeToString(w.body))
-	l.room(" b=")
+	l.fold(" b=")
 	own := field{text: l.b[start:], colon: len("DKIM-Signature")}
 	w.field = own.appendRelaxed(w.field[:0])
 	w.hash.Reset()

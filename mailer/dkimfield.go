@@ -23,9 +23,16 @@ func (l *folder) begin(dst []byte, name string) { l.b, l.col = append(dst, name.
 // room writes s, which begins with a blank, on this line or, if it does not fit there, on the next.
 func (l *folder) room(s string) {
 	if l.col+len(s)+1 > foldSignature { // a semicolon may follow
-		l.b, l.col = append(l.b, "\r\n"...), 0
+		l.fold(s)
+		return
 	}
 	l.b, l.col = append(l.b, s...), l.col+len(s)
+}
+
+// fold writes s, which begins with a blank, on a new line.
+func (l *folder) fold(s string) {
+	l.b = append(append(l.b, "\r\n"...), s...)
+	l.col = len(s)
 }
 
 func (l *folder) tag(name, value string) {
@@ -40,7 +47,8 @@ func (l *folder) names(tag string, names []string) {
 			sep = ""
 		}
 		if l.col+len(sep)+len(name)+1 > foldSignature {
-			l.b, l.col = append(append(l.b, sep...), "\r\n "...), 1
+			l.b = append(l.b, sep...)
+			l.fold(" ")
 			sep = ""
 		}
 		l.b = append(append(l.b, sep...), name...)
@@ -53,7 +61,7 @@ func (l *folder) base64(v []byte) {
 	l.enc = base64.StdEncoding.AppendEncode(l.enc[:0], v)
 	for rest := l.enc; len(rest) > 0; {
 		if l.col >= foldSignature-1 {
-			l.b, l.col = append(l.b, "\r\n "...), 1
+			l.fold(" ")
 		}
 		n := min(len(rest), foldSignature-1-l.col)
 		l.b, l.col = append(l.b, rest[:n]...), l.col+n

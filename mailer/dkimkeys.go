@@ -167,7 +167,8 @@ func parseDKIMEntry(text string) (e DKIMEntry, err error) {
 		if !found || !dkimSelector.MatchString(selector) {
 			return e, errors.New("not of the form selector:base64 (selector: letters, digits, hyphens)")
 		}
-		der, err := base64.StdEncoding.DecodeString(code)
+		code = strings.TrimRight(strings.NewReplacer("-", "+", "_", "/").Replace(code), "=") // as BROADSHEET_KEY takes it
+		der, err := base64.RawStdEncoding.DecodeString(code)
 		if err != nil {
 			return e, fmt.Errorf("key of selector %s is not in base64", selector)
 		}

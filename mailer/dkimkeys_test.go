@@ -63,6 +63,7 @@ func TestParseDKIMKeys(t *testing.T) {
 		{"one", "a:" + big, "a", false},
 		{"several, comments, blanks", "# a comment, with: a comma\n\n a:" + big + " a-ed:" + ed + " \nb.2026:" + small + "\r\n", "a b.2026", false},
 		{"commas", "a:" + big + ",b:" + big + " c:" + ed + ",", "a b", false},
+		{"another base64", "a:" + strings.TrimRight(strings.NewReplacer("+", "-", "/", "_").Replace(big), "="), "a", false},
 		{"empty", "", "there is no key in it", true},
 		{"a comment", "# a:" + big, "there is no key in it", true},
 		{"no colon", big, "entry 1: not of the form selector:base64", true},
