@@ -165,7 +165,7 @@ func (e *engine) sendAll(ctx context.Context, how sendRun) (tried int, err error
 		}
 	}
 	for _, r := range e.cfg.Relays {
-		s := &mailer.Sender{Queue: e.db, Composer: e.composer, Relay: relayOf(e.cfg, r), Worker: e.worker, KeyID: e.keys.SigningID(),
+		s := &mailer.Sender{Queue: e.db, Composer: e.composer, Relay: relayOf(e.cfg, r), Worker: e.worker, KeyID: e.keys.SigningID(), Signer: e.dkim.signer(r.Profile),
 			Now: e.now, Log: e.log, Patience: e.patience, Poll: poll, Progress: func(s mailer.Stats) { count(r.Name, s) }}
 		if how.queue != nil {
 			s.Queue = how.queue
