@@ -56,7 +56,16 @@ wrong, 1 that something else is.`,
 			note("relay secrets", usage(cfg.Secrets(p.getenv)))
 			_, keyErr := p.keyring()
 			note("signing keys", keyErr)
-			if keyErr == nil {
+			signing, dkimErr := loadDKIM(p.getenv, domainOf(cfg.Publication.From))
+			if dkimErr != nil {
+				note("DKIM", dkimErr)
+			} else {
+				note(signing.String(), nil)
+			}
+			for _, w := range signing.warnings() {
+				fmt.Fprintln(p.stdout, "note ", w)
+			}
+			if keyErr == nil && dkimErr == nil {
 				note("database, templates, followed sections", p.checkDatabase(c.Context()))
 			}
 			if !offline {

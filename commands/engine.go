@@ -29,6 +29,7 @@ type engine struct {
 	cfg    *schedule.Config
 	db     *store.DB
 	keys   *subscribers.Keys
+	dkim   dkim
 	now    func() time.Time
 	log    *slog.Logger
 	worker string
@@ -61,6 +62,9 @@ func (p *program) engine(ctx context.Context) (*engine, error) {
 		return nil, err
 	}
 	e.patience = p.patience
+	if e.dkim, err = loadDKIM(p.getenv, domainOf(cfg.Publication.From)); err != nil {
+		return nil, err
+	}
 	return e, e.checkFollowed(ctx)
 }
 
@@ -210,7 +214,7 @@ func (e *engine) sendAll(ctx context.Context, how sendRun) (tried int, err error
 // sender is one for a relay.
 func (e *engine) sender(r schedule.Relay, how sendRun) *mailer.Sender {
 	s := &mailer.Sender{Queue: how.queue, Composer: e.composer, Relay: relayOf(e.cfg, r), Worker: e.worker, KeyID: e.keys.SigningID(),
-		Now: e.now, Log: e.log, Patience: e.patience, Poll: poll, Domains: e.domains}
+		Now: e.now, Log: e.log, Patience: e.patience, Poll: poll, Domains: e.domains, Signer: e.dkim.signer(r.Profile)}
 	s.Relay.RootCAs = e.roots
 	if how.connections > 0 {
 		s.Relay.Connections = how.connections

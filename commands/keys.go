@@ -41,5 +41,5 @@ BROADSHEET_KEY, if it is set, go into it.`,
 		},
 	}
 	rotate.Flags().StringVar(&file, "file", "", "key `FILE` (default $BROADSHEET_KEY_FILE)")
-	return group("keys", "Signing keys for links", rotate)
+	return group("keys", "Signing keys for links and mails", rotate, p.keysDKIM())
 }

@@ -102,7 +102,8 @@ func (p *program) root() *cobra.Command {
 every delivery on record. "broadsheet demo" shows all of it on this machine.
 
 Environment: BROADSHEET_KEY_FILE or BROADSHEET_KEY (keys of links, see "keys rotate"), BROADSHEET_DB,
-and for each relay BROADSHEET_SMTP_<RELAY>_USER and _PASSWORD or _PASSWORD_FILE.
+and for each relay BROADSHEET_SMTP_<RELAY>_USER and _PASSWORD or _PASSWORD_FILE; where Broadsheet is to
+sign mails itself, BROADSHEET_DKIM_FILE or BROADSHEET_DKIM (see "keys dkim").
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 nothing to do, 4 another sender is at
 work, 5 held for a person.`,

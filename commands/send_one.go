@@ -78,6 +78,9 @@ func (e *engine) rehearse(ctx context.Context, ed *schedule.Edition, address str
 		return rehearsed{}, err
 	}
 	d := mailer.Delivery{Issue: issue.ID, Slot: issue.SlotID, Subscriber: s.ID, Address: s.Address, KeyID: e.keys.SigningID(), Date: e.now()}
+	if signer := e.dkim.signer(e.cfg.Relays[0].Profile); signer != nil {
+		d.Selector = signer.Selector()
+	}
 	out := rehearsed{Reader: s, Issue: issue, Delivery: d}
 	var dg *digest.Digest
 	if issue.ID != 0 {
@@ -88,11 +91,11 @@ func (e *engine) rehearse(ctx context.Context, ed *schedule.Edition, address str
 			return out, err
 		case stored.Digest != 0 && !test:
 			if !stored.Date.IsZero() {
-				out.Delivery.Date, out.Delivery.KeyID = stored.Date, stored.KeyID
+				out.Delivery.Date, out.Delivery.KeyID, out.Delivery.Selector = stored.Date, stored.KeyID, stored.Selector
 			}
 			out.Delivery.Digest, out.Delivery.Address, out.Delivery.Issue = stored.Digest, stored.Address, stored.Issue
 			out.Message, err = e.composer.Compose(ctx, &out.Delivery, nil)
-			return out, err
+			return e.signed(out, err)
 		case stored.Digest != 0:
 			if dg, err = e.storedDigest(ctx, stored.Digest); err != nil {
 				return out, err
@@ -115,7 +118,15 @@ func (e *engine) rehearse(ctx context.Context, ed *schedule.Edition, address str
 		compose = e.composer.Test
 	}
 	out.Message, err = compose(dg, &issue, &out.Delivery, nil)
-	return out, err
+	return e.signed(out, err)
+}
+
+// signed signs what could be composed, as the relay's sender does.
+func (e *engine) signed(r rehearsed, err error) (rehearsed, error) {
+	if err == nil {
+		r.Message, err = e.dkim.sign(r.Message, &r.Delivery, e.cfg.Relays[0].Profile)
+	}
+	return r, err
 }
 
 // storedDigest is a digest on record with its fragments.

@@ -89,6 +89,8 @@ var worldCommands = map[string]func(s *script, args []string){
 	"release": func(s *script, _ []string) { s.world.relay.Release() },
 	// got ADDRESS… says who has got mail since the last got or awaits, in any order.
 	"got": got,
+	// verifies MAIL RECORDS N: N DKIM signatures stand in a mail and hold by what keys dkim --json printed.
+	"verifies": verifies,
 	// awaits ADDRESS… is got for a program in the background.
 	"awaits": func(s *script, args []string) {
 		w := s.world
