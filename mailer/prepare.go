@@ -30,6 +30,9 @@ func (k *desk) prepare(l *Letter) {
 	if cap(l.Message.Body) >= cap(l.buf) {
 		l.buf = l.Message.Body[:0]
 	}
+	if l.err == nil { // what was begun signed never goes unsigned
+		l.Message, l.err = Signed(nil, l.Message, nil, l.d.Selector, l.d.Date)
+	}
 }
 
 // prepareAhead waits for a letter that is put together and signed on any core, and has the next
@@ -69,13 +72,14 @@ func (r *run) sign(ctx context.Context, d *Delivery, l *Letter) (m Message, err 
 	if cap(m.Body) > cap(l.spare) {
 		l.spare = m.Body[:0]
 	}
-	b, err := r.Signer.Sign(l.buf[:0], m.Body, d.Selector, d.Date)
-	if err != nil {
-		return m, fmt.Errorf("sign: %w", err)
+	if d.Selector == "" { // begun before there were keys: a second copy is the same, unsigned
+		l.buf, l.spare = l.spare, l.buf
+		return m, nil
 	}
-	m.Body = append(b, m.Body...)
-	l.buf = m.Body[:0]
-	return m, nil
+	if m, err = Signed(l.buf, m, r.Signer, d.Selector, d.Date); err == nil {
+		l.buf = m.Body[:0]
+	}
+	return m, err
 }
 
 // compose asks the composer; what goes wrong inside it stays this one delivery's trouble.
