@@ -117,7 +117,7 @@ type run struct {
 	Sender
 	untilIdle bool
 	gate      *gate
-	dialogue  Dialogue
+	ladder    ladder
 	cancel    context.CancelFunc
 
 	mu      sync.Mutex
@@ -140,7 +140,7 @@ type run struct {
 type identity struct{ slot, subscriber int64 }
 
 func (s *Sender) newRun(untilIdle bool) *run {
-	r := &run{Sender: *s, untilIdle: untilIdle, dialogue: plain{}, changed: make(chan struct{}),
+	r := &run{Sender: *s, untilIdle: untilIdle, changed: make(chan struct{}),
 		strikes: map[identity]int{}, stats: Stats{Outcomes: map[State]int{}}, cores: cores()}
 	if r.Log == nil {
 		r.Log = slog.New(slog.DiscardHandler)

@@ -43,8 +43,12 @@ func (r *run) carry(ctx context.Context, c *Conn) {
 	stop := context.AfterFunc(ctx, func() { c.guard.stop(r.finish, r.hearOut) })
 	defer stop()
 	k := r.newDesk(ctx, c)
-	err := r.dialogue.Carry(c, k)
+	dialogue := r.ladder.choose(c, r.Relay.Dialogue)
+	err := dialogue.Carry(c, k)
 	k.close()
+	if ctx.Err() == nil && r.ladder.heard(dialogue, err) {
+		r.Log.Warn("relay is talked to more plainly from now on", slog.String("relay", r.Relay.Name), slog.String("reason", maskAll(err.Error())))
+	}
 	if err == nil {
 		c.quit()
 		return
