@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"regexp"
 	"strings"
 	"sync"
@@ -39,17 +38,19 @@ func (a *drawer) file(id int64, d *Digest) {
 	}
 }
 
-func (a *drawer) Digest(_ context.Context, id int64) (*Digest, error) {
-	d := a.digests[id]
-	if d == nil {
-		return nil, fmt.Errorf("no digest %d", id)
+func (a *drawer) Digests(_ context.Context, ids []int64) (map[int64]*Digest, error) {
+	found := map[int64]*Digest{}
+	for _, id := range ids {
+		if d := a.digests[id]; d != nil {
+			bare := *d
+			bare.Pieces = nil
+			for _, p := range d.Pieces {
+				bare.Pieces = append(bare.Pieces, Piece{&Fragment{ID: p.Fragment.ID}, p.Values})
+			}
+			found[id] = &bare
+		}
 	}
-	bare := *d
-	bare.Pieces = nil
-	for _, p := range d.Pieces {
-		bare.Pieces = append(bare.Pieces, Piece{&Fragment{ID: p.Fragment.ID}, p.Values})
-	}
-	return &bare, nil
+	return found, nil
 }
 
 func (a *drawer) Fragments(_ context.Context, ids []int64) (map[int64]*Fragment, error) {

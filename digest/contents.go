@@ -118,7 +118,7 @@ func (l *sheet) head(kind string) ([]*rendered, error) {
 		}
 		for _, s := range segs {
 			if s.kind == markValue {
-				part.values = max(part.values, s.value+1)
+				part.values = max(part.values, int(s.value)+1)
 			}
 		}
 		part.fragment = &Fragment{Body: bytes.Clone(body)}

@@ -94,7 +94,7 @@ func decodedSize(text string, segs []segment) int {
 	for _, s := range segs {
 		switch s.kind {
 		case markLink:
-			n += maxToken(s.action.Section)
+			n += maxToken(s.link.section)
 		case markAddress:
 			n += maxAddressHTML
 		}

@@ -53,39 +53,50 @@ func linkArg(kind subscribers.Kind, story int64, section string) string {
 
 // segment is a run of fixed text and the mark after it.
 type segment struct {
-	text   []byte
-	kind   byte // 0 at the end: no mark follows
-	value  int
-	action subscribers.Action // Kind, Story and Section of a link
+	text  []byte
+	lines stretch
+	kind  byte // 0 at the end: no mark follows
+	value int32
+	link  *link
+}
+
+// link is what a mark says of a token: the rest is the reader's.
+type link struct {
+	kind    subscribers.Kind
+	story   int64
+	section string
+	hash    uint32
 }
 
 var errMark = errors.New("a mark is damaged")
 
 // parse takes a fragment's body apart once, so that filling it is a walk over segments.
 func parse(body []byte) ([]segment, error) {
-	var segs []segment
+	segs := make([]segment, 0, 1+bytes.Count(body, []byte{markOpen}))
 	for {
 		i := bytes.IndexByte(body, markOpen)
 		if i < 0 {
-			return append(segs, segment{text: body}), nil
+			return append(segs, segment{text: body, lines: stretchOf(body)}), nil
 		}
 		n := bytes.IndexByte(body[i:], markClose)
 		if n < 2 {
 			return nil, errMark
 		}
-		seg := segment{text: body[:i], kind: body[i+1]}
+		seg := segment{text: body[:i], lines: stretchOf(body[:i]), kind: body[i+1]}
 		arg := string(body[i+2 : i+n])
 		var err error
 		switch seg.kind {
 		case markValue, markSubject:
-			seg.value, err = strconv.Atoi(arg)
+			var n uint64
+			n, err = strconv.ParseUint(arg, 10, 31)
+			seg.value = int32(n)
 		case markLink, markOneClick:
-			seg.action, err = parseAction(arg)
+			seg.link, err = parseLink(arg)
 		case markDate, markTo, markID, markDelivery, markAddress, markAddrText:
 		default:
 			err = errMark
 		}
-		if err != nil || seg.value < 0 {
+		if err != nil {
 			return nil, fmt.Errorf("%w: %q", errMark, body[i+1:i+n])
 		}
 		segs = append(segs, seg)
@@ -93,13 +104,17 @@ func parse(body []byte) ([]segment, error) {
 	}
 }
 
-func parseAction(arg string) (subscribers.Action, error) {
+func parseLink(arg string) (*link, error) {
 	kind, rest, ok := strings.Cut(arg, ";")
 	story, section, ok2 := strings.Cut(rest, ";")
 	k, err := strconv.ParseUint(kind, 10, 8)
 	s, err2 := strconv.ParseInt(story, 10, 64)
 	if !ok || !ok2 || err != nil || err2 != nil {
-		return subscribers.Action{}, errMark
+		return nil, errMark
 	}
-	return subscribers.Action{Kind: subscribers.Kind(k), Story: s, Section: section}, nil
+	l := &link{kind: subscribers.Kind(k), story: s, section: section, hash: 2166136261} // FNV-1a
+	for i := range len(arg) {
+		l.hash = (l.hash ^ uint32(arg[i])) * 16777619
+	}
+	return l, nil
 }

@@ -67,8 +67,9 @@ type Chunk interface {
 
 // Archive is what composing needs from the database. store.DB meets it.
 type Archive interface {
-	// Digest loads a digest with its fragments' ids; bodies come by Fragments.
-	Digest(ctx context.Context, id int64) (*Digest, error)
+	// Digests loads digests by id, as far as composing needs them: ID, Zone, Subject, and Pieces with the ids of their
+	// fragments; bodies come by Fragments. Those that are not there are left out.
+	Digests(ctx context.Context, ids []int64) (map[int64]*Digest, error)
 	// Fragments loads bodies by id.
 	Fragments(ctx context.Context, ids []int64) (map[int64]*Fragment, error)
 	// Issue loads an issue.

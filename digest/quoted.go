@@ -41,10 +41,12 @@ func quoteBody(text string) []byte {
 }
 
 // quoteValue codes the filling of a mark: what follows it is a soft break.
-func quoteValue(text string) string {
-	var q quoter
+func quoteValue(text string) string { return string(appendQuoted(nil, text)) }
+
+func appendQuoted(dst []byte, text string) []byte {
+	q := quoter{b: dst}
 	q.text(text, false)
-	return string(q.b)
+	return q.b
 }
 
 // soft ends the line with a soft break unless it is empty.

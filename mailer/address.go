@@ -36,6 +36,9 @@ func wireAddress(a string) (address string, wide bool, err error) {
 			return "", false, fmt.Errorf("address %q: %q may not stand in a domain", mask(a), c)
 		}
 	}
+	if domain == a[at+1:] { // nearly always: nothing is allocated then
+		return a, wide, nil
+	}
 	return local + "@" + domain, wide, nil
 }
 

@@ -84,8 +84,11 @@ func (h *Header) AddAddress(name string, display Line, address string) {
 
 // AddDate writes a date-time (RFC 5322 section 3.3) with a numeric zone, that of t.
 func (h *Header) AddDate(name string, t time.Time) {
-	if h.name(name) {
-		h.fold(name, t.Format("Mon, 02 Jan 2006 15:04:05 -0700"))
+	if h.name(name) { // it always fits a line
+		h.b = append(h.b, name...)
+		h.b = append(h.b, ": "...)
+		h.b = t.AppendFormat(h.b, "Mon, 02 Jan 2006 15:04:05 -0700")
+		h.b = append(h.b, "\r\n"...)
 	}
 }
 

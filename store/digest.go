@@ -99,7 +99,7 @@ func (k *fragmentIDs) forget() {
 	k.issue, k.ids = 0, nil
 }
 
-// Digest meets [digest.Archive].
+// Digest loads a digest with its fragments' ids; bodies come by Fragments.
 func (db *DB) Digest(ctx context.Context, id int64) (*digest.Digest, error) {
 	d := &digest.Digest{ID: id}
 	var body []byte
@@ -112,6 +112,28 @@ func (db *DB) Digest(ctx context.Context, id int64) (*digest.Digest, error) {
 		return nil, fmt.Errorf("load digest %d: %w", id, err)
 	}
 	return d, nil
+}
+
+// Digests meets [digest.Archive].
+func (db *DB) Digests(ctx context.Context, ids []int64) (map[int64]*digest.Digest, error) {
+	found := make(map[int64]*digest.Digest, len(ids))
+	var body sql.RawBytes
+	_, err := selectAll(ctx, db.read(), `SELECT g.id, g.zone, g.subject, g.body FROM `+db.dialect.ids(1)+` v CROSS JOIN digests g WHERE g.id = v.value`,
+		args{idList(ids)}, func(r *sql.Rows) (none struct{}, err error) {
+			d := &digest.Digest{}
+			if err := r.Scan(&d.ID, &d.Zone, &d.Subject, &body); err != nil {
+				return none, err
+			}
+			if err := unpackPieces(body, d); err != nil {
+				return none, fmt.Errorf("digest %d: %w", d.ID, err)
+			}
+			found[d.ID] = d
+			return none, nil
+		})
+	if err != nil {
+		return nil, fmt.Errorf("load digests: %w", err)
+	}
+	return found, nil
 }
 
 // Fragments meets [digest.Archive].

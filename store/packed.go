@@ -82,11 +82,7 @@ func (p *packer) text(s string) {
 func unpack(b []byte, d *digest.Digest) error {
 	u := unpacker{b: b}
 	u.form()
-	table := make([]string, 1+u.count())
-	table[0] = d.Subject
-	for n := range table[1:] {
-		table[1+n] = string(u.octets())
-	}
+	table := u.table(d.Subject)
 	items := make([]digest.Item, u.count())
 	var story, ahead int64
 	for n := range items {
@@ -94,27 +90,64 @@ func unpack(b []byte, d *digest.Digest) error {
 		ahead += u.varint()
 		items[n] = digest.Item{Story: story, Revision: story + ahead, Section: u.text(table), Role: digest.Role(u.text(table))}
 	}
+	if pieces := u.pieces(table); u.err == nil {
+		d.Items, d.Pieces = items, pieces
+	}
+	return u.err
+}
+
+// unpackPieces is unpack without the items.
+func unpackPieces(b []byte, d *digest.Digest) error {
+	u := unpacker{b: b}
+	u.form()
+	table := u.table(d.Subject)
+	for range u.count() {
+		u.varint()
+		u.varint()
+		u.uvarint()
+		u.uvarint()
+	}
+	if pieces := u.pieces(table); u.err == nil {
+		d.Pieces = pieces
+	}
+	return u.err
+}
+
+// table reads the distinct strings. They share the memory of one copy.
+func (u *unpacker) table(subject string) []string {
+	table := make([]string, 1+u.count())
+	table[0] = subject
+	whole := string(u.b)
+	for n := range table[1:] {
+		octets := u.octets()
+		end := len(whole) - len(u.b)
+		table[1+n] = whole[end-len(octets) : end]
+	}
+	return table
+}
+
+// pieces reads what is left.
+func (u *unpacker) pieces(table []string) []digest.Piece {
 	pieces := make([]digest.Piece, u.count())
 	fragments := make([]digest.Fragment, len(pieces))
+	values := make([]string, 0, max(0, len(u.b)-2*len(pieces))) // a piece takes two octets at least, a value one
 	var id int64
 	for n := range pieces {
 		id += u.varint()
 		fragments[n].ID = id
 		pieces[n].Fragment = &fragments[n]
-		if values := u.count(); values > 0 {
-			pieces[n].Values = make([]string, values)
-			for k := range pieces[n].Values {
-				pieces[n].Values[k] = u.text(table)
-			}
+		start := len(values)
+		for range u.count() {
+			values = append(values, u.text(table))
+		}
+		if len(values) > start {
+			pieces[n].Values = values[start:len(values):len(values)]
 		}
 	}
 	if len(u.b) > 0 {
 		u.fail("%d octets too many", len(u.b))
 	}
-	if u.err == nil {
-		d.Items, d.Pieces = items, pieces
-	}
-	return u.err
+	return pieces
 }
 
 // unpackStories reads the stories of a packed digest and nothing else.

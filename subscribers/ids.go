@@ -23,6 +23,11 @@ const (
 // MessageID returns the left side of a Message-ID: the same on every try of the one mail that a
 // subscriber gets in a slot, and of no other mail.
 func (k *Keys) MessageID(edition, slot string, subscriber int64) string {
+	return string(k.AppendMessageID(make([]byte, 0, 32), edition, slot, subscriber))
+}
+
+// AppendMessageID appends what MessageID returns to dst, without allocating if there is room.
+func (k *Keys) AppendMessageID(dst []byte, edition, slot string, subscriber int64) []byte {
 	s := k.messageID.get()
 	defer k.messageID.put(s)
 	s.buf = binary.AppendUvarint(s.buf[:0], uint64(len(edition))) // so that "ab"+"c" is not "a"+"bc"
@@ -30,7 +35,7 @@ func (k *Keys) MessageID(edition, slot string, subscriber int64) string {
 	s.buf = binary.AppendUvarint(s.buf, uint64(len(slot)))
 	s.buf = append(s.buf, slot...)
 	s.buf = binary.AppendVarint(s.buf, subscriber)
-	return lower.EncodeToString(s.seal(s.buf, idSize))
+	return lower.AppendEncode(dst, s.seal(s.buf, idSize))
 }
 
 // AddressHash returns the keyed hash of an address as [Fold] gives it. Without the key it
@@ -46,6 +51,11 @@ func (k *Keys) AddressHash(folded string) Hash {
 // case letters and digits, the same on every try. It has at most 50 characters as long as
 // edition < 2^21, slot < 2^49 and subscriber < 2^56, and then "bounce+" and it fit a local part.
 func (k *Keys) ReturnPath(edition, slot, subscriber int64) string {
+	return string(k.AppendReturnPath(make([]byte, 0, 80), edition, slot, subscriber))
+}
+
+// AppendReturnPath appends what ReturnPath returns to dst, without allocating if there is room.
+func (k *Keys) AppendReturnPath(dst []byte, edition, slot, subscriber int64) []byte {
 	s := k.returnPath.get()
 	defer k.returnPath.put(s)
 	s.buf = append(s.buf[:0], returnVersion)
@@ -53,7 +63,7 @@ func (k *Keys) ReturnPath(edition, slot, subscriber int64) string {
 		s.buf = binary.AppendUvarint(s.buf, uint64(id))
 	}
 	s.buf = append(s.buf, s.seal(s.buf, returnMACSize)...)
-	return lower.EncodeToString(s.buf)
+	return lower.AppendEncode(dst, s.buf)
 }
 
 // OpenReturnPath reads a token of ReturnPath, in any case. ok is false if it is not ours.

@@ -1,0 +1,233 @@
+package digest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// form is a digest ready to be filled. It never changes, but the fragments that it points to may
+// be let go meanwhile: then it is made anew.
+type form struct {
+	subject string
+	zone    *time.Location
+	pieces  []piece
+}
+
+type piece struct {
+	id     int64
+	from   *kept
+	values []value
+}
+
+type value struct {
+	text  string
+	lines stretch
+}
+
+// kept is the place of a fragment. text is nil once the composer has let it go, so that what it
+// keeps of fragments has one bound, however many forms point here.
+type kept struct {
+	text atomic.Pointer[parsed]
+	used atomic.Bool // since a fragment was last let go
+}
+
+// parsed is a fragment taken apart.
+type parsed struct {
+	home *kept
+	segs []segment
+	size int // octets of text
+}
+
+func parseFragment(body []byte) (*parsed, error) {
+	segs, err := parse(body)
+	return &parsed{segs: segs, size: len(body)}, err
+}
+
+func (p *parsed) weight() int {
+	n := 256 + p.size + 64*len(p.segs)
+	for k := range p.segs {
+		if p.segs[k].link != nil {
+			n += 96
+		}
+	}
+	return n
+}
+
+func (c *Composer) newForm(d *Digest) (*form, error) {
+	zone, err := c.zone(d.Zone)
+	if err != nil {
+		return nil, fmt.Errorf("read digest %d: %w", d.ID, err)
+	}
+	count := 0
+	for n := range d.Pieces {
+		count += len(d.Pieces[n].Values)
+	}
+	f := &form{subject: d.Subject, zone: zone, pieces: make([]piece, len(d.Pieces))}
+	values := make([]value, 0, count)
+	for n := range d.Pieces {
+		p := &d.Pieces[n]
+		start := len(values)
+		for _, v := range p.Values {
+			values = append(values, value{v, stretchOf(v)})
+		}
+		f.pieces[n] = piece{id: p.Fragment.ID, values: values[start:len(values):len(values)]}
+	}
+	return f, nil
+}
+
+func (f *form) weight() int {
+	n := 512 + len(f.subject)
+	for _, p := range f.pieces {
+		n += 48
+		for _, v := range p.values {
+			n += 32 + len(v.text)
+		}
+	}
+	return n
+}
+
+// texts appends the fragments to list, up to the first that was let go.
+func (f *form) texts(list []*parsed) []*parsed {
+	for n := range f.pieces {
+		from := f.pieces[n].from
+		t := from.text.Load()
+		if t == nil {
+			break
+		}
+		if !from.used.Load() { // most often it is set, and reading does not disturb the others
+			from.used.Store(true)
+		}
+		list = append(list, t)
+	}
+	return list
+}
+
+// loadForm fetches a digest.
+func (c *Composer) loadForm(ctx context.Context, id int64) (*form, error) {
+	forms, err := c.load(ctx, []int64{id})
+	if err != nil {
+		return nil, err
+	}
+	return forms[0], nil
+}
+
+// load fetches digests that are not at hand, each once, and keeps them.
+func (c *Composer) load(ctx context.Context, ids []int64) ([]*form, error) {
+	found, err := c.archive.Digests(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("load digests: %w", err)
+	}
+	forms := make([]*form, len(ids))
+	var missing []int64
+	for n, id := range ids {
+		if found[id] == nil {
+			return nil, fmt.Errorf("load digests: digest %d is missing", id)
+		}
+		if forms[n], err = c.newForm(found[id]); err != nil {
+			return nil, err
+		}
+		missing = c.find(forms[n], nil, missing)
+	}
+	if len(missing) > 0 {
+		texts, err := c.loadFragments(ctx, missing)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range forms {
+			f.settle(nil, texts)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for n, id := range ids {
+		c.forms.put(id, forms[n], forms[n].weight())
+	}
+	return forms, nil
+}
+
+// renew makes a form again some of whose fragments were let go. It fills in the texts of all of
+// them, however few the composer may keep.
+func (c *Composer) renew(ctx context.Context, id int64, old *form, texts []*parsed) (*form, []*parsed, error) {
+	f := &form{subject: old.subject, zone: old.zone, pieces: slices.Clone(old.pieces)}
+	texts = slices.Grow(texts[:0], len(f.pieces))[:len(f.pieces)]
+	if missing := c.find(f, texts, nil); len(missing) > 0 {
+		loaded, err := c.loadFragments(ctx, missing)
+		if err != nil {
+			return nil, texts, err
+		}
+		f.settle(texts, loaded)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.forms.remove(id)
+	c.forms.put(id, f, f.weight())
+	return f, texts, nil
+}
+
+// find points the pieces of f to the fragments that are at hand, and appends the ids of the
+// others to missing. texts, if not nil, takes what was found.
+func (c *Composer) find(f *form, texts []*parsed, missing []int64) []int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for n := range f.pieces {
+		p := &f.pieces[n]
+		if p.from = c.fragments.peek(p.id); p.from == nil {
+			missing = append(missing, p.id)
+		} else if texts != nil {
+			texts[n] = p.from.text.Load()
+		}
+	}
+	return missing
+}
+
+// settle gives the pieces that find did not find what was loaded since.
+func (f *form) settle(texts []*parsed, loaded map[int64]*parsed) {
+	for n := range f.pieces {
+		p := &f.pieces[n]
+		if p.from != nil {
+			continue
+		}
+		t := loaded[p.id]
+		p.from = t.home
+		if texts != nil {
+			texts[n] = t
+		}
+	}
+}
+
+// loadFragments fetches fragments and keeps them.
+func (c *Composer) loadFragments(ctx context.Context, ids []int64) (map[int64]*parsed, error) {
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	found, err := c.archive.Fragments(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("load fragments: %w", err)
+	}
+	loaded := make(map[int64]*parsed, len(ids))
+	for _, id := range ids {
+		if found[id] == nil {
+			return nil, fmt.Errorf("load fragments: fragment %d is missing", id)
+		}
+		t, err := parseFragment(found[id].Body)
+		if err != nil {
+			return nil, fmt.Errorf("read fragment %d: %w", id, err)
+		}
+		loaded[id] = t
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, t := range loaded {
+		if other := c.fragments.peek(id); other != nil { // another goroutine was faster
+			loaded[id] = other.text.Load()
+			continue
+		}
+		t.home = &kept{}
+		t.home.text.Store(t)
+		t.home.used.Store(true)
+		c.fragments.put(id, t.home, t.weight())
+	}
+	return loaded, nil
+}
