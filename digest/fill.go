@@ -26,16 +26,18 @@ type writing struct {
 	token    []byte // of the delivery, as in the return path
 	names    strings.Builder
 	mails    uint32 // so far; what links holds of another is void
-	links    [256]madeLink
+	links    [128]madeLink
+	pen      subscribers.Pen
+	penned   bool // the pen is taken for this mail
 }
 
 // madeLink is a token that stands in the mail already. The same link is in the HTML and in the
 // text part, and making its token takes longer than all of the copying.
 type madeLink struct {
-	mail   uint32
-	breaks bool
 	link   *link
-	at, n  int
+	mail   uint32
+	at, n  uint32
+	breaks bool
 }
 
 // leave makes w fit for the next mail. It keeps no one else's memory.
@@ -51,7 +53,7 @@ func (w *writing) fill(f *form, i *occasion, d *mailer.Delivery, buf []byte, tes
 	if w.c.keys == nil && !test {
 		return mailer.Message{}, errors.New("compose mail: there are no keys")
 	}
-	w.form, w.issue, w.delivery, w.test, w.utf8, w.lines = f, i, d, test, false, lines{}
+	w.form, w.issue, w.delivery, w.test, w.utf8, w.penned, w.lines = f, i, d, test, false, false, lines{}
 	if w.mails++; w.mails == 0 {
 		clear(w.links[:])
 		w.mails = 1
@@ -172,19 +174,24 @@ func (w *writing) writeLink(l *link, breaks bool) error {
 			place = e
 			break
 		}
-		if e.breaks == breaks && e.link.hash == l.hash && e.link.kind == l.kind && e.link.story == l.story && e.link.section == l.section {
+		if e.breaks == breaks && (e.link == l || *e.link == *l) {
 			w.b = append(w.b, w.b[e.at:e.at+e.n]...)
-			w.endLink(e.n, breaks)
+			w.endLink(int(e.n), breaks)
 			return nil
 		}
 	}
 	start := len(w.b)
-	a := subscribers.Action{Kind: l.kind, Edition: w.issue.EditionID, Slot: w.issue.wall, Subscriber: w.delivery.Subscriber,
-		Story: l.story, Section: l.section}
 	if w.test {
-		w.b = subscribers.AppendInert(w.b, a)
+		w.b = subscribers.AppendInert(w.b, subscribers.Action{Kind: l.kind, Edition: w.issue.EditionID, Slot: w.issue.wall,
+			Subscriber: w.delivery.Subscriber, Story: l.story, Section: l.section})
 	} else {
-		b, err := w.c.keys.AppendToken(w.b, w.delivery.KeyID, a)
+		if !w.penned {
+			if err := w.pen.Take(w.c.keys, w.delivery.KeyID, w.issue.EditionID, w.issue.wall, w.delivery.Subscriber); err != nil {
+				return err
+			}
+			w.penned = true
+		}
+		b, err := w.pen.AppendToken(w.b, l.kind, l.story, l.section)
 		if err != nil {
 			return err
 		}
@@ -197,7 +204,7 @@ func (w *writing) writeLink(l *link, breaks bool) error {
 	}
 	n := len(w.b) - start
 	if place != nil {
-		*place = madeLink{w.mails, breaks, l, start, n}
+		*place = madeLink{l, w.mails, uint32(start), uint32(n), breaks}
 	}
 	w.endLink(n, breaks)
 	return nil

@@ -1,7 +1,6 @@
 package subscribers
 
 import (
-	"crypto/hmac"
 	"encoding/base32"
 	"encoding/binary"
 	"math"
@@ -35,7 +34,7 @@ func (k *Keys) AppendMessageID(dst []byte, edition, slot string, subscriber int6
 	s.buf = binary.AppendUvarint(s.buf, uint64(len(slot)))
 	s.buf = append(s.buf, slot...)
 	s.buf = binary.AppendVarint(s.buf, subscriber)
-	return lower.AppendEncode(dst, s.seal(s.buf, idSize))
+	return lower.AppendEncode(dst, s.seal(k.messageID, s.buf, idSize))
 }
 
 // AddressHash returns the keyed hash of an address as [Fold] gives it. Without the key it
@@ -44,7 +43,7 @@ func (k *Keys) AddressHash(folded string) Hash {
 	s := k.address.get()
 	defer k.address.put(s)
 	s.buf = append(s.buf[:0], folded...)
-	return Hash(s.seal(s.buf, idSize))
+	return Hash(s.seal(k.address, s.buf, idSize))
 }
 
 // ReturnPath returns the token of a delivery for its envelope sender ("bounce+TOKEN@…"): lower
@@ -62,7 +61,7 @@ func (k *Keys) AppendReturnPath(dst []byte, edition, slot, subscriber int64) []b
 	for _, id := range [...]int64{edition, slot, subscriber} {
 		s.buf = binary.AppendUvarint(s.buf, uint64(id))
 	}
-	s.buf = append(s.buf, s.seal(s.buf, returnMACSize)...)
+	s.buf = append(s.buf, s.seal(k.returnPath, s.buf, returnMACSize)...)
 	return lower.AppendEncode(dst, s.buf)
 }
 
@@ -90,11 +89,4 @@ func (k *Keys) OpenReturnPath(token string) (edition, slot, subscriber int64, ok
 		ids[i], rest = int64(v), rest[n:]
 	}
 	return ids[0], ids[1], ids[2], len(rest) == 0
-}
-
-// verify compares in constant time.
-func (s *sealer) verify(payload, mac []byte) bool {
-	t := s.get()
-	defer s.put(t)
-	return hmac.Equal(t.seal(payload, len(mac)), mac)
 }

@@ -2,13 +2,11 @@ package subscribers
 
 import (
 	"crypto/hkdf"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -44,6 +42,8 @@ type Keys struct {
 	messageID   *sealer
 	address     *sealer
 	returnPath  *sealer
+
+	pens sync.Pool // of *Pen
 }
 
 type key struct {
@@ -103,7 +103,7 @@ var keyID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,32}$`)
 // ParseKeys reads a list of `id:base64` with commas or line ends between; a line that starts
 // with # is a comment. An id is up to 32 letters, digits, dots, hyphens and underscores.
 func ParseKeys(list string) (*Keys, error) {
-	k := &Keys{byID: make(map[string]*key)}
+	k := &Keys{byID: make(map[string]*key), pens: sync.Pool{New: func() any { return new(Pen) }}}
 	entries, err := splitKeys(list)
 	if err != nil {
 		return nil, err
@@ -180,30 +180,4 @@ func derive(secret []byte, label string) []byte {
 		panic("hkdf refused constants: " + err.Error()) // by its documentation only for a length above 255 hashes
 	}
 	return out
-}
-
-// sealer makes MACs under one key. The keyed state is kept between uses, which halves the work
-// and makes it free of allocation.
-type sealer struct{ states sync.Pool }
-
-type sealState struct {
-	mac hash.Hash
-	buf []byte
-	sum []byte
-}
-
-func newSealer(secret []byte, label string) *sealer {
-	k := derive(secret, label)
-	return &sealer{sync.Pool{New: func() any { return &sealState{mac: hmac.New(sha256.New, k)} }}}
-}
-
-func (s *sealer) get() *sealState  { return s.states.Get().(*sealState) }
-func (s *sealer) put(t *sealState) { s.states.Put(t) }
-
-// seal returns the first n bytes of the MAC of payload; they are valid until the next call.
-func (t *sealState) seal(payload []byte, n int) []byte {
-	t.mac.Reset()
-	t.mac.Write(payload)
-	t.sum = t.mac.Sum(t.sum[:0])
-	return t.sum[:n]
 }

@@ -65,20 +65,55 @@ func (k *Keys) Token(keyID string, a Action) (string, error) {
 
 // AppendToken appends what Token returns to dst, without allocating if there is room.
 func (k *Keys) AppendToken(dst []byte, keyID string, a Action) ([]byte, error) {
-	key := k.byID[keyID]
-	if key == nil {
-		return dst, fmt.Errorf("sign link: there is no key %s", quote(keyID))
+	p := k.pens.Get().(*Pen)
+	defer k.pens.Put(p)
+	if err := p.Take(k, keyID, a.Edition, a.Slot, a.Subscriber); err != nil {
+		return dst, err
 	}
-	if a.Kind == 0 || a.Kind >= endKind || a.Edition < 0 || a.Slot < 0 || a.Subscriber < 0 || a.Story < 0 ||
-		len(a.Section) > maxSection {
-		return dst, fmt.Errorf("sign link: action of kind %d has an unknown kind, a negative id or too long a section", a.Kind)
+	return p.AppendToken(dst, a.Kind, a.Story, a.Section)
+}
+
+// Pen makes the tokens of one reader's mail, one after the other, in less time than as many calls
+// of [Keys.AppendToken]. It must be taken before use and may be taken again for the next mail.
+// Not safe for concurrent use.
+type Pen struct {
+	key  *key
+	mac  *sealState
+	head []byte // of the payload, with no kind
+}
+
+// Take readies p for the tokens of a reader in a slot under the key with that id. The error says
+// that there is no such key, or that an id is negative.
+func (p *Pen) Take(k *Keys, keyID string, edition, slot, subscriber int64) error {
+	if p.key = k.byID[keyID]; p.key == nil {
+		return fmt.Errorf("sign link: there is no key %s", quote(keyID))
 	}
-	s := key.link.get()
-	s.buf = a.payload(s.buf[:0], version, key.hint)
-	s.buf = append(s.buf, s.seal(s.buf, macSize)...)
-	dst = link.AppendEncode(dst, s.buf)
-	key.link.put(s)
-	return dst, nil
+	if edition < 0 || slot < 0 || subscriber < 0 {
+		p.key = nil
+		return errors.New("sign link: an id is negative")
+	}
+	if p.mac == nil {
+		p.mac = newSealState()
+	}
+	p.head = Action{Edition: edition, Slot: slot, Subscriber: subscriber}.head(p.head[:0], version, p.key.hint)
+	return nil
+}
+
+// AppendToken appends the token of an action of the reader to dst, as [Keys.AppendToken] does.
+func (p *Pen) AppendToken(dst []byte, kind Kind, story int64, section string) ([]byte, error) {
+	if p.key == nil {
+		return dst, errors.New("sign link: there is no key")
+	}
+	if kind == 0 || kind >= endKind || story < 0 || len(section) > maxSection {
+		return dst, fmt.Errorf("sign link: action of kind %d has an unknown kind, a negative id or too long a section", kind)
+	}
+	s := p.mac
+	s.buf = append(s.buf[:0], p.head...)
+	s.buf[0] |= byte(kind)
+	s.buf = binary.AppendUvarint(s.buf, uint64(story))
+	s.buf = append(s.buf, section...)
+	s.buf = append(s.buf, s.seal(p.key.link, s.buf, macSize)...)
+	return link.AppendEncode(dst, s.buf), nil
 }
 
 // AppendInert appends a token for test mails: as long as the true one of a, but it never opens.
@@ -92,12 +127,17 @@ func AppendInert(dst []byte, a Action) []byte {
 func Inert(a Action) string { return string(AppendInert(nil, a)) }
 
 func (a Action) payload(dst []byte, version, hint byte) []byte {
+	dst = a.head(dst, version, hint)
+	dst = binary.AppendUvarint(dst, uint64(a.Story))
+	return append(dst, a.Section...)
+}
+
+// head is the part of the payload that is the same in a mail but for the kind.
+func (a Action) head(dst []byte, version, hint byte) []byte {
 	dst = append(dst, version|byte(a.Kind), hint)
 	dst = binary.AppendUvarint(dst, uint64(a.Edition))
 	dst = binary.AppendUvarint(dst, uint64(a.Slot))
-	dst = binary.AppendUvarint(dst, uint64(a.Subscriber))
-	dst = binary.AppendUvarint(dst, uint64(a.Story))
-	return append(dst, a.Section...)
+	return binary.AppendUvarint(dst, uint64(a.Subscriber))
 }
 
 // Open returns what a token allows. The error is [ErrToken], whatever is wrong. The MAC is

@@ -100,7 +100,7 @@ func TestPurposesAreApart(t *testing.T) {
 	k := testKeys(t, entry("a", 1))
 	seen := make(map[string]string)
 	for name, s := range map[string]*sealer{"link": k.byID["a"].link, "message": k.messageID, "address": k.address, "return": k.returnPath} {
-		sum := string(s.get().seal([]byte("the same"), 32))
+		sum := string(s.get().seal(s, []byte("the same"), 32))
 		if seen[sum] != "" {
 			t.Errorf("%s and %s have one key", name, seen[sum])
 		}
