@@ -36,22 +36,13 @@ const (
 // time it reports distinct digests, the peak of the process's memory and the size of the database.
 func BenchmarkOpening(b *testing.B) {
 	now := time.Date(2026, 3, 2, 7, 31, 0, 0, time.UTC)
-	e, err := schedule.NewEdition(schedule.Edition{Name: "morning", Cron: "30 7 * * *", Zone: "Europe/London"})
-	if err != nil {
-		b.Fatal(err)
-	}
-	config := &schedule.Config{Publication: schedule.Publication{Name: "The Lighthouse", Language: "en", From: "news@example.com",
-		FromName: "The Lighthouse", PostalAddress: "1 Pier Road, Port", PublicURL: "https://news.example",
-		Cities: []schedule.City{{Name: "London", Zone: "Europe/London"}}}, Editions: []schedule.Edition{e}}
-	for n := range benchSections {
-		config.Sections = append(config.Sections, schedule.Section{ID: benchSection(n), Name: "Section " + strconv.Itoa(n), Weight: 1})
-	}
+	config, e := benchConfig(b)
 	set, err := templates.Load("")
 	if err != nil {
 		b.Fatal(err)
 	}
 	full := filepath.Join(b.TempDir(), "full.db")
-	fill(b, full, now)
+	fill(b, full, now, benchReaders, benchStories)
 	for n := 0; b.Loop(); n++ {
 		b.StopTimer()
 		path := filepath.Join(b.TempDir(), fmt.Sprintf("%d.db", n))
@@ -109,12 +100,27 @@ func BenchmarkOpening(b *testing.B) {
 	}
 }
 
+func benchConfig(b *testing.B) (*schedule.Config, schedule.Edition) {
+	b.Helper()
+	e, err := schedule.NewEdition(schedule.Edition{Name: "morning", Cron: "30 7 * * *", Zone: "Europe/London"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	config := &schedule.Config{Publication: schedule.Publication{Name: "The Lighthouse", Language: "en", From: "news@example.com",
+		FromName: "The Lighthouse", PostalAddress: "1 Pier Road, Port", PublicURL: "https://news.example",
+		Cities: []schedule.City{{Name: "London", Zone: "Europe/London"}}}, Editions: []schedule.Edition{e}}
+	for n := range benchSections {
+		config.Sections = append(config.Sections, schedule.Section{ID: benchSection(n), Name: "Section " + strconv.Itoa(n), Weight: 1})
+	}
+	return config, e
+}
+
 func benchSection(n int) string { return fmt.Sprintf("s%03d", n) }
 
 func hash(folded string) (h subscribers.Hash) { copy(h[:], folded); return h }
 
-// fill makes a database with all readers and stories.
-func fill(b *testing.B, path string, now time.Time) {
+// fill makes a database with that many readers and stories.
+func fill(b *testing.B, path string, now time.Time, readers, news int) {
 	b.Helper()
 	db, err := store.Open(b.Context(), path, store.Options{AddressHash: hash})
 	if err != nil {
@@ -131,7 +137,7 @@ func fill(b *testing.B, path string, now time.Time) {
 	r, w := io.Pipe()
 	go func() {
 		fmt.Fprintln(w, "email,sections,editions,status,consent_source")
-		for n := range benchReaders {
+		for n := range readers {
 			var follows []string
 			for want := 1 + rnd.IntN(12); len(follows) < want; {
 				at, _ := slices.BinarySearch(zipf, rnd.Float64()*sum)
@@ -168,11 +174,11 @@ func fill(b *testing.B, path string, now time.Time) {
 		}
 	}
 	flush()
-	addNews(b, db, rand.New(rand.NewPCG(3, 4)), now)
+	addNews(b, db, rand.New(rand.NewPCG(3, 4)), now, news)
 }
 
 // addNews spreads the stories over the day before now.
-func addNews(b *testing.B, db *store.DB, rnd *rand.Rand, now time.Time) {
+func addNews(b *testing.B, db *store.DB, rnd *rand.Rand, now time.Time, count int) {
 	b.Helper()
 	text := func(words int) string {
 		var s strings.Builder
@@ -181,8 +187,8 @@ func addNews(b *testing.B, db *store.DB, rnd *rand.Rand, now time.Time) {
 		}
 		return strings.TrimSpace(s.String()) + "."
 	}
-	for n := range benchStories {
-		at := now.Add(-24*time.Hour + time.Duration(n+1)*24*time.Hour/(benchStories+1))
+	for n := range count {
+		at := now.Add(-24*time.Hour + time.Duration(n+1)*24*time.Hour/time.Duration(count+1))
 		url := fmt.Sprintf("https://news.example/story/%d", n)
 		s := stories.Story{GUID: url, URL: url, Canonical: url, Headline: text(9), Lead: text(30), Byline: "By Our Correspondent",
 			City: "London", Agencies: []string{"Wire"}, Published: at.Add(-10 * time.Minute), Words: 500,
