@@ -41,6 +41,16 @@ func stretchOf[T string | []byte](text T) stretch {
 	return s
 }
 
+// inline reports whether text is fit for any line, even as its beginning, and holds no line end.
+func inline(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return text == "" || text[0] != '.'
+}
+
 // lines follows the lines of a mail from stretch to stretch. The zero value stands before the
 // first.
 type lines struct {
@@ -58,7 +68,7 @@ func (l *lines) add(s stretch) {
 	l.col += s.tail
 }
 
-// inline adds n octets that are fit, not a dot, and hold no line end.
+// inline adds n octets for which the function inline is true.
 func (l *lines) inline(n int) { l.add(stretch{head: int32(n), tail: int32(n)}) }
 
 // clean reports whether all lines were fit and the last one is ended.

@@ -80,7 +80,7 @@ func (c *Composer) Compose(ctx context.Context, d *mailer.Delivery, buf []byte) 
 			return mailer.Message{}, fmt.Errorf("compose mail: %w", err)
 		}
 	}
-	if w.texts = f.texts(w.texts[:0]); len(w.texts) < len(f.pieces) {
+	if w.texts = f.texts(w.texts[:0]); len(w.texts) < len(f.from) {
 		if f, w.texts, err = c.renew(ctx, d.Digest, f, w.texts); err != nil {
 			return mailer.Message{}, fmt.Errorf("compose mail: %w", err)
 		}

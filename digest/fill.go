@@ -71,7 +71,6 @@ func (w *writing) fill(f *form, i *occasion, d *mailer.Delivery, buf []byte, tes
 		w.b = make([]byte, 0, size+size/8)
 	}
 	for n, t := range w.texts {
-		values := f.pieces[n].values
 		for k := range t.segs {
 			s := &t.segs[k]
 			w.b = append(w.b, s.text...)
@@ -79,7 +78,7 @@ func (w *writing) fill(f *form, i *occasion, d *mailer.Delivery, buf []byte, tes
 			if s.kind == 0 {
 				continue
 			}
-			if err := w.mark(s, values); err != nil {
+			if err := w.mark(s, n); err != nil {
 				return mailer.Message{}, fmt.Errorf("compose mail of subscriber %d: %w", d.Subscriber, err)
 			}
 		}
@@ -106,20 +105,25 @@ func (w *writing) envelope() (returnPath, id string) {
 	return returnPath, returnPath[len(prefix):][:len(w.token)]
 }
 
-func (w *writing) mark(s *segment, values []value) error {
+// mark fills the mark behind s, a segment of piece n.
+func (w *writing) mark(s *segment, n int) error {
 	switch s.kind {
 	case markLink:
 		return w.writeLink(s.link, true)
 	case markOneClick:
 		return w.writeLink(s.link, false)
 	case markValue, markSubject:
+		values := w.form.digest.Pieces[n].Values
 		if int(s.value) >= len(values) {
 			return fmt.Errorf("value %d of a piece is missing", s.value)
 		}
-		if s.kind == markValue || !w.test {
-			v := &values[s.value]
-			w.b = append(w.b, v.text...)
-			w.lines.add(v.lines)
+		if v := values[s.value]; s.kind == markValue || !w.test {
+			w.b = append(w.b, v...)
+			if w.form.inline[n] {
+				w.lines.inline(len(v))
+			} else {
+				w.lines.add(stretchOf(v))
+			}
 			return nil
 		}
 	}
@@ -128,7 +132,7 @@ func (w *writing) mark(s *segment, values []value) error {
 	switch s.kind {
 	case markSubject:
 		w.field.Reset()
-		w.field.Add("Subject", mailer.NewLine("[Test] "+w.form.subject))
+		w.field.Add("Subject", mailer.NewLine("[Test] "+w.form.digest.Subject))
 		w.b, err = w.field.AppendTo(w.b)
 	case markDate:
 		w.field.Reset()

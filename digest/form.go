@@ -11,20 +11,10 @@ import (
 // form is a digest ready to be filled. It never changes, but the fragments that it points to may
 // be let go meanwhile: then it is made anew.
 type form struct {
-	subject string
-	zone    *time.Location
-	pieces  []piece
-}
-
-type piece struct {
-	id     int64
-	from   *kept
-	values []value
-}
-
-type value struct {
-	text  string
-	lines stretch
+	digest *Digest
+	zone   *time.Location
+	from   []*kept // one for each piece
+	inline []bool  // for each piece: its values are fit for any line, and hold no line end
 }
 
 // kept is the place of a fragment. text is nil once the composer has let it go, so that what it
@@ -61,29 +51,22 @@ func (c *Composer) newForm(d *Digest) (*form, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read digest %d: %w", d.ID, err)
 	}
-	count := 0
+	f := &form{digest: d, zone: zone, from: make([]*kept, len(d.Pieces)), inline: make([]bool, len(d.Pieces))}
 	for n := range d.Pieces {
-		count += len(d.Pieces[n].Values)
-	}
-	f := &form{subject: d.Subject, zone: zone, pieces: make([]piece, len(d.Pieces))}
-	values := make([]value, 0, count)
-	for n := range d.Pieces {
-		p := &d.Pieces[n]
-		start := len(values)
-		for _, v := range p.Values {
-			values = append(values, value{v, stretchOf(v)})
+		f.inline[n] = true
+		for _, v := range d.Pieces[n].Values {
+			f.inline[n] = f.inline[n] && inline(v)
 		}
-		f.pieces[n] = piece{id: p.Fragment.ID, values: values[start:len(values):len(values)]}
 	}
 	return f, nil
 }
 
 func (f *form) weight() int {
-	n := 512 + len(f.subject)
-	for _, p := range f.pieces {
-		n += 48
-		for _, v := range p.values {
-			n += 32 + len(v.text)
+	n := 1024 + len(f.digest.Subject)
+	for _, p := range f.digest.Pieces {
+		n += 80
+		for _, v := range p.Values {
+			n += 16 + len(v)
 		}
 	}
 	return n
@@ -91,8 +74,7 @@ func (f *form) weight() int {
 
 // texts appends the fragments to list, up to the first that was let go.
 func (f *form) texts(list []*parsed) []*parsed {
-	for n := range f.pieces {
-		from := f.pieces[n].from
+	for _, from := range f.from {
 		t := from.text.Load()
 		if t == nil {
 			break
@@ -151,8 +133,8 @@ func (c *Composer) load(ctx context.Context, ids []int64) ([]*form, error) {
 // renew makes a form again some of whose fragments were let go. It fills in the texts of all of
 // them, however few the composer may keep.
 func (c *Composer) renew(ctx context.Context, id int64, old *form, texts []*parsed) (*form, []*parsed, error) {
-	f := &form{subject: old.subject, zone: old.zone, pieces: slices.Clone(old.pieces)}
-	texts = slices.Grow(texts[:0], len(f.pieces))[:len(f.pieces)]
+	f := &form{digest: old.digest, zone: old.zone, from: make([]*kept, len(old.from)), inline: old.inline}
+	texts = slices.Grow(texts[:0], len(f.from))[:len(f.from)]
 	if missing := c.find(f, texts, nil); len(missing) > 0 {
 		loaded, err := c.loadFragments(ctx, missing)
 		if err != nil {
@@ -172,12 +154,12 @@ func (c *Composer) renew(ctx context.Context, id int64, old *form, texts []*pars
 func (c *Composer) find(f *form, texts []*parsed, missing []int64) []int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for n := range f.pieces {
-		p := &f.pieces[n]
-		if p.from = c.fragments.peek(p.id); p.from == nil {
-			missing = append(missing, p.id)
+	for n := range f.from {
+		id := f.digest.Pieces[n].Fragment.ID
+		if f.from[n] = c.fragments.peek(id); f.from[n] == nil {
+			missing = append(missing, id)
 		} else if texts != nil {
-			texts[n] = p.from.text.Load()
+			texts[n] = f.from[n].text.Load()
 		}
 	}
 	return missing
@@ -185,13 +167,12 @@ func (c *Composer) find(f *form, texts []*parsed, missing []int64) []int64 {
 
 // settle gives the pieces that find did not find what was loaded since.
 func (f *form) settle(texts []*parsed, loaded map[int64]*parsed) {
-	for n := range f.pieces {
-		p := &f.pieces[n]
-		if p.from != nil {
+	for n := range f.from {
+		if f.from[n] != nil {
 			continue
 		}
-		t := loaded[p.id]
-		p.from = t.home
+		t := loaded[f.digest.Pieces[n].Fragment.ID]
+		f.from[n] = t.home
 		if texts != nil {
 			texts[n] = t
 		}

@@ -118,13 +118,15 @@ func (db *DB) Digest(ctx context.Context, id int64) (*digest.Digest, error) {
 func (db *DB) Digests(ctx context.Context, ids []int64) (map[int64]*digest.Digest, error) {
 	found := make(map[int64]*digest.Digest, len(ids))
 	var body sql.RawBytes
+	var table []string
 	_, err := selectAll(ctx, db.read(), `SELECT g.id, g.zone, g.subject, g.body FROM `+db.dialect.ids(1)+` v CROSS JOIN digests g WHERE g.id = v.value`,
-		args{idList(ids)}, func(r *sql.Rows) (none struct{}, err error) {
+		args{idList(ids)}, func(r *sql.Rows) (none struct{}, _ error) {
 			d := &digest.Digest{}
 			if err := r.Scan(&d.ID, &d.Zone, &d.Subject, &body); err != nil {
 				return none, err
 			}
-			if err := unpackPieces(body, d); err != nil {
+			var err error
+			if table, err = unpackPieces(body, d, table); err != nil {
 				return none, fmt.Errorf("digest %d: %w", d.ID, err)
 			}
 			found[d.ID] = d

@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"broadsheet/digest"
 )
@@ -82,7 +83,7 @@ func (p *packer) text(s string) {
 func unpack(b []byte, d *digest.Digest) error {
 	u := unpacker{b: b}
 	u.form()
-	table := u.table(d.Subject)
+	table := u.table(nil, d.Subject)
 	items := make([]digest.Item, u.count())
 	var story, ahead int64
 	for n := range items {
@@ -96,11 +97,12 @@ func unpack(b []byte, d *digest.Digest) error {
 	return u.err
 }
 
-// unpackPieces is unpack without the items.
-func unpackPieces(b []byte, d *digest.Digest) error {
+// unpackPieces is unpack without the items. room may serve as the table of strings; what served
+// is returned.
+func unpackPieces(b []byte, d *digest.Digest, room []string) ([]string, error) {
 	u := unpacker{b: b}
 	u.form()
-	table := u.table(d.Subject)
+	table := u.table(room, d.Subject)
 	for range u.count() {
 		u.varint()
 		u.varint()
@@ -110,18 +112,19 @@ func unpackPieces(b []byte, d *digest.Digest) error {
 	if pieces := u.pieces(table); u.err == nil {
 		d.Pieces = pieces
 	}
-	return u.err
+	return table, u.err
 }
 
 // table reads the distinct strings. They share the memory of one copy.
-func (u *unpacker) table(subject string) []string {
-	table := make([]string, 1+u.count())
-	table[0] = subject
+func (u *unpacker) table(room []string, subject string) []string {
+	table := append(room[:0], subject)
+	count := u.count()
+	table = slices.Grow(table, count)
 	whole := string(u.b)
-	for n := range table[1:] {
+	for range count {
 		octets := u.octets()
 		end := len(whole) - len(u.b)
-		table[1+n] = whole[end-len(octets) : end]
+		table = append(table, whole[end-len(octets):end])
 	}
 	return table
 }
