@@ -100,7 +100,7 @@ func BenchmarkOpening(b *testing.B) {
 	}
 }
 
-func benchConfig(b *testing.B) (*schedule.Config, schedule.Edition) {
+func benchConfig(b testing.TB) (*schedule.Config, schedule.Edition) {
 	b.Helper()
 	e, err := schedule.NewEdition(schedule.Edition{Name: "morning", Cron: "30 7 * * *", Zone: "Europe/London"})
 	if err != nil {
@@ -120,7 +120,7 @@ func benchSection(n int) string { return fmt.Sprintf("s%03d", n) }
 func hash(folded string) (h subscribers.Hash) { copy(h[:], folded); return h }
 
 // fill makes a database with that many readers and stories.
-func fill(b *testing.B, path string, now time.Time, readers, news int) {
+func fill(b testing.TB, path string, now time.Time, readers, news int) {
 	b.Helper()
 	db, err := store.Open(b.Context(), path, store.Options{AddressHash: hash})
 	if err != nil {
@@ -178,7 +178,7 @@ func fill(b *testing.B, path string, now time.Time, readers, news int) {
 }
 
 // addNews spreads the stories over the day before now.
-func addNews(b *testing.B, db *store.DB, rnd *rand.Rand, now time.Time, count int) {
+func addNews(b testing.TB, db *store.DB, rnd *rand.Rand, now time.Time, count int) {
 	b.Helper()
 	text := func(words int) string {
 		var s strings.Builder

@@ -55,12 +55,10 @@ func inline(text string) bool {
 // first.
 type lines struct {
 	col  int32 // octets of the line so far
-	some bool
 	wild bool
 }
 
 func (l *lines) add(s stretch) {
-	l.some = true
 	l.wild = l.wild || s.wild || s.dot && l.col == 0 || l.col > maxOctets-s.head
 	if s.breaks {
 		l.col = 0
@@ -72,4 +70,4 @@ func (l *lines) add(s stretch) {
 func (l *lines) inline(n int) { l.add(stretch{head: int32(n), tail: int32(n)}) }
 
 // clean reports whether all lines were fit and the last one is ended.
-func (l *lines) clean() bool { return l.some && !l.wild && l.col == 0 }
+func (l *lines) clean() bool { return !l.wild && l.col == 0 }

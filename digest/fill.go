@@ -83,7 +83,7 @@ func (w *writing) fill(f *form, i *occasion, d *mailer.Delivery, buf []byte, tes
 			}
 		}
 	}
-	m := mailer.Message{Recipient: d.Address, Body: w.b, EightBit: w.utf8, UTF8: w.utf8, Clean: w.lines.clean()}
+	m := mailer.Message{Recipient: d.Address, Body: w.b, EightBit: w.utf8, UTF8: w.utf8, Clean: len(w.b) > 0 && w.lines.clean()}
 	m.ReturnPath, m.ID = w.envelope()
 	return m, nil
 }

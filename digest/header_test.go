@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"broadsheet/subscribers"
 )
 
 // compose lays a selection out and composes the sample delivery.
@@ -113,26 +115,100 @@ func TestListIDWithoutASCIITitle(t *testing.T) {
 	}
 }
 
+// TestReturnPath: a bounce names its delivery and nobody can make one up; every try has the same, whatever became of
+// keys and case meanwhile, in a local part that is not too long (RFC 5321 section 4.5.3.1.1).
 func TestReturnPath(t *testing.T) {
-	s, sel := morning()
-	d, err := samplePress(t, sampleConfig(), sampleEdition()).Layout(t.Context(), sampleIssue(), sel, s.story)
+	d := laidOut(t, samplePress(t, sampleConfig(), sampleEdition()), morning)
+	old := sampleKeys(t)
+	rotated, err := subscribers.ParseKeys("k2:" + strings.Repeat("B", 42) + "A,k1:" + strings.Repeat("A", 43))
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := NewComposer(nil, sampleKeys(t), "meridian.example").Message(d, sampleIssue(), sampleDelivery(), nil)
-	if err != nil {
-		t.Fatal(err)
+	form := regexp.MustCompile(`^bounce\+[a-z2-7]{20,57}@meridian\.example$`)
+	seen := map[string]bool{}
+	for _, subscriber := range []int64{1, 2, 127, 128, 1001, 1 << 31, 1<<56 - 1} {
+		to := sampleDelivery()
+		to.Subscriber = subscriber
+		first, err := NewComposer(nil, old, "meridian.example").Message(d, sampleIssue(), to, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again := *to
+		again.Attempts, again.Copies, again.Date, again.KeyID, again.Address = 3, 1, to.Date.Add(time.Hour), "k2", "new@reader.example"
+		m, err := NewComposer(nil, rotated, "meridian.example").Message(d, sampleIssue(), &again, nil)
+		if err != nil || m.ReturnPath != first.ReturnPath || m.ID != first.ID {
+			t.Errorf("the second try has %q and %q, the first one %q and %q (%v)", m.ReturnPath, m.ID, first.ReturnPath, first.ID, err)
+		}
+		local, _, _ := strings.Cut(m.ReturnPath, "@")
+		if !form.MatchString(m.ReturnPath) || len(local) > 64 || seen[local] {
+			t.Errorf("return path is %q", m.ReturnPath)
+		}
+		seen[local] = true
+		token := strings.TrimPrefix(local, "bounce+")
+		if m.ID != token || read(t, m.Body).header.Get("X-Broadsheet-Delivery") != token {
+			t.Errorf("the delivery is named %q in the envelope, not %q", m.ID, token)
+		}
+		for _, k := range []*subscribers.Keys{old, rotated} {
+			for _, token := range []string{token, strings.ToUpper(token), strings.ToLower(strings.ToUpper(token))} {
+				if e, slot, sub, ok := k.OpenReturnPath(token); !ok || e != 3 || slot != sampleIssue().Wall() || sub != subscriber {
+					t.Errorf("return path opens as %d %d %d %v", e, slot, sub, ok)
+				}
+			}
+			for i := range token { // flipped anywhere it opens nothing
+				forged := []byte(token)
+				forged[i] = "ab"[b2i(forged[i] == 'a')]
+				if _, _, _, ok := k.OpenReturnPath(string(forged)); ok {
+					t.Errorf("%s opens", forged)
+				}
+			}
+		}
+		if m.UTF8 || m.EightBit || m.Recipient != again.Address {
+			t.Errorf("envelope %+v", m)
+		}
 	}
-	local, domain, _ := strings.Cut(m.ReturnPath, "@")
-	token, ok := strings.CutPrefix(local, "bounce+")
-	if !ok || domain != "meridian.example" || len(local) > 64 {
-		t.Errorf("return path is %q", m.ReturnPath)
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
 	}
-	if e, slot, sub, ok := sampleKeys(t).OpenReturnPath(token); !ok || e != 3 || slot != sampleIssue().Wall() || sub != 1001 {
-		t.Errorf("return path opens as %d %d %d %v", e, slot, sub, ok)
-	}
-	if m.UTF8 || m.EightBit || m.Recipient != "ada+news@reader.example" {
-		t.Errorf("envelope %+v", m)
+	return 0
+}
+
+// TestFeedbackID: at most four fields, the last one the sender's, 5 to 15 characters and always the same, and the same
+// for all readers.
+func TestFeedbackID(t *testing.T) {
+	sender := map[string]string{}
+	for _, from := range []string{"a@b.example", "news@x.y", "news@a-very-long-name-of-a-publication.example", "news@zürich.example"} {
+		for _, edition := range []string{"morning", "Evening: late", "وجبة"} {
+			config, e := sampleConfig(), sampleEdition()
+			config.Publication.From, e.Name = from, edition
+			d := laidOut(t, samplePress(t, config, e), morning)
+			c := NewComposer(nil, sampleKeys(t), from)
+			var ids []string
+			for n := range 3 {
+				to := sampleDelivery()
+				to.Subscriber, to.Address = int64(n), strings.Repeat("a", n+1)+"@reader.example"
+				m, err := c.Message(d, sampleIssue(), to, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				h := read(t, m.Body).header
+				ids = append(ids, h["Feedback-Id"]...)
+			}
+			if len(ids) != 3 || ids[0] != ids[1] || ids[0] != ids[2] {
+				t.Fatalf("%s: readers have %q", edition, ids)
+			}
+			fields := strings.Split(ids[0], ":")
+			last := fields[len(fields)-1]
+			if len(fields) > 4 || !regexp.MustCompile(`^[a-z0-9-]{5,15}$`).MatchString(last) {
+				t.Errorf("Feedback-ID is %q", ids[0])
+			}
+			if was := sender[from]; was != "" && was != last {
+				t.Errorf("sender of %s is %q and %q", from, was, last)
+			}
+			sender[from] = last
+		}
 	}
 }
 
