@@ -20,7 +20,8 @@ type drawer struct {
 	issue     Issue
 	digests   map[int64]*Digest
 	fragments map[int64]*Fragment
-	fetched   int
+	fetched   int // fragments
+	reads     int // of digests
 }
 
 // file gives a digest and its fragments their ids.
@@ -39,6 +40,9 @@ func (a *drawer) file(id int64, d *Digest) {
 }
 
 func (a *drawer) Digests(_ context.Context, ids []int64) (map[int64]*Digest, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.reads++
 	found := map[int64]*Digest{}
 	for _, id := range ids {
 		if d := a.digests[id]; d != nil {
@@ -212,6 +216,104 @@ func TestMemoryIsBounded(t *testing.T) {
 		}
 		if c.fragments.weight > 20<<10 || c.forms.order.Len() != 1 {
 			t.Errorf("kept %d octets of fragments and %d digests", c.fragments.weight, c.forms.order.Len())
+		}
+	}
+}
+
+// TestPrepare: the digests of a batch come in one read, each once, and what is at hand is not fetched again. What
+// cannot be prepared is no worse off than before.
+func TestPrepare(t *testing.T) {
+	a := &drawer{issue: *sampleIssue()}
+	p := samplePress(t, sampleConfig(), sampleEdition())
+	a.file(5, laidOut(t, p, morning))
+	a.file(6, laidOut(t, p, hostile))
+	a.file(7, laidOut(t, p, arabic))
+	batch := make([]mailer.Delivery, 0, 6)
+	for _, id := range []int64{6, 5, 0, 5, 6, 7} {
+		d := *sampleDelivery()
+		d.Digest = id
+		batch = append(batch, d)
+	}
+	c := NewComposer(a, sampleKeys(t), "meridian.example")
+	compose := func(d *mailer.Delivery) error {
+		_, err := c.Compose(t.Context(), d, nil)
+		return err
+	}
+	for _, n := range []int{2, 5, 6, 6} {
+		if err := c.Prepare(t.Context(), batch[:n]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a.reads != 2 || a.fetched != len(a.fragments) {
+		t.Errorf("%d reads of digests and %d of %d fragments", a.reads, a.fetched, len(a.fragments))
+	}
+	for _, n := range []int{0, 1, 5} {
+		if err := compose(&batch[n]); err != nil {
+			t.Error(err)
+		}
+	}
+	if a.reads != 2 {
+		t.Error("what was prepared is read again")
+	}
+	c = NewComposer(a, sampleKeys(t), "meridian.example")
+	batch[2].Digest = 99
+	if err := c.Prepare(t.Context(), batch); err == nil || !strings.Contains(err.Error(), "99") {
+		t.Errorf("prepared what is not there: %v", err)
+	}
+	if err := compose(&batch[2]); err == nil || !strings.Contains(err.Error(), "99") {
+		t.Errorf("composed what is not there: %v", err)
+	}
+	if err := compose(&batch[1]); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestFragmentsLetGo: a digest at hand outlives its fragments and gets them anew; what several goroutines get then is
+// the same as ever, and the bound holds.
+func TestFragmentsLetGo(t *testing.T) {
+	a := &drawer{issue: *sampleIssue()}
+	p := samplePress(t, sampleConfig(), sampleEdition())
+	want := map[int64][]byte{}
+	for id, make := range map[int64]func() (shelf, *Selection){5: morning, 6: hostile, 7: arabic} {
+		d := laidOut(t, p, make)
+		a.file(id, d)
+		m, err := NewComposer(nil, sampleKeys(t), "meridian.example").Message(d, sampleIssue(), sampleDelivery(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want[id] = m.Body
+	}
+	const bound = 60 << 10 // some of the digests, not all
+	c := NewComposer(a, sampleKeys(t), "meridian.example")
+	c.fragments.max = bound
+	var wg sync.WaitGroup
+	for n := range 4 {
+		wg.Go(func() {
+			for k := range 60 {
+				d := sampleDelivery()
+				d.Digest = 5 + int64(k*(n+1)/(n+2))%3
+				m, err := c.Compose(t.Context(), d, nil)
+				if err != nil || !bytes.Equal(m.Body, want[d.Digest]) {
+					t.Errorf("digest %d: other bytes (%v)", d.Digest, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	held, alive := 0, map[*kept]bool{}
+	for _, e := range c.fragments.byKey {
+		k := e.Value.(*lruEntry[int64, *kept]).value
+		held += k.text.Load().weight()
+		alive[k] = true
+	}
+	if held > bound || held != c.fragments.weight || a.reads > 12 || a.fetched <= len(a.fragments) {
+		t.Errorf("%d octets are kept and counted as %d; %d reads of digests, %d of %d fragments", held, c.fragments.weight, a.reads, a.fetched, len(a.fragments))
+	}
+	for _, e := range c.forms.byKey { // what was let go is held by no form either
+		for _, from := range e.Value.(*lruEntry[int64, *form]).value.from {
+			if from.text.Load() != nil && !alive[from] {
+				t.Error("a form holds a fragment that was let go")
+			}
 		}
 	}
 }
