@@ -11,10 +11,11 @@ import (
 	"broadsheet/subscribers"
 )
 
-// What a composer keeps, in octets: fragments of a day's stories, and the digests of some batches.
+// What a composer keeps, in octets: fragments of a day's stories, and the digests of the batches
+// that a process has in hand, of some 5 KB each.
 const (
 	fragmentMemory = 24 << 20
-	formMemory     = 8 << 20
+	formMemory     = 12 << 20
 )
 
 // Composer puts mails together from a delivery and its stored digest, and from nothing else, so

@@ -113,7 +113,7 @@ func (w *writing) mark(s *segment, n int) error {
 	case markOneClick:
 		return w.writeLink(s.link, false)
 	case markValue, markSubject:
-		values := w.form.digest.Pieces[n].Values
+		values := w.form.values[n]
 		if int(s.value) >= len(values) {
 			return fmt.Errorf("value %d of a piece is missing", s.value)
 		}
@@ -132,7 +132,7 @@ func (w *writing) mark(s *segment, n int) error {
 	switch s.kind {
 	case markSubject:
 		w.field.Reset()
-		w.field.Add("Subject", mailer.NewLine("[Test] "+w.form.digest.Subject))
+		w.field.Add("Subject", mailer.NewLine("[Test] "+w.form.subject))
 		w.b, err = w.field.AppendTo(w.b)
 	case markDate:
 		w.field.Reset()

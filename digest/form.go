@@ -11,15 +11,17 @@ import (
 // form is a digest ready to be filled. It never changes, but the fragments that it points to may
 // be let go meanwhile: then it is made anew.
 type form struct {
-	digest *Digest
-	zone   *time.Location
-	from   []*kept // one for each piece
-	inline []bool  // for each piece: its values are fit for any line, and hold no line end
+	subject string
+	zone    *time.Location
+	from    []*kept    // one for each piece
+	values  [][]string // for each piece
+	inline  []bool     // for each piece: its values are fit for any line, and hold no line end
 }
 
 // kept is the place of a fragment. text is nil once the composer has let it go, so that what it
 // keeps of fragments has one bound, however many forms point here.
 type kept struct {
+	id   int64
 	text atomic.Pointer[parsed]
 	used atomic.Bool // since a fragment was last let go
 }
@@ -51,10 +53,11 @@ func (c *Composer) newForm(d *Digest) (*form, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read digest %d: %w", d.ID, err)
 	}
-	f := &form{digest: d, zone: zone, from: make([]*kept, len(d.Pieces)), inline: make([]bool, len(d.Pieces))}
+	n := len(d.Pieces)
+	f := &form{subject: d.Subject, zone: zone, from: make([]*kept, n), values: make([][]string, n), inline: make([]bool, n)}
 	for n := range d.Pieces {
-		f.inline[n] = true
-		for _, v := range d.Pieces[n].Values {
+		f.values[n], f.inline[n] = d.Pieces[n].Values, true
+		for _, v := range f.values[n] {
 			f.inline[n] = f.inline[n] && inline(v)
 		}
 	}
@@ -62,10 +65,10 @@ func (c *Composer) newForm(d *Digest) (*form, error) {
 }
 
 func (f *form) weight() int {
-	n := 1024 + len(f.digest.Subject)
-	for _, p := range f.digest.Pieces {
-		n += 80
-		for _, v := range p.Values {
+	n := 512 + len(f.subject)
+	for _, values := range f.values {
+		n += 40
+		for _, v := range values {
 			n += 16 + len(v)
 		}
 	}
@@ -111,15 +114,15 @@ func (c *Composer) load(ctx context.Context, ids []int64) ([]*form, error) {
 		if forms[n], err = c.newForm(found[id]); err != nil {
 			return nil, err
 		}
-		missing = c.find(forms[n], nil, missing)
+		missing = c.find(forms[n], found[id].Pieces, missing)
 	}
 	if len(missing) > 0 {
 		texts, err := c.loadFragments(ctx, missing)
 		if err != nil {
 			return nil, err
 		}
-		for _, f := range forms {
-			f.settle(nil, texts)
+		for n, f := range forms {
+			f.settle(found[ids[n]].Pieces, texts)
 		}
 	}
 	c.mu.Lock()
@@ -130,53 +133,63 @@ func (c *Composer) load(ctx context.Context, ids []int64) ([]*form, error) {
 	return forms, nil
 }
 
-// renew makes a form again some of whose fragments were let go. It fills in the texts of all of
-// them, however few the composer may keep.
-func (c *Composer) renew(ctx context.Context, id int64, old *form, texts []*parsed) (*form, []*parsed, error) {
-	f := &form{digest: old.digest, zone: old.zone, from: make([]*kept, len(old.from)), inline: old.inline}
-	texts = slices.Grow(texts[:0], len(f.from))[:len(f.from)]
-	if missing := c.find(f, texts, nil); len(missing) > 0 {
-		loaded, err := c.loadFragments(ctx, missing)
-		if err != nil {
-			return nil, texts, err
-		}
-		f.settle(texts, loaded)
-	}
+// find points f to those fragments of pieces that are at hand, and appends the ids of the others
+// to missing.
+func (c *Composer) find(f *form, pieces []Piece, missing []int64) []int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.forms.remove(id)
-	c.forms.put(id, f, f.weight())
-	return f, texts, nil
-}
-
-// find points the pieces of f to the fragments that are at hand, and appends the ids of the
-// others to missing. texts, if not nil, takes what was found.
-func (c *Composer) find(f *form, texts []*parsed, missing []int64) []int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for n := range f.from {
-		id := f.digest.Pieces[n].Fragment.ID
+	for n := range pieces {
+		id := pieces[n].Fragment.ID
 		if f.from[n] = c.fragments.peek(id); f.from[n] == nil {
 			missing = append(missing, id)
-		} else if texts != nil {
-			texts[n] = f.from[n].text.Load()
 		}
 	}
 	return missing
 }
 
-// settle gives the pieces that find did not find what was loaded since.
-func (f *form) settle(texts []*parsed, loaded map[int64]*parsed) {
-	for n := range f.from {
-		if f.from[n] != nil {
-			continue
-		}
-		t := loaded[f.digest.Pieces[n].Fragment.ID]
-		f.from[n] = t.home
-		if texts != nil {
-			texts[n] = t
+// settle gives f those that find did not find and were loaded since.
+func (f *form) settle(pieces []Piece, loaded map[int64]*parsed) {
+	for n := range pieces {
+		if f.from[n] == nil {
+			f.from[n] = loaded[pieces[n].Fragment.ID].home
 		}
 	}
+}
+
+// renew makes a form again some of whose fragments were let go. It fills in the texts of all of
+// them, however few the composer may keep.
+func (c *Composer) renew(ctx context.Context, id int64, old *form, texts []*parsed) (*form, []*parsed, error) {
+	f := *old
+	f.from = slices.Clone(old.from)
+	texts = slices.Grow(texts[:0], len(f.from))[:len(f.from)]
+	var missing []int64
+	c.mu.Lock()
+	for n, from := range f.from {
+		if now := c.fragments.peek(from.id); now != nil {
+			f.from[n], texts[n] = now, now.text.Load()
+		} else {
+			texts[n] = nil
+			missing = append(missing, from.id)
+		}
+	}
+	c.mu.Unlock()
+	if len(missing) > 0 {
+		loaded, err := c.loadFragments(ctx, missing)
+		if err != nil {
+			return nil, texts, err
+		}
+		for n, from := range f.from {
+			if texts[n] == nil {
+				texts[n] = loaded[from.id]
+				f.from[n] = texts[n].home
+			}
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.forms.remove(id)
+	c.forms.put(id, &f, f.weight())
+	return &f, texts, nil
 }
 
 // loadFragments fetches fragments and keeps them.
@@ -205,7 +218,7 @@ func (c *Composer) loadFragments(ctx context.Context, ids []int64) (map[int64]*p
 			loaded[id] = other.text.Load()
 			continue
 		}
-		t.home = &kept{}
+		t.home = &kept{id: id}
 		t.home.text.Store(t)
 		t.home.used.Store(true)
 		c.fragments.put(id, t.home, t.weight())
