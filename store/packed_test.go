@@ -57,6 +57,8 @@ func TestPackAnyDigest(t *testing.T) {
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	var p packer // one for all: nothing of a digest may stay for the next
+	var room []string
+	var err error
 	for range 2000 {
 		want, ids := anyDigest(rnd)
 		b := p.pack(want, ids)
@@ -66,6 +68,10 @@ func TestPackAnyDigest(t *testing.T) {
 		}
 		if !reflect.DeepEqual(got, want) {
 			t.Fatalf("%+v became %+v", want, got)
+		}
+		lean := &digest.Digest{Subject: want.Subject}
+		if room, err = unpackPieces(b, lean, room); err != nil || lean.Items != nil || !reflect.DeepEqual(lean.Pieces, want.Pieces) {
+			t.Fatalf("%+v became %+v without its items (%v)", want, lean, err)
 		}
 		stories, err := unpackStories(b)
 		if err != nil || len(stories) != len(want.Items) {
@@ -79,6 +85,9 @@ func TestPackAnyDigest(t *testing.T) {
 		for n := range b { // no beginning of it is whole
 			if err := unpack(b[:n], &digest.Digest{}); !errors.Is(err, ErrDamaged) {
 				t.Fatalf("%d of %d octets: %v", n, len(b), err)
+			}
+			if _, err := unpackPieces(b[:n], &digest.Digest{}, nil); !errors.Is(err, ErrDamaged) {
+				t.Fatalf("%d of %d octets, without items: %v", n, len(b), err)
 			}
 		}
 	}

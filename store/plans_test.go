@@ -45,6 +45,7 @@ func TestNothingScans(t *testing.T) {
 	_, pool := db.Pool(ctx, now, 9)
 	_, texts := db.Stories(ctx, []int64{1})
 	_, dg := db.Digest(ctx, d.Digest)
+	_, dgs := db.Digests(ctx, []int64{d.Digest})
 	_, fragments := db.Fragments(ctx, []int64{1})
 	_, one := db.LeaseOne(ctx, i.ID, 2, "w", now)
 	_, counts := db.IssueCounts(ctx, i.ID)
@@ -57,7 +58,7 @@ func TestNothingScans(t *testing.T) {
 	_, history := db.History(ctx, 1)
 	_, attempts := db.Attempts(ctx, 1)
 	if err := errors.Join(storetest.Intend(ctx, db, b, d, "k", now), storetest.Hand(ctx, db, b, d, now), storetest.Settle(ctx, db, b, d, o, now), db.Renew(ctx, b),
-		db.Release(ctx, b, now), chunk, places, last, pool, texts, dg, fragments, one, counts, due, who, spread, unfinished,
+		db.Release(ctx, b, now), chunk, places, last, pool, texts, dg, dgs, fragments, one, counts, due, who, spread, unfinished,
 		reasons, bySlot, history, attempts); err != nil {
 		t.Fatal(err)
 	}

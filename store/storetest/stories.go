@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -208,6 +209,11 @@ func testDigests(t *testing.T, w *world) {
 	w.must(err)
 	if got.Subject != "S" || len(got.Items) != 2 || len(got.Pieces) != 2 || got.Pieces[0].Values[0] != "7" {
 		t.Fatalf("digest %+v", got)
+	}
+	many, err := w.db.Digests(ctx, []int64{got.ID, 1 << 40, got.ID})
+	w.must(err)
+	if m := many[got.ID]; len(many) != 1 || m.ID != got.ID || m.Subject != got.Subject || m.Zone != got.Zone || !reflect.DeepEqual(m.Pieces, got.Pieces) {
+		t.Fatalf("digests %+v, want %+v", many, got)
 	}
 	bodies, err := w.db.Fragments(ctx, []int64{got.Pieces[0].Fragment.ID, got.Pieces[1].Fragment.ID})
 	w.must(err)
