@@ -32,7 +32,7 @@ type writing struct {
 }
 
 // madeLink is a token that stands in the mail already. The same link is in the HTML and in the
-// text part, and making its token takes longer than all of the copying.
+// text part, and the making of tokens is most of the work of a mail.
 type madeLink struct {
 	link   *link
 	mail   uint32
