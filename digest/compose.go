@@ -34,7 +34,10 @@ type Composer struct {
 	zones     map[string]*time.Location
 }
 
-var _ mailer.Composer = (*Composer)(nil)
+var (
+	_ mailer.Composer = (*Composer)(nil)
+	_ mailer.Preparer = (*Composer)(nil)
+)
 
 // occasion is what of an issue never changes once it is on record.
 type occasion struct {
@@ -91,7 +94,8 @@ func (c *Composer) Compose(ctx context.Context, d *mailer.Delivery, buf []byte) 
 
 // Prepare fetches the digests of deliveries that are about to be composed, in a few reads for
 // all of them: singly each takes a read of its own, which costs more than its mail. It does for
-// some 500 deliveries at a time. An error costs time only: Compose fetches what is not there.
+// some 500 deliveries at a time, those of a batch. An error costs time only: Compose fetches what
+// is not there. It meets mailer.Preparer.
 func (c *Composer) Prepare(ctx context.Context, deliveries []mailer.Delivery) error {
 	var ids []int64
 	c.mu.Lock()

@@ -376,18 +376,43 @@ func TestManyGoroutines(t *testing.T) {
 	wg.Wait()
 }
 
+// BenchmarkCompose fills and splices a mail whose digest is at hand.
 func BenchmarkCompose(b *testing.B) {
 	a := &drawer{issue: *sampleIssue()}
 	a.file(5, laidOut(b, samplePress(b, sampleConfig(), sampleEdition()), morning))
 	c := NewComposer(a, sampleKeys(b), "meridian.example")
+	d := sampleDelivery()
+	b.ReportAllocs()
 	var m mailer.Message
 	var err error
 	for b.Loop() {
-		if m, err = c.Compose(b.Context(), sampleDelivery(), m.Body); err != nil {
+		d.Subscriber++
+		if m, err = c.Compose(b.Context(), d, m.Body); err != nil {
 			b.Fatal(err)
 		}
 	}
 	b.SetBytes(int64(len(m.Body)))
+}
+
+// BenchmarkFragment renders and codes one story for both parts, and takes it apart as a composer does.
+func BenchmarkFragment(b *testing.B) {
+	p := samplePress(b, sampleConfig(), sampleEdition())
+	s, _ := morning()
+	l := &sheet{p: p, words: p.set.Words("en"), html: true}
+	st := s[101]
+	b.ReportAllocs()
+	for b.Loop() {
+		p.kept = newLRU[fragmentKey, *rendered](pressMemory)
+		e := &article{story: st, brief: p.brief(st), role: Card}
+		if err := l.render(e); err != nil {
+			b.Fatal(err)
+		}
+		for _, r := range []*rendered{e.html, e.text} {
+			if _, err := parseFragment(r.fragment.Body); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
 }
 
 func BenchmarkLayout(b *testing.B) {
