@@ -15,9 +15,10 @@ var floorPlan = map[string]string{
 	"store":            "digest schedule stories subscribers mailer templates",
 	"store/storetest":  "store digest schedule stories subscribers mailer templates",
 	"web":              "digest subscribers mailer schedule stories templates",
+	"bench":            "stories",
 	"demo":             "digest schedule stories subscribers mailer templates store web",
-	"commands":         "demo digest schedule stories subscribers mailer templates store web",
-	"":                 "commands demo digest schedule stories subscribers mailer templates store web",
+	"commands":         "bench demo digest schedule stories subscribers mailer templates store web",
+	"":                 "commands bench demo digest schedule stories subscribers mailer templates store web",
 }
 
 func TestFloorPlan(t *testing.T) {

@@ -3,6 +3,7 @@ package commands
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -35,6 +36,7 @@ type engine struct {
 	read      func()            // called after each feed and file of intake, from several goroutines at a time; nil = not
 	patience  time.Duration     // as mailer.Sender has it
 	downAfter time.Duration     // see there; 0 = that
+	roots     *x509.CertPool    // whom relays' certificates must be from; nil = the system's
 	told      map[forecast]bool // that were logged
 	foretold  bool              // what there was at the start was looked at
 	finder    digest.Finder
@@ -209,6 +211,7 @@ func (e *engine) sendAll(ctx context.Context, how sendRun) (tried int, err error
 func (e *engine) sender(r schedule.Relay, how sendRun) *mailer.Sender {
 	s := &mailer.Sender{Queue: how.queue, Composer: e.composer, Relay: relayOf(e.cfg, r), Worker: e.worker, KeyID: e.keys.SigningID(),
 		Now: e.now, Log: e.log, Patience: e.patience, Poll: poll, Domains: e.domains}
+	s.Relay.RootCAs = e.roots
 	if how.connections > 0 {
 		s.Relay.Connections = how.connections
 	}

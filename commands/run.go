@@ -118,6 +118,7 @@ work, 5 held for a person.`,
 	root.AddCommand(
 		p.demo(), p.serve(), p.send(), p.preview(), p.check(),
 		p.stories(), p.subscribers(), p.suppressions(), p.issues(), p.deliveries(), p.keys(),
+		p.bench(), p.benchRelay(),
 	)
 	root.InitDefaultCompletionCmd()
 	// A wrong number of arguments is a usage error like a wrong flag.

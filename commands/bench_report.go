@@ -1,0 +1,123 @@
+package commands
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"broadsheet/bench"
+)
+
+// benchReport is what bench prints. A figure that was not measured is null.
+type benchReport struct {
+	Reference   *string `json:"reference"` // null = our own sender
+	Readers     int     `json:"readers"`
+	Stories     int     `json:"stories"`
+	Sections    int     `json:"sections"`
+	Digests     int     `json:"digests"`
+	Connections int     `json:"connections"`
+	InDoubt     int     `json:"in_doubt"`
+	Dialogue    *string `json:"dialogue"`
+	TLS         bool    `json:"tls"`
+	DelayMS     float64 `json:"delay_ms"`
+	Pinned      bool    `json:"pinned"`
+
+	ImportS  float64 `json:"import_s"`
+	StoriesS float64 `json:"stories_s"`
+	OpenS    float64 `json:"open_s"`
+	SendS    float64 `json:"send_s"`
+
+	Messages     int      `json:"messages"` // accepted
+	PerSecond    float64  `json:"messages_per_s"`
+	MessageBytes *float64 `json:"message_bytes"` // on the wire, envelope and all
+	CPU          *float64 `json:"cpu_us_per_message"`
+	RelayCPU     *float64 `json:"relay_cpu_us_per_message"`
+	Allocs       *float64 `json:"allocs_per_message"`
+	AllocBytes   *float64 `json:"alloc_bytes_per_message"`
+	RoundTrips   *float64 `json:"round_trips_per_message"` // replies of the relay
+	Writes       *float64 `json:"writes_per_message"`      // reads of the relay
+
+	PeakRSS       int64 `json:"peak_rss_bytes"` // the most of all phases
+	ImportRSS     int64 `json:"import_rss_bytes"`
+	OpenRSS       int64 `json:"open_rss_bytes"`
+	SendRSS       int64 `json:"send_rss_bytes"`
+	DatabaseBytes int64 `json:"database_bytes"`
+
+	Unfinished int  `json:"unfinished"` // deliveries without an outcome
+	Balanced   bool `json:"balanced"`
+
+	counted int64 // messages that the relay counted; -1 = it does not
+}
+
+// sent puts in what the sending took.
+func (r *benchReport) sent(w bench.Work, messages int) {
+	r.SendS, r.SendRSS, r.Messages = w.Time.Seconds(), w.Peak, messages
+	r.PeakRSS = max(r.PeakRSS, w.Peak)
+	r.PerSecond = float64(messages) / w.Time.Seconds()
+	r.CPU = per(w.CPU.Microseconds(), messages)
+	r.Allocs, r.AllocBytes = per(w.Allocs, messages), per(w.Octets, messages)
+	r.counted = -1
+}
+
+// relay puts in what bench's own relay counted.
+func (r *benchReport) relay(c *relayCounts) {
+	n := int(c.Messages)
+	r.MessageBytes, r.RoundTrips, r.Writes, r.RelayCPU = per(c.Octets, n), per(c.Replies, n), per(c.Reads, n), per(c.CPU, n)
+	r.counted = c.Messages
+}
+
+// check says what is wrong with the books.
+func (r *benchReport) check() error {
+	var errs []error
+	if !r.Balanced {
+		errs = append(errs, errors.New("the books do not balance"))
+	}
+	if r.Unfinished > 0 {
+		errs = append(errs, fmt.Errorf("%d of %d deliveries have no outcome", r.Unfinished, r.Readers))
+	}
+	if r.counted >= 0 && r.counted != int64(r.Messages) {
+		errs = append(errs, fmt.Errorf("the relay counted %d mails, and %d are on record as accepted", r.counted, r.Messages))
+	}
+	return errors.Join(errs...)
+}
+
+func (p *program) printBench(r *benchReport, asJSON bool) error {
+	if asJSON {
+		return p.printJSON(r)
+	}
+	t := p.table("WHAT", "MEASURED")
+	if r.Reference == nil {
+		t.row("issue", fmt.Sprintf("%d readers, %d stories in %d sections, %d digests", r.Readers, r.Stories, r.Sections, r.Digests))
+		t.row("import, stories, opening", fmt.Sprintf("%s, %s, %s", seconds(r.ImportS), seconds(r.StoriesS), seconds(r.OpenS)))
+		t.row("sending", fmt.Sprintf("%d mails in %s, %d connections, in_doubt %d, dialogue %s", r.Messages, seconds(r.SendS), r.Connections, r.InDoubt, *r.Dialogue))
+	} else {
+		t.row("sending", fmt.Sprintf("%d mails in %s, %d connections, %s", r.Messages, seconds(r.SendS), r.Connections, *r.Reference))
+	}
+	t.row("messages a second", strconv.FormatFloat(r.PerSecond, 'f', 0, 64))
+	figure := func(name string, v *float64, decimals int, unit string) {
+		if v != nil {
+			t.row(name, strconv.FormatFloat(*v, 'f', decimals, 64)+unit)
+		}
+	}
+	figure("octets a message", r.MessageBytes, 0, "")
+	figure("processor a message", r.CPU, 1, " µs")
+	figure("the relay's", r.RelayCPU, 1, " µs")
+	figure("allocations a message", r.Allocs, 1, "")
+	figure("allocated a message", r.AllocBytes, 0, " octets")
+	figure("round trips a message", r.RoundTrips, 2, "")
+	figure("writes a message", r.Writes, 2, "")
+	t.row("peak memory", fmt.Sprintf("%s (import %s, opening %s, sending %s)", mega(r.PeakRSS), mega(r.ImportRSS), mega(r.OpenRSS), mega(r.SendRSS)))
+	if r.Reference == nil {
+		t.row("database", mega(r.DatabaseBytes))
+	}
+	if r.Balanced && r.Unfinished == 0 {
+		t.row("books", "balance")
+	}
+	return t.flush()
+}
+
+func seconds(s float64) string {
+	return time.Duration(s * float64(time.Second)).Round(10 * time.Millisecond).String()
+}
+func mega(octets int64) string { return fmt.Sprintf("%.1f MB", float64(octets)/(1<<20)) }
