@@ -29,11 +29,13 @@ func News(n, sections int, now time.Time) iter.Seq2[time.Time, stories.Story] {
 func story(i, sections int, at time.Time, rnd *rand.Rand) stories.Story {
 	url := fmt.Sprintf("https://www.lantern.example/%s/%02d/a-headline-with-its-words-%d", at.Format("2006/01/02"), i%24, i)
 	s := stories.Story{GUID: url, URL: url, Canonical: url,
-		Headline: sentence(rnd, 11), Lead: sentence(rnd, 24) + " " + sentence(rnd, 24),
+		Headline: sentence(rnd, 9), Lead: sentence(rnd, 17) + " " + sentence(rnd, 17),
 		Byline: "By " + name(rnd) + " and " + name(rnd), City: cities[rnd.IntN(len(cities))], Agencies: []string{"Lantern Wire"},
 		Published: at.Add(-10 * time.Minute), Words: 400 + rnd.IntN(900),
-		Image:    &stories.Image{URL: "https://pictures.lantern.example/1200x675/" + strconv.Itoa(100000+i) + ".jpg", Alt: sentence(rnd, 9), Width: 1200, Height: 675},
 		Sections: []string{SectionID(i % sections)}}
+	if i%3 == 1 { // with a picture
+		s.Image = &stories.Image{URL: "https://pictures.lantern.example/1200/" + strconv.Itoa(100000+i) + ".jpg", Alt: sentence(rnd, 6), Width: 1200, Height: 675}
+	}
 	if i%3 == 0 { // also in one of the most followed
 		if also := SectionID(rnd.IntN(min(8, sections))); also != s.Sections[0] {
 			s.Sections = append(s.Sections, also)
