@@ -4,7 +4,7 @@
 //
 // [Readers] and [News] make what goes into the scratch database, the same for the same numbers.
 // [Sink] takes mail and looks at no more of it than it must, so that the sender is what is
-// measured; [Delay] stands between the two where a distance is wanted. [SendPlain] is what
+// measured; [Delay] stands between the two where a distance is wanted. [Plain] is what
 // somebody would write who has a mail library and a list of addresses. [Meter] reads what a
 // stretch of work took of the processor and of memory.
 //

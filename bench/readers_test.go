@@ -40,7 +40,7 @@ func TestReaders(t *testing.T) {
 	}
 }
 
-// TestReadersEnd stops when nobody reads on, and does not follow more sections than there are.
+// TestReadersEnd stops when nobody reads on.
 func TestReadersEnd(t *testing.T) {
 	r, w := io.Pipe()
 	r.Close()
