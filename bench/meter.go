@@ -1,6 +1,11 @@
 package bench
 
 import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -53,6 +58,22 @@ func CPU() time.Duration {
 		return 0
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// RSA tells what one signature with a key of 2048 bits takes of a processor.
+func RSA() (time.Duration, error) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return 0, fmt.Errorf("measure RSA: %w", err)
+	}
+	const times = 200
+	start, digest := CPU(), sha256.Sum256([]byte("a message"))
+	for range times {
+		if _, err := rsa.SignPKCS1v15(nil, key, crypto.SHA256, digest[:]); err != nil {
+			return 0, fmt.Errorf("measure RSA: %w", err)
+		}
+	}
+	return (CPU() - start) / times, nil
 }
 
 // peak is VmHWM, in octets.

@@ -19,7 +19,7 @@ type benchFlags struct {
 	readers, stories, sections int
 	connections, inDoubt       int
 	dialogue, relay, reference string
-	chunking, tls              bool
+	chunking, tls, dkim        bool
 	delay                      time.Duration
 	profile                    string
 	pin, asJSON, yes           bool
@@ -59,6 +59,7 @@ Exit code 1 says that the books do not balance or a mail has no outcome.`,
 	flags.BoolVar(&f.chunking, "chunking", true, "bench's own relay offers CHUNKING")
 	flags.BoolVar(&plainSink, "no-chunking", false, "it does not")
 	flags.BoolVar(&f.tls, "tls", false, "with TLS from the first octet")
+	flags.BoolVar(&f.dkim, "dkim", false, "sign with an RSA key of 2048 bits")
 	flags.DurationVar(&f.delay, "delay", 0, "put a line of this round trip between, as 20ms")
 	flags.StringVar(&f.reference, "reference", "", "send with go-mail's Send instead: `go-mail`")
 	flags.StringVar(&f.profile, "profile", "", "write a CPU profile of the sending to `FILE`")
@@ -85,6 +86,9 @@ func (f *benchFlags) check() error {
 	}
 	if f.reference != "" && f.reference != "go-mail" {
 		return usagef("--reference %q: only go-mail is there to compare with", f.reference)
+	}
+	if f.reference != "" && f.dkim {
+		return usagef("--reference and --dkim exclude each other")
 	}
 	if f.delay < 0 || f.delay > time.Minute {
 		return usagef("--delay %s is not between 0 and 1m", f.delay)
@@ -125,11 +129,11 @@ func (p *program) runBench(ctx context.Context, f benchFlags) (err error) {
 		return err
 	}
 	defer far.stop()
-	r := &benchReport{Readers: f.readers, Connections: f.connections, TLS: f.tls, DelayMS: float64(f.delay) / 1e6, Pinned: f.pin}
+	r := &benchReport{Readers: f.readers, Connections: f.connections, TLS: f.tls, DKIM: f.dkim, DelayMS: float64(f.delay) / 1e6, Pinned: f.pin}
 	if f.reference != "" {
 		err = p.sendPlain(ctx, f, far, r)
 	} else {
-		err = p.benchIssue(ctx, f, far, r)
+		err = p.benchIssue(ctx, f, dir, far, r)
 	}
 	if err != nil {
 		return err

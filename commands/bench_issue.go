@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"runtime/pprof"
 	"strings"
 	"time"
@@ -46,7 +47,7 @@ sections:
 }
 
 // benchIssue fills the database, opens an issue and sends it.
-func (p *program) benchIssue(ctx context.Context, f benchFlags, far *benchRelay, r *benchReport) error {
+func (p *program) benchIssue(ctx context.Context, f benchFlags, dir string, far *benchRelay, r *benchReport) error {
 	r.Stories, r.Sections, r.InDoubt, r.Dialogue = f.stories, f.sections, f.inDoubt, text(f.dialogue)
 	now := time.Now().UTC()
 	cfg, err := benchConfig(f, far, now)
@@ -73,6 +74,11 @@ func (p *program) benchIssue(ctx context.Context, f benchFlags, far *benchRelay,
 		return err
 	}
 	e.roots = far.roots
+	if f.dkim {
+		if e.dkim, err = benchDKIM(dir, domainOf(cfg.Publication.From)); err != nil {
+			return err
+		}
+	}
 	unlock, err := p.lockSender(ctx, e, false)
 	if err != nil {
 		return err
@@ -110,6 +116,7 @@ func (p *program) benchIssue(ctx context.Context, f benchFlags, far *benchRelay,
 	r.PeakRSS = max(r.PeakRSS, w.Peak)
 
 	b = progress(p.stderr, "mails", int64(f.readers))
+	before := db.Stats()
 	w, err = measured(f.profile, func() error {
 		_, err := e.sendAll(ctx, sendRun{untilIdle: true, show: func(n int) { b.set(int64(n)) }})
 		return errors.Join(err, ctx.Err())
@@ -123,12 +130,38 @@ func (p *program) benchIssue(ctx context.Context, f benchFlags, far *benchRelay,
 		return err
 	}
 	r.sent(w, row.Accepted)
+	r.ledger(before, db.Stats())
+	if f.dkim {
+		alone, err := bench.RSA()
+		if err != nil {
+			return err
+		}
+		r.RSA = new(float64(alone.Nanoseconds()) / 1e3)
+	}
 	r.Balanced = row.balanced() && row.Audience == f.readers
 	for _, s := range []mailer.State{mailer.Queued, mailer.Sending, mailer.Handed, mailer.Deferred} {
 		r.Unfinished += row.Counts[s]
 	}
 	r.DatabaseBytes = databaseSize(db)
 	return nil
+}
+
+// benchDKIM makes a key and signs with it as with one of the environment.
+func benchDKIM(dir, domain string) (dkim, error) {
+	entry, err := mailer.NewDKIMEntry("bench", false)
+	if err != nil {
+		return dkim{}, err
+	}
+	path := filepath.Join(dir, "dkim")
+	if err := mailer.AddDKIM(path, "", entry); err != nil {
+		return dkim{}, err
+	}
+	return loadDKIM(func(name string) string {
+		if name == "BROADSHEET_DKIM_FILE" {
+			return path
+		}
+		return ""
+	}, domain)
 }
 
 // inventReaders brings the readers in as an import does, without a file of them.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"broadsheet/bench"
+	"broadsheet/store"
 )
 
 // benchReport is what bench prints. A figure that was not measured is null.
@@ -20,6 +21,7 @@ type benchReport struct {
 	InDoubt     int     `json:"in_doubt"`
 	Dialogue    *string `json:"dialogue"`
 	TLS         bool    `json:"tls"`
+	DKIM        bool    `json:"dkim"`
 	DelayMS     float64 `json:"delay_ms"`
 	Pinned      bool    `json:"pinned"`
 
@@ -37,6 +39,12 @@ type benchReport struct {
 	AllocBytes   *float64 `json:"alloc_bytes_per_message"`
 	RoundTrips   *float64 `json:"round_trips_per_message"` // replies of the relay
 	Writes       *float64 `json:"writes_per_message"`      // reads of the relay
+	RSA          *float64 `json:"rsa_us"`                  // processor for one RSA signature alone, with dkim
+
+	Commits  *float64 `json:"commits_per_message"` // of the ledger; several connections share one
+	CommitS  *float64 `json:"commit_s"`            // spent in commits, their syncs among it
+	JournalS *float64 `json:"journal_s"`           // spent in writing and syncing the journal of handed mails
+	Marks    *float64 `json:"marks_per_commit"`
 
 	PeakRSS       int64 `json:"peak_rss_bytes"` // the most of all phases
 	ImportRSS     int64 `json:"import_rss_bytes"`
@@ -58,6 +66,15 @@ func (r *benchReport) sent(w bench.Work, messages int) {
 	r.CPU = per(w.CPU.Microseconds(), messages)
 	r.Allocs, r.AllocBytes = per(w.Allocs, messages), per(w.Octets, messages)
 	r.counted = -1
+}
+
+// ledger puts in what the database did between two looks at it.
+func (r *benchReport) ledger(before, after store.Stats) {
+	commits := after.Commits - before.Commits
+	r.Commits = per(commits, r.Messages)
+	r.CommitS = new((after.Commit - before.Commit).Seconds())
+	r.JournalS = new((after.Sync - before.Sync).Seconds())
+	r.Marks = per(after.Marks-before.Marks, commits)
 }
 
 // relay puts in what bench's own relay counted.
@@ -107,6 +124,12 @@ func (p *program) printBench(r *benchReport, asJSON bool) error {
 	figure("allocated a message", r.AllocBytes, 0, " octets")
 	figure("round trips a message", r.RoundTrips, 2, "")
 	figure("writes a message", r.Writes, 2, "")
+	figure("an RSA signature alone", r.RSA, 1, " µs")
+	figure("commits a message", r.Commits, 3, "")
+	figure("marks a commit", r.Marks, 1, "")
+	if r.CommitS != nil {
+		t.row("in commits, in the journal", seconds(*r.CommitS)+", "+seconds(*r.JournalS))
+	}
 	t.row("peak memory", fmt.Sprintf("%s (import %s, opening %s, sending %s)", mega(r.PeakRSS), mega(r.ImportRSS), mega(r.OpenRSS), mega(r.SendRSS)))
 	if r.Reference == nil {
 		t.row("database", mega(r.DatabaseBytes))
