@@ -211,3 +211,43 @@ func TestDialogueOverTLS(t *testing.T) {
 		}
 	}
 }
+
+// TestDialogueGarbled: what is no reply, or none to its command, ends the connection. What is not
+// in doubt goes back uncharged.
+func TestDialogueGarbled(t *testing.T) {
+	garbage := []string{"flood", "lines 10000", `raw "hello\r\n"`, `raw "099 x\r\n"`, `raw "600 x\r\n"`, `raw "250 \xff\r\n"`,
+		`raw "250 \x00\r\n"`, `raw "250-a\r\n251 b\r\n"`, `raw "\r\n"`}
+	for _, of := range offers {
+		for _, verb := range []string{"MAIL", "RCPT", "DATA", "DOT"} {
+			if verb == "DATA" && of.dialogue == (chunking{}) {
+				continue
+			}
+			for _, action := range garbage {
+				t.Run(of.name+" "+verb+" "+action, func(t *testing.T) {
+					t.Parallel()
+					relay := relaytest.Start(t, of.ehlo, verb+" "+action)
+					o := newOffice(t, 1, mails(2)...)
+					if err := carry(t, relay, of.dialogue, o, Timeouts{}); !errors.Is(err, ErrProtocol) {
+						t.Errorf("error is %v", err)
+					}
+					first := o.ends[0]
+					want := strings.ToLower(verb)
+					if of.dialogue == (chunking{}) {
+						want = "dot"
+					}
+					if first.String() != want+" lost" || len(o.ends) > 1 && o.ends[1].String() != "mail lost" {
+						t.Errorf("ends are %s", endings(o))
+					}
+					d := Delivery{Attempts: 1, Ends: noon.Add(hour)}
+					if first.verb == Dot {
+						d.Copies = 1
+					}
+					got, _ := Decide(first.verb, first.reply, first.err, &d, noon, half)
+					if got.State != Deferred || got.Charged != (first.verb == Dot) || got.Copies != d.Copies || got.Hard {
+						t.Errorf("outcome %+v", got)
+					}
+				})
+			}
+		}
+	}
+}
