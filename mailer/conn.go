@@ -28,7 +28,7 @@ type Conn struct {
 	maxSize    int64 // 0: none told
 	mailMax    int   // LIMITS, RFC 9422; 0: none told
 
-	begun  int  // MAIL commands said
+	begun  int  // messages taken to be sent on it
 	trips  int  // replies that were waited for, round trips mostly
 	proved bool // a message was answered on it
 	lost   bool // its loss was told
