@@ -2,6 +2,7 @@ package mailer
 
 import (
 	"errors"
+	"math/rand/v2"
 	"reflect"
 	"strings"
 	"testing"
@@ -93,6 +94,35 @@ func TestDialogueCarries(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDialogueBodies: lines of dots, empty ones and the longest arrive as they left.
+func TestDialogueBodies(t *testing.T) {
+	lines := []string{"", ".", "..", "...", ".x", "x.", ". ", ".\tQUIT", "RSET", strings.Repeat(".", 998), strings.Repeat("x", 998), strings.Repeat("x", 990) + "."}
+	rnd := rand.New(rand.NewPCG(1, 2))
+	messages := mails(200)
+	for i := range messages {
+		var b strings.Builder
+		for range 1 + rnd.IntN(30) {
+			b.WriteString(lines[rnd.IntN(len(lines))] + "\r\n")
+		}
+		messages[i].Body = []byte(b.String())
+	}
+	each(t, nil, func(t *testing.T, d Dialogue, relay *relaytest.Relay) {
+		o := newOffice(t, 4, messages...)
+		if err := carry(t, relay, d, o, Timeouts{}); err != nil {
+			t.Fatal(err)
+		}
+		arrived := relay.Messages()
+		if len(arrived) != len(messages) {
+			t.Fatalf("%d messages arrived", len(arrived))
+		}
+		for i, m := range arrived {
+			if m.Data != string(messages[i].Body) {
+				t.Errorf("%q arrived as %q", messages[i].Body, m.Data)
+			}
+		}
+	})
 }
 
 // TestDialogueWrongTurns: what a relay does wrong ends exactly the letters that it concerns.
