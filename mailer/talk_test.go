@@ -148,7 +148,7 @@ func TestDialogueWrongTurns(t *testing.T) {
 		{"421 to RCPT", []string{"RCPT 250 yes", "RCPT 421 4.3.2 closing; hangup"}, [3]string{"dot 250, rcpt 421"}, errClosing},
 		{"421 to DATA", []string{"DATA 250 yes", "DATA 421 4.3.2 closing; hangup"}, [3]string{"data 250", "", fine}, nil},
 		{"421 to the dot", []string{"DOT 421 4.3.2 closing; hangup"}, [3]string{"dot 421", "dot 421, mail lost", "dot 421"}, errClosing},
-		{"taken, then 421", []string{"DOT 250 taken; 421 4.3.2 closing; hangup"}, [3]string{"dot 250", "dot 250, mail 421", "dot 250"}, errClosing},
+		{"taken, then 421", []string{`DOT raw "250 taken\r\n421 4.3.2 closing\r\n"; hangup`}, [3]string{"dot 250", "dot 250, mail 421", "dot 250"}, errClosing},
 		{"gone after the dot", []string{"DOT hangup"}, [3]string{"dot lost", "dot lost, mail lost", "dot lost"}, nil},
 		{"reset after the dot", []string{"DOT reset"}, [3]string{"dot lost", "dot lost, mail lost", "dot lost"}, nil},
 		{"gone at RCPT", []string{"RCPT hangup"}, [3]string{"rcpt lost", "", "dot lost"}, nil},
