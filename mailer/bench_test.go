@@ -188,7 +188,7 @@ func TestDialogueCosts(t *testing.T) {
 			if got := float64(c.guard.writes-writes) / all; got > tt.writes*1.02 {
 				t.Errorf("%T, window %d, %s: %.2f writes a message", tt.d, tt.window, secure, got)
 			}
-			if got := float64(c.trips-trips) / all; got > tt.trips*1.02 && secure == "-" { // records come one by one
+			if got := float64(c.trips-trips) / all; got > tt.trips*1.2 && secure == "-" { // records come one by one
 				t.Errorf("%T, window %d: %.2f round trips a message", tt.d, tt.window, got)
 			}
 			c.close()

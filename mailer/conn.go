@@ -28,9 +28,10 @@ type Conn struct {
 	maxSize    int64 // 0: none told
 	mailMax    int   // LIMITS, RFC 9422; 0: none told
 
-	begun  int  // MAIL commands said
+	begun  int  // messages taken to be sent on it
 	trips  int  // replies that were waited for, round trips mostly
 	proved bool // a message was answered on it
+	lost   bool // its loss was told
 
 	// The group that is being put together: its commands, and all of it in order.
 	out    []byte
@@ -157,6 +158,16 @@ func (c *Conn) cut(e Effect) Effect {
 		return Redial
 	}
 	return e
+}
+
+// again reports whether e tells the loss of c once more: several letters may be lost with it.
+func (c *Conn) again(e Effect) bool {
+	if e != Redial && e != RedialLater {
+		return false
+	}
+	was := c.lost
+	c.lost = true
+	return was
 }
 
 // quit says goodbye to a relay in good standing and closes. Trouble here changes nothing.

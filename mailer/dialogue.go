@@ -88,12 +88,13 @@ func (c *Conn) take(o Office, wait bool) (f flight, ok bool) {
 	if f.letter = o.Next(wait); f.letter == nil {
 		return flight{}, false
 	}
-	f.from, f.to, f.wide, f.unfit = c.fit(&f.letter.Message)
+	if f.from, f.to, f.wide, f.unfit = c.fit(&f.letter.Message); f.unfit == nil {
+		c.begun++
+	}
 	return f, true
 }
 
-// refuses reports whether r is a plain no to verb, one that leaves the dialogue in step. 421 and
-// 503 are refusals too, but the connection ends with them.
+// refuses reports whether r is a no. The connection may end with it (421, 503).
 func refuses(r Reply) bool { return r.class() == 4 || r.class() == 5 }
 
 // agrees reports whether r is the yes to verb.

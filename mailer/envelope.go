@@ -42,7 +42,6 @@ func (c *Conn) fit(m *Message) (from, to string, wide bool, err error) {
 // 5), BODY=8BITMIME and SMTPUTF8 where the message needs them, RET and ENVID (RFC 3461 section 4).
 func (c *Conn) mail(f *flight) {
 	m := &f.letter.Message
-	c.begun++
 	c.text("MAIL FROM:<", f.from, ">")
 	if c.hasSize {
 		c.text(" SIZE=")

@@ -52,18 +52,20 @@ func TestLadderSteps(t *testing.T) {
 // TestMailMax: after so many messages leave is taken, and nothing is wrong (RFC 9422).
 func TestMailMax(t *testing.T) {
 	for _, o := range offers {
-		ehlo := strings.Replace(o.ehlo, "250 ENHANCEDSTATUSCODES", "250-ENHANCEDSTATUSCODES|250 LIMITS RCPTMAX=100 MAILMAX=3", 1)
-		relay := relaytest.Start(t, ehlo, "RCPT 250 yes", "RCPT 550 5.1.1 no")
-		d := newOffice(t, 4, mails(5)...)
-		if err := carry(t, relay, o.dialogue, d, Timeouts{}); err != nil {
-			t.Errorf("%s: %v", o.name, err)
-		}
-		if got := endings(d); got != "dot 250, rcpt 550, dot 250" {
-			t.Errorf("%s: ends are %s", o.name, got)
-		}
-		said := relay.Sessions()[0].Commands
-		if n := strings.Count(strings.Join(said, "\n"), "MAIL FROM"); n != 3 || said[len(said)-1] != "QUIT" {
-			t.Errorf("%s: said %q", o.name, said)
+		for limit := 1; limit < 5; limit++ {
+			ehlo := strings.Replace(o.ehlo, "250 ENH", fmt.Sprintf("250-LIMITS RCPTMAX=100 MAILMAX=%d|250 ENH", limit), 1)
+			relay := relaytest.Start(t, ehlo, "RCPT 250 yes", "RCPT 550 5.1.1 no")
+			d := newOffice(t, 4, mails(6)...)
+			if err := carry(t, relay, o.dialogue, d, Timeouts{}); err != nil {
+				t.Errorf("%s: %v", o.name, err)
+			}
+			if got := endings(d); len(d.ends) != limit || !strings.HasPrefix("dot 250, rcpt 550, dot 250, dot 250", got) {
+				t.Errorf("%s: ends are %s", o.name, got)
+			}
+			said := relay.Sessions()[0].Commands
+			if n := strings.Count(strings.Join(said, "\n"), "MAIL FROM"); n != limit || said[len(said)-1] != "QUIT" {
+				t.Errorf("%s: said %q", o.name, said)
+			}
 		}
 	}
 }

@@ -42,12 +42,18 @@ func TestChunkingWindow(t *testing.T) {
 			o := newOffice(t, 4, mails(6)...)
 			err := carry(t, relay, chunking{}, o, Timeouts{})
 			got := endings(o)
-			if err != nil { // how many were away by then is a matter of chance
-				for got != tt.ends && strings.HasSuffix(got, ", dot lost") {
-					got = strings.TrimSuffix(got, ", dot lost")
+			if err != nil { // how many more were away by then, and how far, is a matter of chance
+				by := []string{", dot lost", ", mail lost", ", data lost"}
+				if tt.name == "421 and on it goes" {
+					by = append(by, ", dot 250")
 				}
-				for tt.name == "421 and on it goes" && got != tt.ends && strings.HasSuffix(got, ", dot 250") {
-					got = strings.TrimSuffix(got, ", dot 250")
+				for n := len(got) + 1; got != tt.ends && len(got) < n; {
+					n = len(got)
+					for _, end := range by {
+						if got != tt.ends {
+							got = strings.TrimSuffix(got, end)
+						}
+					}
 				}
 			}
 			if got != tt.ends || (err == nil) != (strings.Count(tt.ends, ",") == 5) || tt.err != nil && !errors.Is(err, tt.err) {
@@ -140,11 +146,12 @@ func TestDialogueMuteRelay(t *testing.T) {
 	} {
 		for _, action := range []string{"silence", "drip 250 2.0.0 fine"} {
 			t.Run(verb+" "+action, func(t *testing.T) {
+				t.Parallel()
 				for i, of := range offers {
 					relay := relaytest.Start(t, of.ehlo, verb+" "+action)
 					o := newOffice(t, 1, mails(2)...)
 					start := time.Now()
-					short := 50 * time.Millisecond
+					short := 200 * time.Millisecond
 					err := carry(t, relay, of.dialogue, o, Timeouts{Command: short, Data: short, Dot: short})
 					if verb == "DATA" && i == 2 {
 						if err != nil {
@@ -155,7 +162,7 @@ func TestDialogueMuteRelay(t *testing.T) {
 					if got := endings(o); got != ends[i] || err == nil {
 						t.Errorf("%s: ends are %s (%v)", of.name, got, err)
 					}
-					if took := time.Since(start); took < short || took > 20*short {
+					if took := time.Since(start); took < short || took > time.Minute {
 						t.Errorf("%s: it took %v", of.name, took)
 					}
 				}
@@ -169,10 +176,10 @@ func TestDialogueLateDot(t *testing.T) {
 	each(t, []string{"DOT wait; 250 2.0.0 at last"}, func(t *testing.T, d Dialogue, relay *relaytest.Relay) {
 		go func() {
 			<-relay.Waiting()
-			time.AfterFunc(80*time.Millisecond, relay.Release)
+			time.AfterFunc(700*time.Millisecond, relay.Release)
 		}()
 		o := newOffice(t, 4, mails(3)...)
-		err := carry(t, relay, d, o, Timeouts{Command: 60 * time.Millisecond, Data: 60 * time.Millisecond, Dot: time.Minute})
+		err := carry(t, relay, d, o, Timeouts{Command: 600 * time.Millisecond, Data: 600 * time.Millisecond, Dot: time.Minute})
 		if got := endings(o); got != "dot 250, dot 250, dot 250" || err != nil {
 			t.Errorf("ends are %s (%v)", got, err)
 		}
@@ -207,6 +214,46 @@ func TestDialogueOverTLS(t *testing.T) {
 				if m != string(messages[i].Body) {
 					t.Errorf("%s, %s: mail %d is not the one that was sent", mode, of.name, i)
 				}
+			}
+		}
+	}
+}
+
+// TestDialogueGarbled: what is no reply, or none to its command, ends the connection. What is not
+// in doubt goes back uncharged.
+func TestDialogueGarbled(t *testing.T) {
+	garbage := []string{"flood", "lines 10000", `raw "hello\r\n"`, `raw "099 x\r\n"`, `raw "600 x\r\n"`, `raw "250 \xff\r\n"`,
+		`raw "250 \x00\r\n"`, `raw "250-a\r\n251 b\r\n"`, `raw "\r\n"`}
+	for _, of := range offers {
+		for _, verb := range []string{"MAIL", "RCPT", "DATA", "DOT"} {
+			if verb == "DATA" && of.dialogue == (chunking{}) {
+				continue
+			}
+			for _, action := range garbage {
+				t.Run(of.name+" "+verb+" "+action, func(t *testing.T) {
+					t.Parallel()
+					relay := relaytest.Start(t, of.ehlo, verb+" "+action)
+					o := newOffice(t, 1, mails(2)...)
+					if err := carry(t, relay, of.dialogue, o, Timeouts{}); !errors.Is(err, ErrProtocol) {
+						t.Errorf("error is %v", err)
+					}
+					first := o.ends[0]
+					want := strings.ToLower(verb)
+					if of.dialogue == (chunking{}) {
+						want = "dot"
+					}
+					if first.String() != want+" lost" || len(o.ends) > 1 && o.ends[1].String() != "mail lost" {
+						t.Errorf("ends are %s", endings(o))
+					}
+					d := Delivery{Attempts: 1, Ends: noon.Add(hour)}
+					if first.verb == Dot {
+						d.Copies = 1
+					}
+					got, _ := Decide(first.verb, first.reply, first.err, &d, noon, half)
+					if got.State != Deferred || got.Charged != (first.verb == Dot) || got.Copies != d.Copies || got.Hard {
+						t.Errorf("outcome %+v", got)
+					}
+				})
 			}
 		}
 	}

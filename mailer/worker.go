@@ -75,9 +75,9 @@ func (r *run) judge(ctx context.Context, c *Conn, d *Delivery, verb Verb, reply 
 	_, unsent := errors.AsType[*Unsendable](err)
 	switch {
 	case unsent: // the relay had no part in it
-	case errors.Is(err, errNotHanded): // nor here
+	case errors.Is(err, errNotHanded), errors.Is(err, errNotTried): // nor here
 	case effect != GoOn && effect != ContentRefused:
-		if ctx.Err() == nil { // a connection that we cut short says nothing about the relay
+		if ctx.Err() == nil && !c.again(effect) { // a connection that we cut short says nothing about the relay
 			r.heard(c.cut(effect), verb, reply, err)
 		}
 	default:

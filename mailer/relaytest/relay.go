@@ -2,11 +2,12 @@
 // included, on a real socket.
 //
 // A script is a list of lines "VERB action; action …". Verbs are CONNECT (the greeting), EHLO,
-// STARTTLS (which is never agreed to), AUTH, MAIL, RCPT, DATA, BDAT, BODY (while the content comes), DOT (the content is whole, after
-// BDAT too if that has no line of its own), RSET and QUIT. Each time a verb comes up, in whatever
-// session, the next line for it is used up; a line for "VERB*" stands for all later times. Where
-// the script says nothing the relay behaves well: a command out of sequence gets a 503, content for
-// nobody a 554. What it offers is in its EHLO line alone; it takes pipelined input and BDAT at any time.
+// STARTTLS (which is never agreed to), AUTH, MAIL, RCPT, DATA, BDAT, BODY (while the content comes),
+// DOT (the content is whole, after BDAT too if that has no line of its own), RSET and QUIT. Each
+// time a verb comes up, in whatever session, the next line for it is used up; a line for "VERB*"
+// stands for all later times. Where the script says nothing the relay behaves well: a command out
+// of sequence gets a 503, content for nobody a 554. What it offers is in its EHLO line alone; it
+// takes pipelined input and BDAT at any time.
 //
 // Actions are
 //
