@@ -17,6 +17,7 @@ type desk struct {
 	ctx    context.Context
 	c      *Conn
 	window int
+	eager  bool // letters are written down as handed together with their intent
 
 	given []*Letter // by Next and not done
 	paid  bool      // a turn at the relay's rate that no letter has used yet
@@ -50,8 +51,12 @@ const (
 	staleAfter = 500 * time.Millisecond
 )
 
-func (r *run) newDesk(ctx context.Context, c *Conn) *desk {
+// newDesk makes the desk of a connection. Two marks of a delivery in one commit cost little more
+// than one. Where several letters may be in doubt, or the dialogue hands a letter before it says
+// anything of it, their intent and the mark that they are handed go together.
+func (r *run) newDesk(ctx context.Context, c *Conn, d Dialogue) *desk {
 	k := &desk{r: r, ctx: ctx, c: c, window: max(1, r.Relay.InDoubt), drawn: now(), active: now()}
+	k.eager = k.window > 1 || d == chunking{}
 	r.mu.Lock()
 	r.desks = append(r.desks, k)
 	r.mu.Unlock()
@@ -116,7 +121,7 @@ func (k *desk) take() (l *Letter) {
 func (k *desk) fill(wait bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	fresh := k.draw()
+	fresh := k.draw(k.ahead())
 	if len(fresh) == 0 && len(k.line) == 0 && wait {
 		_ = k.commit(nil, nil)
 		k.mu.Unlock()
@@ -125,7 +130,7 @@ func (k *desk) fill(wait bool) {
 		cancel()
 		k.mu.Lock()
 		if err == nil {
-			fresh = k.draw()
+			fresh = k.draw(k.ahead())
 		}
 	}
 	if len(fresh) > 0 {
@@ -133,9 +138,18 @@ func (k *desk) fill(wait bool) {
 	}
 }
 
-// draw takes a slice of deliveries. Those whose intent is on record already join the line, the
+// ahead is how many letters may be handed as soon as they are drawn, 0 if they should not be.
+// k.mu is held.
+func (k *desk) ahead() int {
+	if !k.eager {
+		return 0
+	}
+	return k.window - k.open
+}
+
+// draw takes a slice of deliveries, at most so many if that is not 0. Those whose intent is on record already join the line, the
 // others are returned. Slices grow while they are used up quickly. k.mu is held.
-func (k *desk) draw() (fresh []*Letter) {
+func (k *desk) draw(most int) (fresh []*Letter) {
 	t := now()
 	switch took := t.Sub(k.drawn); {
 	case took < sliceTime/2:
@@ -144,7 +158,11 @@ func (k *desk) draw() (fresh []*Letter) {
 		k.slice = max(k.slice/2, 1)
 	}
 	k.drawn = t
-	for _, l := range k.r.draw(k.slice) {
+	n := k.slice
+	if most > 0 {
+		n = min(n, most)
+	}
+	for _, l := range k.r.draw(n) {
 		if l.d.State == Sending {
 			k.line = append(k.line, l)
 		} else {
@@ -177,7 +195,7 @@ func (k *desk) Hand(l *Letter) error {
 		}
 	}
 	if left == 0 && k.ctx.Err() == nil {
-		fresh = k.draw()
+		fresh = k.draw(0)
 	}
 	if err := k.commit(hand, fresh); err != nil {
 		return fmt.Errorf("%w: %w", errNotHanded, err)
@@ -236,7 +254,15 @@ func (k *desk) commit(hand, fresh []*Letter) error {
 		marks = append(marks, Mark{Step: Hand, Batch: l.leased.batch, Delivery: l.d})
 	}
 	for _, l := range fresh {
+		l.before = l.d.Copies
 		marks = append(marks, Mark{Step: Intend, Batch: l.leased.batch, Delivery: l.d, KeyID: k.r.KeyID, Selector: k.r.selector()})
+	}
+	ahead := 0
+	if len(hand) == 0 {
+		ahead = min(k.ahead(), len(fresh))
+	}
+	for _, l := range fresh[:ahead] {
+		marks = append(marks, Mark{Step: Hand, Batch: l.leased.batch, Delivery: l.d})
 	}
 	k.marks = marks
 	if len(marks) == 0 {
@@ -265,10 +291,17 @@ func (k *desk) commit(hand, fresh []*Letter) error {
 			k.r.settled(l)
 		}
 	}
+	marks = marks[len(hand):]
 	for n, l := range fresh {
-		switch err := marks[len(hand)+n].Err; {
+		err := marks[n].Err
+		if err == nil && n < ahead {
+			if err = marks[len(fresh)+n].Err; err == nil {
+				l.handed = true
+				k.open++
+			}
+		}
+		switch {
 		case err == nil:
-			l.before = l.d.Copies
 			k.line = append(k.line, l)
 			continue
 		case errors.Is(err, ErrWait):

@@ -42,8 +42,8 @@ func (r *run) connect(ctx context.Context) {
 func (r *run) carry(ctx context.Context, c *Conn) {
 	stop := context.AfterFunc(ctx, func() { c.guard.stop(r.finish, r.hearOut) })
 	defer stop()
-	k := r.newDesk(ctx, c)
 	dialogue := r.ladder.choose(c, r.Relay.Dialogue)
+	k := r.newDesk(ctx, c, dialogue)
 	err := dialogue.Carry(c, k)
 	k.close()
 	if ctx.Err() == nil && r.ladder.heard(dialogue, err) {
