@@ -49,15 +49,19 @@ type engine struct {
 
 // engine opens configuration, keys and database and wires the rooms together.
 func (p *program) engine(ctx context.Context) (*engine, error) {
-	now, err := p.clock()
-	if err != nil {
+	if _, err := p.clock(); err != nil {
 		return nil, err
 	}
 	cfg, db, err := p.configAndDatabase(ctx, true)
 	if err != nil {
 		return nil, err
 	}
-	e, err := newEngine(cfg, db, p.ring, now, p.logger())
+	return p.wire(ctx, cfg, db, p.ring)
+}
+
+// wire makes an engine of what was read, and reads the DKIM keys.
+func (p *program) wire(ctx context.Context, cfg *schedule.Config, db *store.DB, ring *subscribers.Keys) (*engine, error) {
+	e, err := newEngine(cfg, db, ring, p.now, p.logger())
 	if err != nil {
 		return nil, err
 	}

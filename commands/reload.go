@@ -27,12 +27,8 @@ func (p *program) again(ctx context.Context) (*engine, error) {
 	if err := p.db.CheckKey(ctx, ring.Fingerprint()); err != nil {
 		return nil, err
 	}
-	e, err := newEngine(cfg, p.db, ring, p.now, p.logger())
+	e, err := p.wire(ctx, cfg, p.db, ring)
 	if err != nil {
-		return nil, err
-	}
-	e.patience = p.patience
-	if err := e.checkFollowed(ctx); err != nil {
 		return nil, err
 	}
 	if _, err := e.away(); err != nil {

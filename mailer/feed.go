@@ -208,6 +208,9 @@ func (r *run) dropLine() {
 
 // settled gives drawn deliveries back and, with the last of a batch, the batch.
 func (r *run) settled(letters ...*Letter) {
+	if len(letters) == 0 {
+		return // nobody needs waking
+	}
 	var done []*Batch
 	r.mu.Lock()
 	for _, letter := range letters {
