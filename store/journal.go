@@ -78,7 +78,7 @@ func syncFolder(path string) error {
 func (j *journal) add(group []byte) error {
 	_, err := j.file.WriteAt(group, j.end)
 	if err == nil {
-		err = syscall.Fdatasync(int(j.file.Fd()))
+		err = j.file.Sync()
 	}
 	if err != nil {
 		j.drop()
