@@ -358,12 +358,26 @@ func (g *group) write(ctx context.Context, s *set) error {
 		if err == nil && len(s.forgive) > 0 {
 			_, err = g.t.bulk(ctx, bulkForgive, nil, s.forgive)
 		}
-		for k := 0; k < len(s.ask) && err == nil; k++ {
-			err = g.t.forgive(ctx, &s.ask[k].d)
+		if err == nil && len(s.ask) > 0 {
+			err = g.ask(ctx, s)
 		}
 	}
 	if err == nil && n != int64(len(s.rows)) {
 		err = errDiffers
+	}
+	return err
+}
+
+// ask finds those of a set's readers for whom an accepted mail is news; they are few.
+func (g *group) ask(ctx context.Context, s *set) error {
+	ids := make([]int64, len(s.ask))
+	for n, r := range s.ask {
+		ids[n] = r.d.Subscriber
+	}
+	news, err := selectAll(ctx, g.t, `SELECT s.id FROM `+g.db.dialect.ids(1)+` v CROSS JOIN subscribers s
+		WHERE s.id = v.value AND (s.accepted = 0 OR s.hard_at <> 0)`, args{idList(ids)}, number)
+	for k := 0; k < len(news) && err == nil; k++ {
+		err = g.t.forgive(ctx, &s.h.find(s.h.slot, news[k]).d)
 	}
 	return err
 }

@@ -38,6 +38,7 @@ type ledger struct {
 	// In the writer's turn only.
 	held    map[int64]*held  // by batch
 	texts   map[string]int64 // ids of reply texts on record
+	slots   map[int64]slotName
 	journal journal
 	slow    bool // for tests: nothing in bulk
 }
@@ -52,9 +53,9 @@ type call struct {
 }
 
 // Commit meets [mailer.Queue]. Calls that come at about the same time share a transaction: the
-// first of them waits for those that took part of late, for as long as a few commits take and two
-// milliseconds at most, and commits for all. Who is alone does not wait. An error is
-// everybody's.
+// first of them waits for those that are at work, for as long as a few commits take and two
+// milliseconds at most, and commits for all. Who is alone does not wait. An error is everybody's.
+// The context is not heeded.
 func (db *DB) Commit(_ context.Context, marks []mailer.Mark, now time.Time) error {
 	if len(marks) == 0 {
 		return nil

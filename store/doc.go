@@ -8,9 +8,13 @@
 // cut-off, so that nothing commits later under a lower number. [DB.WriteChunk] (chunk.go,
 // planned.go) writes the deliveries of a run of readers, in one transaction and in the order of
 // the primary key (slot, subscriber), and [DB.FinishIssue] lets their batches go. A sender takes
-// a batch with [DB.Lease] (queue.go) and for each delivery calls [DB.Intend], [DB.Handed] and
-// [DB.Record] (send.go); each of them checks the batch's fencing number, so a late worker changes
-// nothing. [DB.Recover] cleans up behind a sender that died.
+// a batch with [DB.Lease] (queue.go, held.go) and puts the marks of its deliveries on record with
+// [DB.Commit]: intent, hand and outcome, each by the rules of send.go. Many callers share a
+// transaction (commit.go, callers.go), and common marks are written many rows to a statement
+// (bulk.go). All of them stand under the batch's fencing number, so a late worker changes nothing.
+// Hands are written into a journal beside the database first (journal.go). [DB.Recover] cleans up
+// behind a sender that died, and holds the journal against a database put back from a backup
+// (replay.go).
 // [DB.Assigned] and [DB.Reassign] (relays.go) know what relays were given to carry.
 //
 // Rules that hold over all of it:

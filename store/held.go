@@ -1,11 +1,10 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"maps"
-	"slices"
+	"sort"
 	"time"
 
 	"broadsheet/mailer"
@@ -25,12 +24,11 @@ type held struct {
 
 // issueRow is what an issue says about all of its deliveries.
 type issueRow struct {
-	id, slot, edition int64
-	name, slotKey     string // of edition and slot, the same in every copy of the database
-	ends              time.Time
-	minGap            time.Duration
-	zone, quiet       string
-	readers           int64 // the counter
+	slot, edition int64
+	ends          time.Time
+	minGap        time.Duration
+	zone, quiet   string
+	readers       int64 // the counter
 }
 
 // heldRow is a delivery of a held batch.
@@ -48,20 +46,19 @@ func (h *held) find(slot, subscriber int64) *heldRow {
 	if slot != h.slot {
 		return nil
 	}
-	n, ok := slices.BinarySearchFunc(h.rows, subscriber, func(r heldRow, id int64) int { return cmp.Compare(r.d.Subscriber, id) })
-	if !ok {
+	n := sort.Search(len(h.rows), func(n int) bool { return h.rows[n].d.Subscriber >= subscriber })
+	if n == len(h.rows) || h.rows[n].d.Subscriber != subscriber {
 		return nil
 	}
 	return &h.rows[n]
 }
 
 func (t *tx) issueRow(ctx context.Context, id int64) (i issueRow, err error) {
-	i.id = id
 	var ends, gap int64
-	err = t.scan(ctx, `SELECT i.slot, i.edition, e.name, s.slot_key, i.ends, i.min_gap, i.zone, i.quiet,
+	err = t.scan(ctx, `SELECT i.slot, i.edition, i.ends, i.min_gap, i.zone, i.quiet,
 			(SELECT value FROM counters WHERE name = 'readers')
-		FROM issues i JOIN slots s ON s.id = i.slot JOIN editions e ON e.id = i.edition WHERE i.id = ?1`, args{id},
-		&i.slot, &i.edition, &i.name, &i.slotKey, &ends, &gap, &i.zone, &i.quiet, &i.readers)
+		FROM issues i WHERE i.id = ?1`, args{id},
+		&i.slot, &i.edition, &ends, &gap, &i.zone, &i.quiet, &i.readers)
 	i.ends, i.minGap = fromUS(ends), time.Duration(gap)*time.Microsecond
 	return i, err
 }

@@ -78,7 +78,7 @@ func syncFolder(path string) error {
 func (j *journal) add(group []byte) error {
 	_, err := j.file.WriteAt(group, j.end)
 	if err == nil {
-		err = syscall.Fdatasync(int(j.file.Fd()))
+		err = j.file.Sync()
 	}
 	if err != nil {
 		j.drop()
@@ -141,9 +141,13 @@ func journalGroup(hands []hand, names map[int64]slotName) []byte {
 // slotName is what names a slot in every copy of a database.
 type slotName struct{ edition, key string }
 
-// names looks up what slots are called.
+// names looks up what slots are called; it never changes.
 func (g *group) names(ctx context.Context) (map[int64]slotName, error) {
-	names := make(map[int64]slotName)
+	names := g.db.ledger.slots
+	if names == nil || len(names) > 1000 {
+		names = make(map[int64]slotName)
+		g.db.ledger.slots = names
+	}
 	for _, h := range g.hands {
 		if _, ok := names[h.slot]; ok {
 			continue
