@@ -283,6 +283,7 @@ func (g *group) put(b *groupBatch, r *heldRow, m *mailer.Mark) {
 		d.State, d.Reason = mailer.Sending, ""
 		d.Attempts++
 		d.Date, d.KeyID, d.Selector = g.now.UTC().Truncate(time.Second), m.KeyID, m.Selector
+		r.fresh = true
 	case mailer.Hand:
 		d.State = mailer.Handed
 		d.Copies++
@@ -304,9 +305,12 @@ func (g *group) put(b *groupBatch, r *heldRow, m *mailer.Mark) {
 	case m.Step != mailer.Settle:
 	case b.moved:
 		s.ask = append(s.ask, r)
-	case r.forgive:
+	case r.forgive == forgiveAsk:
+		s.ask = append(s.ask, r)
+		r.forgive = forgiveNo
+	case r.forgive == forgiveYes:
 		s.forgive = append(s.forgive, r)
-		r.forgive = false
+		r.forgive = forgiveNo
 	}
 }
 
@@ -323,6 +327,11 @@ func (g *group) flush(ctx context.Context) error {
 			return err
 		}
 	}
+	for _, s := range g.order {
+		for _, r := range s.rows {
+			r.fresh = false
+		}
+	}
 	g.order = g.order[:0]
 	clear(g.sets)
 	g.round++
@@ -333,6 +342,9 @@ const (
 	// The plus keeps SQLite from going through the index of batches.
 	bulkIntend = `UPDATE deliveries SET state = 'sending', reason = '', attempts = attempts + 1, date = ?4, key_id = ?5, selector = ?6, at = ?3
 		WHERE slot = ?1 AND +batch = ?2 AND state IN ('queued', 'deferred') AND copies = 0 AND date = 0 AND subscriber IN `
+	// Both in one, for deliveries of which nothing is left to say between the two.
+	bulkIntendHand = `UPDATE deliveries SET state = 'handed', reason = '', attempts = attempts + 1, copies = 1, date = ?4, key_id = ?5, selector = ?6,
+		handed = ?3, at = ?3 WHERE slot = ?1 AND +batch = ?2 AND state IN ('queued', 'deferred') AND copies = 0 AND date = 0 AND subscriber IN `
 	bulkHand = `UPDATE deliveries SET state = 'handed', copies = copies + 1, handed = ?3, at = ?3
 		WHERE slot = ?1 AND +batch = ?2 AND state = 'sending' AND subscriber IN `
 	bulkSettle = `UPDATE deliveries SET state = 'accepted', reason = ?4, copies = ?5, due = 0, relay = ?6, code = ?7, enhanced = ?8, reply = ?9, at = ?3
@@ -344,11 +356,19 @@ func (g *group) write(ctx context.Context, s *set) error {
 	common := args{s.h.slot, s.batch, us(g.now)}
 	var n int64
 	var err error
+	rows := s.rows
 	switch s.step {
 	case mailer.Intend:
-		n, err = g.t.bulk(ctx, bulkIntend, append(common, us(g.now.UTC().Truncate(time.Second)), s.keyID, s.selector), s.rows)
+		common = append(common, us(g.now.UTC().Truncate(time.Second)), s.keyID, s.selector)
+		both, alone := parted(s.rows)
+		if n, err = g.t.bulk(ctx, bulkIntendHand, common, both); err == nil {
+			var more int64
+			more, err = g.t.bulk(ctx, bulkIntend, common, alone)
+			n += more
+		}
 	case mailer.Hand:
-		n, err = g.t.bulk(ctx, bulkHand, common, s.rows)
+		_, rows = parted(s.rows)
+		n, err = g.t.bulk(ctx, bulkHand, common, rows)
 	case mailer.Settle:
 		var reply any
 		if reply, err = g.reply(ctx, s.text); err != nil {
@@ -362,10 +382,22 @@ func (g *group) write(ctx context.Context, s *set) error {
 			err = g.ask(ctx, s)
 		}
 	}
-	if err == nil && n != int64(len(s.rows)) {
+	if err == nil && n != int64(len(rows)) {
 		err = errDiffers
 	}
 	return err
+}
+
+// parted finds the rows that are intended and handed by the same flush, and no more than that.
+func parted(rows []*heldRow) (both, others []*heldRow) {
+	for _, r := range rows {
+		if r.fresh && r.d.State == mailer.Handed {
+			both = append(both, r)
+		} else {
+			others = append(others, r)
+		}
+	}
+	return both, others
 }
 
 // ask finds those of a set's readers for whom an accepted mail is news; they are few.
@@ -406,7 +438,7 @@ var bulkLists [len(bulkSizes)]map[string]string // kind → statement, by size
 func init() {
 	for n, size := range bulkSizes {
 		bulkLists[n] = make(map[string]string)
-		for _, kind := range []string{bulkIntend, bulkHand, bulkSettle, bulkForgive} {
+		for _, kind := range []string{bulkIntend, bulkIntendHand, bulkHand, bulkSettle, bulkForgive} {
 			// Without numbers they follow the others; with them the driver is slow to find each.
 			bulkLists[n][kind] = kind + "(?" + strings.Repeat(", ?", size-1) + ")"
 		}

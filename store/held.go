@@ -2,13 +2,13 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"maps"
 	"sort"
 	"time"
 
 	"broadsheet/mailer"
-	"broadsheet/subscribers"
 )
 
 // held is a batch that this process has leased, with its due rows as they stand on record. It
@@ -37,9 +37,17 @@ type heldRow struct {
 	id      any             // d.Subscriber, ready for a statement
 	sure    bool            // false: look at the row
 	mayGo   bool            // the reader gets the edition and the address is not barred
-	forgive bool            // an accepted mail is news for the reader's row
+	fresh   bool            // intended by marks that are not written yet
+	forgive int             // whether an accepted mail is news for the reader's row
 	caller  int64           // that has it in hand, see callers; 0 = none
 }
+
+// What is known of whether an accepted mail is news for a reader's row.
+const (
+	forgiveNo  = 0
+	forgiveYes = 1
+	forgiveAsk = 2
+)
 
 // find returns the row of a delivery; nil if it is not in hand.
 func (h *held) find(slot, subscriber int64) *heldRow {
@@ -63,6 +71,17 @@ func (t *tx) issueRow(ctx context.Context, id int64) (i issueRow, err error) {
 	return i, err
 }
 
+const (
+	// An address that is the reader's own but for more than the case of ASCII letters is compared
+	// when the mail has been accepted.
+	holdColumns = `ds.address, coalesce(f.active, 0),
+		CASE WHEN s.id IS NULL OR s.accepted <> 0 AND s.hard_at = 0 THEN 0 WHEN s.address = lower(ds.address) THEN 1 ELSE 2 END
+		FROM deliveries d JOIN settings ds ON ds.id = d.settings LEFT JOIN subscribers s ON s.id = d.subscriber
+		LEFT JOIN followers f ON f.edition = ?2 AND f.subscriber = d.subscriber `
+	untried   = `d.state = 'queued' AND d.reason = '' AND d.attempts = 0 AND d.copies = 0 AND d.date = 0 AND d.due = 0`
+	holdOrder = ` ORDER BY d.slot, d.subscriber`
+)
+
 // hold reads the open deliveries of a batch that is being leased: those that are due, or that
 // of one reader alone.
 func (db *DB) hold(ctx context.Context, t *tx, b *leased, now time.Time, only int64) (*held, error) {
@@ -71,41 +90,61 @@ func (db *DB) hold(ctx context.Context, t *tx, b *leased, now time.Time, only in
 		return nil, err
 	}
 	h := &held{issueRow: i}
-	rows, err := t.rows(ctx, `SELECT d.subscriber, coalesce(d.digest, 0), d.state, d.reason, d.attempts, d.copies, d.date, d.key_id, d.selector,
-			d.due, d.at, ds.address, coalesce(s.address, ''), coalesce(s.accepted, 1), coalesce(s.hard_at, 0), coalesce(f.active, 0)
-		FROM deliveries d JOIN settings ds ON ds.id = d.settings LEFT JOIN subscribers s ON s.id = d.subscriber
-		LEFT JOIN followers f ON f.edition = ?2 AND f.subscriber = d.subscriber
-		WHERE d.batch = ?1 AND d.state IN ('queued', 'deferred') ORDER BY d.slot, d.subscriber`, b.id, i.edition)
+	var addresses []string
+	read := func(query string, scan func(*sql.Rows, *heldRow) error) error {
+		rows, err := t.rows(ctx, query, b.id, i.edition)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		r := heldRow{sure: true, d: mailer.Delivery{Issue: b.issue, Slot: i.slot, Ends: i.ends, State: mailer.Queued}}
+		for rows.Next() {
+			if err := scan(rows, &r); err != nil {
+				return err
+			}
+			from := r.d.Due
+			if start := fromUS(b.start); only == 0 && start.After(from) {
+				from = start
+			}
+			if from.After(now) || only != 0 && r.d.Subscriber != only {
+				continue
+			}
+			r.id = r.d.Subscriber
+			h.rows, addresses = append(h.rows, r), append(addresses, r.d.Address)
+		}
+		return rows.Err()
+	}
+	// Most have never been tried: of them little need be read.
+	var at int64
+	err = read(`SELECT d.subscriber, coalesce(d.digest, 0), d.at, `+holdColumns+`WHERE d.batch = ?1 AND `+untried+holdOrder,
+		func(rows *sql.Rows, r *heldRow) error {
+			err := rows.Scan(&r.d.Subscriber, &r.d.Digest, &at, &r.d.Address, &r.mayGo, &r.forgive)
+			r.d.At = fromUS(at)
+			return err
+		})
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	var state, current string
-	var date, due, at, accepted, hardAt, active int64
-	r := heldRow{sure: true, d: mailer.Delivery{Issue: b.issue, Slot: i.slot, Ends: i.ends}}
-	d := &r.d
-	dest := []any{&d.Subscriber, &d.Digest, &state, &d.Reason, &d.Attempts, &d.Copies, &date, &d.KeyID, &d.Selector,
-		&due, &at, &d.Address, &current, &accepted, &hardAt, &active}
-	var addresses []string
-	for rows.Next() {
-		if err := rows.Scan(dest...); err != nil {
-			return nil, err
-		}
-		from := due
-		if only == 0 {
-			from = max(due, b.start)
-		}
-		if from > us(now) || only != 0 && d.Subscriber != only {
-			continue
-		}
-		d.State, d.Date, d.Due, d.At = mailer.State(state), fromUS(date), fromUS(due), fromUS(at)
-		r.mayGo = active == 1
-		r.forgive = (accepted == 0 || hardAt != 0) && current == subscribers.Fold(d.Address)
-		r.id = d.Subscriber
-		h.rows, addresses = append(h.rows, r), append(addresses, d.Address)
-	}
-	if err := rows.Err(); err != nil {
+	fresh := len(h.rows)
+	var state string
+	var date, due int64
+	err = read(`SELECT d.subscriber, coalesce(d.digest, 0), d.state, d.reason, d.attempts, d.copies, d.date, d.key_id, d.selector, d.due, d.at, `+
+		holdColumns+`WHERE d.batch = ?1 AND d.state IN ('queued', 'deferred') AND NOT (`+untried+`)`+holdOrder,
+		func(rows *sql.Rows, r *heldRow) error {
+			d := &r.d
+			err := rows.Scan(&d.Subscriber, &d.Digest, &state, &d.Reason, &d.Attempts, &d.Copies, &date, &d.KeyID, &d.Selector, &due, &at,
+				&d.Address, &r.mayGo, &r.forgive)
+			d.State, d.Date, d.Due, d.At = mailer.State(state), fromUS(date), fromUS(due), fromUS(at)
+			return err
+		})
+	if err != nil {
 		return nil, err
+	}
+	if len(h.rows) > fresh && fresh > 0 {
+		sort.Slice(h.rows, func(a, b int) bool { return h.rows[a].d.Subscriber < h.rows[b].d.Subscriber })
+		for n := range h.rows {
+			addresses[n] = h.rows[n].d.Address
+		}
 	}
 	barred, err := db.barred(ctx, t, addresses)
 	for n := range h.rows {
