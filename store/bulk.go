@@ -259,7 +259,7 @@ func (g *group) common(b *groupBatch, r *heldRow, m *mailer.Mark) bool {
 	}
 	switch m.Step {
 	case mailer.Intend:
-		return (d.State == mailer.Queued || d.State == mailer.Deferred) && d.Copies == 0 && d.Date.IsZero() &&
+		return (d.State == mailer.Queued || d.State == mailer.Deferred) && d.Copies == 0 &&
 			r.mayGo && !b.late && !b.waits[d.Subscriber]
 	case mailer.Hand:
 		return d.State == mailer.Sending
@@ -341,10 +341,10 @@ func (g *group) flush(ctx context.Context) error {
 const (
 	// The plus keeps SQLite from going through the index of batches.
 	bulkIntend = `UPDATE deliveries SET state = 'sending', reason = '', attempts = attempts + 1, date = ?4, key_id = ?5, selector = ?6, at = ?3
-		WHERE slot = ?1 AND +batch = ?2 AND state IN ('queued', 'deferred') AND copies = 0 AND date = 0 AND subscriber IN `
+		WHERE slot = ?1 AND +batch = ?2 AND state IN ('queued', 'deferred') AND copies = 0 AND subscriber IN `
 	// Both in one, for deliveries of which nothing is left to say between the two.
 	bulkIntendHand = `UPDATE deliveries SET state = 'handed', reason = '', attempts = attempts + 1, copies = 1, date = ?4, key_id = ?5, selector = ?6,
-		handed = ?3, at = ?3 WHERE slot = ?1 AND +batch = ?2 AND state IN ('queued', 'deferred') AND copies = 0 AND date = 0 AND subscriber IN `
+		handed = ?3, at = ?3 WHERE slot = ?1 AND +batch = ?2 AND state IN ('queued', 'deferred') AND copies = 0 AND subscriber IN `
 	bulkHand = `UPDATE deliveries SET state = 'handed', copies = copies + 1, handed = ?3, at = ?3
 		WHERE slot = ?1 AND +batch = ?2 AND state = 'sending' AND subscriber IN `
 	bulkSettle = `UPDATE deliveries SET state = 'accepted', reason = ?4, copies = ?5, due = 0, relay = ?6, code = ?7, enhanced = ?8, reply = ?9, at = ?3

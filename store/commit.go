@@ -138,7 +138,7 @@ func (l *ledger) gather() {
 		l.full = make(chan struct{}, 1)
 	}
 	l.want = want
-	wait := time.NewTimer(min(max(4*l.took, gatherLeast), gatherMost))
+	wait := time.NewTimer(min(max(10*l.took, gatherLeast), gatherMost))
 	l.mu.Unlock()
 	defer wait.Stop()
 	select {

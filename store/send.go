@@ -70,7 +70,7 @@ func (db *DB) intend(ctx context.Context, t *tx, m *mailer.Mark, now time.Time) 
 		row.Due, row.Reason = until, reason
 		return nil, mailer.ErrWait, t.save(ctx, row, now)
 	}
-	if row.Date.IsZero() {
+	if row.Date.IsZero() || row.Copies == 0 { // nothing is out that this must equal
 		row.Date, row.KeyID, row.Selector = now.UTC().Truncate(time.Second), m.KeyID, m.Selector
 	}
 	row.State, row.Reason = mailer.Sending, ""
