@@ -31,6 +31,7 @@ type Conn struct {
 	begun  int  // MAIL commands said
 	trips  int  // replies that were waited for, round trips mostly
 	proved bool // a message was answered on it
+	lost   bool // the gate has heard that it is no more
 
 	// The group that is being put together: its commands, and all of it in order.
 	out    []byte

@@ -88,6 +88,33 @@ func TestSenderGarbledReplies(t *testing.T) {
 	}
 }
 
+// TestSenderConnectionLostOnce: a connection that is lost is one loss, whatever was on its way over
+// it, and does not make new ones wait by itself.
+func TestSenderConnectionLostOnce(t *testing.T) {
+	at := func(first int) []string { // the dot of a connection that is reset, then all is well
+		var script []string
+		for range first - 1 {
+			script = append(script, "DOT 250 fine")
+		}
+		return append(script, "DOT reset")
+	}
+	for name, script := range map[string][]string{
+		"the next envelope on its way": append(at(1), "EHLO* 250-relay.example|250 PIPELINING"),
+		"many contents on their way":   append(at(100), "EHLO* 250-relay.example|250-PIPELINING|250 CHUNKING"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			relay, q := relaytest.Start(t, script...), newQueue(t, 300)
+			s := sender(t, q, relay, 1)
+			s.Relay.InDoubt = 50
+			s.RetryFirst, s.RetryMost = time.Hour, time.Hour // beyond the sender's patience
+			runIdle(t, s)
+			if n := q.states()[Accepted]; n < 250 || len(relay.Sessions()) != 2 {
+				t.Errorf("%d accepted over %d connections", n, len(relay.Sessions()))
+			}
+		})
+	}
+}
+
 // TestSenderResetAfterTheDot: two copies at most, the rest uncertain, the run ends.
 func TestSenderResetAfterTheDot(t *testing.T) {
 	relay, q := relaytest.Start(t, "DOT* reset"), newQueue(t, 12)

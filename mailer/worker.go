@@ -76,9 +76,15 @@ func (r *run) judge(ctx context.Context, c *Conn, d *Delivery, verb Verb, reply 
 	switch {
 	case unsent: // the relay had no part in it
 	case errors.Is(err, errNotHanded): // nor here
-	case effect != GoOn && effect != ContentRefused:
-		if ctx.Err() == nil { // a connection that we cut short says nothing about the relay
+	case effect == Redial || effect == RedialLater:
+		// A connection is lost once, however many messages were on their way over it.
+		if ctx.Err() == nil && !c.lost { // one that we cut short says nothing about the relay
+			c.lost = true
 			r.heard(c.cut(effect), verb, reply, err)
+		}
+	case effect != GoOn && effect != ContentRefused:
+		if ctx.Err() == nil {
+			r.heard(effect, verb, reply, err)
 		}
 	default:
 		r.heard(effect, verb, reply, err)
