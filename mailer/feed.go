@@ -208,6 +208,9 @@ func (r *run) dropLine() {
 
 // settled gives drawn deliveries back and, with the last of a batch, the batch.
 func (r *run) settled(letters ...*Letter) {
+	if len(letters) == 0 {
+		return // and nobody is woken: the feeder would wake itself, for as long as a relay is down
+	}
 	var done []*Batch
 	r.mu.Lock()
 	for _, letter := range letters {
