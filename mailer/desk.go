@@ -155,7 +155,8 @@ func (k *desk) draw() (fresh []*Letter) {
 }
 
 // Hand meets [Office]. What may be handed soon is written down in the same commit, within the
-// window, and so are the intents of the slice after it.
+// window, and so are the intents of the slice after it. A second copy waits for its own Hand: a
+// crash that found it handed and not sent would end it as uncertain, perhaps without any copy.
 func (k *desk) Hand(l *Letter) error {
 	if l.handed || l.refused != nil {
 		return l.refused
@@ -164,15 +165,18 @@ func (k *desk) Hand(l *Letter) error {
 	defer k.mu.Unlock()
 	k.active = now()
 	var hand, fresh []*Letter
-	left := 0 // not handed after this
+	left, ahead := 0, true // left: not handed after this
 	for _, list := range [][]*Letter{k.given, k.line} {
 		for _, next := range list {
 			switch {
 			case next.handed || next.refused != nil:
-			case len(hand) > 0 && k.open+len(hand) < min(k.window, k.slice) || next == l:
+			case next == l:
+				hand = append(hand, next)
+			case ahead && next.before == 0 && len(hand) > 0 && k.open+len(hand) < min(k.window, k.slice):
 				hand = append(hand, next)
 			default:
 				left++
+				ahead = ahead && next.before == 0
 			}
 		}
 	}
