@@ -173,7 +173,8 @@ func (k *desk) draw(most int) (fresh []*Letter) {
 }
 
 // Hand meets [Office]. What may be handed soon is written down in the same commit, within the
-// window, and so are the intents of the slice after it.
+// window, and so are the intents of the slice after it. A second copy waits for its own Hand: a
+// crash that found it handed and not sent would end it as uncertain, perhaps without any copy.
 func (k *desk) Hand(l *Letter) error {
 	if l.handed || l.refused != nil {
 		return l.refused
@@ -182,15 +183,18 @@ func (k *desk) Hand(l *Letter) error {
 	defer k.mu.Unlock()
 	k.active = now()
 	var hand, fresh []*Letter
-	left := 0 // not handed after this
+	left, ahead := 0, true // left: not handed after this
 	for _, list := range [][]*Letter{k.given, k.line} {
 		for _, next := range list {
 			switch {
 			case next.handed || next.refused != nil:
-			case len(hand) > 0 && k.open+len(hand) < min(k.window, k.slice) || next == l:
+			case next == l:
+				hand = append(hand, next)
+			case ahead && next.before == 0 && len(hand) > 0 && k.open+len(hand) < min(k.window, k.slice):
 				hand = append(hand, next)
 			default:
 				left++
+				ahead = ahead && next.before == 0
 			}
 		}
 	}
@@ -257,12 +261,13 @@ func (k *desk) commit(hand, fresh []*Letter) error {
 		l.before = l.d.Copies
 		marks = append(marks, Mark{Step: Intend, Batch: l.leased.batch, Delivery: l.d, KeyID: k.r.KeyID, Selector: k.r.selector()})
 	}
-	ahead := 0
-	if len(hand) == 0 {
-		ahead = min(k.ahead(), len(fresh))
-	}
-	for _, l := range fresh[:ahead] {
-		marks = append(marks, Mark{Step: Hand, Batch: l.leased.batch, Delivery: l.d})
+	var ahead []*Letter
+	for _, l := range fresh {
+		// With a copy out, to be handed and not sent would cost the delivery its second try.
+		if len(hand) == 0 && len(ahead) < k.ahead() && l.before == 0 {
+			ahead = append(ahead, l)
+			marks = append(marks, Mark{Step: Hand, Batch: l.leased.batch, Delivery: l.d})
+		}
 	}
 	k.marks = marks
 	if len(marks) == 0 {
@@ -292,15 +297,14 @@ func (k *desk) commit(hand, fresh []*Letter) error {
 		}
 	}
 	marks = marks[len(hand):]
-	for n, l := range fresh {
-		err := marks[n].Err
-		if err == nil && n < ahead {
-			if err = marks[len(fresh)+n].Err; err == nil {
-				l.handed = true
-				k.open++
-			}
+	for n, l := range ahead {
+		if marks[len(fresh)+n].Err == nil {
+			l.handed = true
+			k.open++
 		}
-		switch {
+	}
+	for n, l := range fresh {
+		switch err := marks[n].Err; {
 		case err == nil:
 			k.line = append(k.line, l)
 			continue

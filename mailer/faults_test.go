@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -85,6 +87,33 @@ func TestSenderGarbledReplies(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestSenderConnectionLostOnce: a connection that is lost is one loss, whatever was on its way over
+// it, and does not make new ones wait by itself.
+func TestSenderConnectionLostOnce(t *testing.T) {
+	at := func(first int) []string { // the dot of a connection that is reset, then all is well
+		var script []string
+		for range first - 1 {
+			script = append(script, "DOT 250 fine")
+		}
+		return append(script, "DOT reset")
+	}
+	for name, script := range map[string][]string{
+		"the next envelope on its way": append(at(1), "EHLO* 250-relay.example|250 PIPELINING"),
+		"many contents on their way":   append(at(100), "EHLO* 250-relay.example|250-PIPELINING|250 CHUNKING"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			relay, q := relaytest.Start(t, script...), newQueue(t, 300)
+			s := sender(t, q, relay, 1)
+			s.Relay.InDoubt = 50
+			s.RetryFirst, s.RetryMost = time.Hour, time.Hour // beyond the sender's patience
+			runIdle(t, s)
+			if n := q.states()[Accepted]; n < 250 || len(relay.Sessions()) != 2 {
+				t.Errorf("%d accepted over %d connections", n, len(relay.Sessions()))
+			}
+		})
 	}
 }
 
@@ -368,5 +397,73 @@ func TestSenderThrottled(t *testing.T) {
 		if d := q.row(int64(i + 1)); d.Attempts != 1 || d.Copies != 1 {
 			t.Errorf("row %+v", d)
 		}
+	}
+}
+
+// handWatch counts the deliveries that a commit writes down as handed beside the first.
+type handWatch struct {
+	*memQueue
+	mu            sync.Mutex
+	ahead, copies int // of them all, and of those with a copy out
+}
+
+func (q *handWatch) Commit(ctx context.Context, marks []Mark, now time.Time) error {
+	q.mu.Lock()
+	first := true
+	for _, m := range marks {
+		if m.Step != Hand {
+			continue
+		}
+		if !first {
+			q.ahead++
+			q.copies += m.Delivery.Copies
+		}
+		first = false
+	}
+	q.mu.Unlock()
+	return q.memQueue.Commit(ctx, marks, now)
+}
+
+// TestSenderSecondCopiesAreNotHandedAhead: a crash between the mark and the wire would make a
+// reader's mail uncertain of which no copy ever left.
+func TestSenderSecondCopiesAreNotHandedAhead(t *testing.T) {
+	q := &handWatch{memQueue: newQueue(t, 300)}
+	for i := range q.rows {
+		if i%10 == 9 {
+			q.rows[i].State, q.rows[i].Copies = Deferred, 1
+		}
+	}
+	s := sender(t, q, relaytest.Start(t), 1)
+	s.Relay.InDoubt = 50
+	runIdle(t, s)
+	wantStates(t, q.memQueue, map[State]int{Accepted: 300})
+	if q.ahead == 0 || q.copies > 0 {
+		t.Errorf("%d handed ahead, %d of them with a copy out", q.ahead, q.copies)
+	}
+}
+
+// broken is a queue that cannot be written for a while.
+type broken struct {
+	*memQueue
+	left atomic.Int32
+}
+
+func (q *broken) Commit(ctx context.Context, marks []Mark, now time.Time) error {
+	if q.left.Add(-1) >= 0 {
+		return errors.New("disk is full")
+	}
+	return q.memQueue.Commit(ctx, marks, now)
+}
+
+// TestSenderTellsOfTheLedgerOnce: not once for each of its connections.
+func TestSenderTellsOfTheLedgerOnce(t *testing.T) {
+	q := &broken{memQueue: newQueue(t, 200)}
+	q.left.Store(4)
+	s := sender(t, q, relaytest.Start(t), 4)
+	var text bytes.Buffer
+	s.Log = slog.New(slog.NewTextHandler(&text, nil))
+	runIdle(t, s)
+	if trouble, well := strings.Count(text.String(), "ledger in trouble"), strings.Count(text.String(), "ledger well again"); trouble != well || trouble == 0 || trouble > 2 {
+		t.Errorf("trouble is told %d times, its end %d times:\n%s", trouble, well, &text)
 	}
 }

@@ -379,7 +379,7 @@ func (r *run) insist(ctx context.Context, f func() error) error {
 		ended := ctx.Err() != nil
 		err := f()
 		if err == nil {
-			if tries > 0 {
+			if tries > 0 && r.stuck(-1) {
 				r.Log.Info("ledger well again", slog.Duration("after", now().Sub(start)))
 			}
 			return nil
@@ -387,10 +387,19 @@ func (r *run) insist(ctx context.Context, f func() error) error {
 		if ended || ctx.Err() != nil && errors.Is(err, context.Canceled) || r.untilIdle && now().Sub(start) > queuePatience {
 			return err
 		}
-		if tries == 0 {
+		if tries == 0 && r.stuck(1) {
 			r.Log.Error("ledger in trouble, nothing is sent meanwhile", slog.String("error", err.Error()))
 		}
 		r.sleep(ctx, nil, wait)
 		wait = min(2*wait, 5*time.Second)
 	}
+}
+
+// stuck counts the calls that wait for the ledger, and reports whether that is news.
+func (r *run) stuck(more int) (news bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before := r.waiting
+	r.waiting += more
+	return before == 0 || r.waiting == 0
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"broadsheet/mailer/relaytest"
 )
 
 func productGate(rate float64) *gate {
@@ -226,4 +228,19 @@ func TestGateHolds(t *testing.T) {
 			t.Errorf("%d alarms for 6 %% refused contents", alarms)
 		}
 	})
+}
+
+// TestFeederRestsWhileTheRelayIsDown: giving back what there is not wakes nobody, the feeder itself
+// least of all.
+func TestFeederRestsWhileTheRelayIsDown(t *testing.T) {
+	r := sender(t, newQueue(t, 1), relaytest.Start(t), 1).newRun(false)
+	r.mu.Lock()
+	changed := r.changed
+	r.mu.Unlock()
+	r.forgo()
+	select {
+	case <-changed:
+		t.Error("woken for nothing")
+	default:
+	}
 }

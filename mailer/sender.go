@@ -129,6 +129,7 @@ type run struct {
 	inHand  int // deliveries taken and not settled
 	lines   int // connections, dialling or open
 	strikes map[identity]int
+	waiting int // calls that the ledger has refused and that are tried again
 	stats   Stats
 	err     error // why the run had to end
 
