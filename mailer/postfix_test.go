@@ -81,9 +81,7 @@ func TestPostfix(t *testing.T) {
 			t.Run("unchanged", func(t *testing.T) { postfixUnchanged(t, p, dialogue) })
 			t.Run("unknown readers", func(t *testing.T) { postfixUnknown(t, p, dialogue) })
 			t.Run("too big", func(t *testing.T) { postfixTooBig(t, p, dialogue) })
-			if !testing.Short() { // it takes seconds
-				t.Run("too fast", func(t *testing.T) { postfixTooFast(t, p, dialogue) })
-			}
+			t.Run("too fast", func(t *testing.T) { postfixTooFast(t, p, dialogue) })
 		})
 	}
 	t.Run("few connections", func(t *testing.T) { postfixFewConnections(t, p) })

@@ -72,7 +72,7 @@ func postfixTooBig(t *testing.T, p *postfix, dialogue string) {
 // postfixTooFast: a relay that takes five mails a second gets them all, and nobody is charged.
 func postfixTooFast(t *testing.T, p *postfix, dialogue string) {
 	s, q := post(t, p, "slow", plainMails(8), func(i int) string { return fmt.Sprintf("ada+f%d@%s", i, relaytest.Domain) })
-	s.Relay.Dialogue = dialogue
+	s.Relay.Dialogue, s.Relay.Rate = dialogue, 100
 	runIdle(t, s)
 	wantStates(t, q, map[State]int{Accepted: 8})
 	p.Take("ada", 8)
