@@ -2,6 +2,7 @@ package mailer
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"os"
 	"regexp"
@@ -32,7 +33,7 @@ func post(t *testing.T, p *postfix, service string, mails posted, to func(i int)
 	}
 	s := sender(t, q, &relaytest.Relay{Host: "localhost", Port: p.Port(service)}, 1)
 	s.Composer, s.Signer = mails, dkimSigner(t, "plain")
-	s.Relay.TLS, s.Relay.RootCAs = "starttls", p.trust.RootCAs
+	s.Relay.TLS, s.Relay.RootCAs = "starttls", p.roots
 	s.Relay.Auth, s.Relay.User, s.Relay.Password = "auto", p.User, p.Password
 	s.Relay.InDoubt = 4
 	return s, q
@@ -50,10 +51,10 @@ func plainMails(n int) posted {
 // traces are the fields that a delivery puts on top (RFC 5321 section 4.4).
 var traces = regexp.MustCompile(`^(?:(?:Return-Path|X-Original-To|Delivered-To|Received): .*\r\n(?:[ \t].*\r\n)*)*`)
 
-// postfix is one with what trusts it.
+// postfix is one with the pool that trusts it.
 type postfix struct {
 	*relaytest.Postfix
-	trust Relay // its RootCAs
+	roots *x509.CertPool
 }
 
 // startPostfix starts one with a service for each dialogue and each kind of trouble.
@@ -64,11 +65,11 @@ func startPostfix(t *testing.T) *postfix {
 		"pipelining": {"syslog_name=pipelining"},
 		"plain":      {"syslog_name=plain", "smtpd_sasl_path=plain"},
 		"lenient":    {"smtpd_reject_unlisted_recipient=no"},
-		"small":      {"message_size_limit=20000", "syslog_name=small"},
+		"small":      {"message_size_limit=20000"},
 		"unsaid":     {"message_size_limit=20000", "smtpd_discard_ehlo_keywords=size"},
 		"slow":       {"smtpd_client_message_rate_limit=5"},
-		"few":        {"smtpd_client_connection_count_limit=2", "syslog_name=few"},
-	}), Relay{RootCAs: pool}}
+		"few":        {"smtpd_client_connection_count_limit=2"},
+	}), pool}
 }
 
 var dialogues = []string{"auto", "pipelining", "plain"}

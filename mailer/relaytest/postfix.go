@@ -20,7 +20,7 @@ import (
 )
 
 // Postfix is a private Postfix on loopback: a folder and ports of its own, nothing of the
-// machine's own Postfix, and no way out. Its methods may be called from any goroutine.
+// machine's own Postfix, and no way out. The test's own goroutine uses it.
 //
 // It takes mail for box+anything of its Boxes in Domain, each a Maildir; every other address there
 // is unknown. Each port wants STARTTLS and then User with Password by SCRAM-SHA-256, or by PLAIN
