@@ -131,6 +131,20 @@ var scriptCommands = map[string]func(s *script, args []string){
 		}
 		s.runs(code, args[2:])
 	},
+	// until N broadsheet ARG… runs it over and over, beside one in the background, until it prints N lines.
+	"until": func(s *script, args []string) {
+		n, err := strconv.Atoi(args[0])
+		s.check(err)
+		for end := time.Now().Add(patience); ; {
+			s.runs(0, args[2:])
+			if strings.Count(s.stdout, "\n") == n {
+				return
+			}
+			if time.Now().After(end) {
+				s.fail("not %d lines:\n%s", n, s.stdout)
+			}
+		}
+	},
 	// wait CODE… waits for the programs in the background; stdout and stderr are then theirs.
 	"wait": func(s *script, args []string) {
 		if len(args) != len(s.background) {

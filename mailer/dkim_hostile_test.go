@@ -120,8 +120,28 @@ func FuzzDKIM(f *testing.F) {
 	})
 }
 
-// TestDKIMOthers has other verifiers look at the signatures, where they are installed.
+// TestDKIMOthers has other verifiers look at the signatures.
 func TestDKIMOthers(t *testing.T) {
+	dir := t.TempDir()
+	var mails []string
+	for i := range 30 {
+		text := dkimMail
+		if i > 0 {
+			text = hostileMail(rand.New(rand.NewPCG(uint64(i), 3)), false)
+			text = strings.ReplaceAll(text, "\x00", "") // which no mail may hold
+		}
+		path := filepath.Join(dir, fmt.Sprintf("%d.eml", i))
+		if err := os.WriteFile(path, []byte(sign(t, dkimSigner(t, "plain"), text, "pair")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		mails = append(mails, path)
+	}
+	verifyOthers(t, mails)
+}
+
+// verifyOthers has other verifiers, where they are installed, look at the two signatures of each of
+// the files.
+func verifyOthers(t *testing.T, mails []string) {
 	dir := t.TempDir()
 	records, err := dkimMade().Records("lantern.example")
 	if err != nil {
@@ -131,23 +151,12 @@ func TestDKIMOthers(t *testing.T) {
 	for _, r := range records {
 		fmt.Fprintf(&dns, "%s %s\n", r.Name, r.Value)
 	}
-	put := func(name, text string) string {
-		path := filepath.Join(dir, name)
+	zone, conf := filepath.Join(dir, "dns.txt"), filepath.Join(dir, "v.conf")
+	for path, text := range map[string]string{zone: dns.String(),
+		conf: "Mode v\nTestDNSData file:" + zone + "\nInternalHosts none\nAlwaysAddARHeader yes\nSyslog no\n"} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		return path
-	}
-	zone := put("dns.txt", dns.String())
-	conf := put("v.conf", "Mode v\nTestDNSData file:"+zone+"\nInternalHosts none\nAlwaysAddARHeader yes\nSyslog no\n")
-	var mails []string
-	for i := range 30 {
-		text := dkimMail
-		if i > 0 {
-			text = hostileMail(rand.New(rand.NewPCG(uint64(i), 3)), false)
-			text = strings.ReplaceAll(text, "\x00", "") // which no mail may hold
-		}
-		mails = append(mails, put(fmt.Sprintf("%d.eml", i), sign(t, dkimSigner(t, "plain"), text, "pair")))
 	}
 	t.Run("dkimpy", func(t *testing.T) {
 		python := "/usr/bin/python3"

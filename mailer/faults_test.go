@@ -388,7 +388,9 @@ func TestSenderHolds(t *testing.T) {
 func TestSenderThrottled(t *testing.T) {
 	relay, q := relaytest.Start(t, "DOT 454 4.7.0 Throttling failure: Maximum sending rate exceeded.",
 		"MAIL 450 4.7.1 Error: too much mail from 127.0.0.1"), newQueue(t, 10)
-	runIdle(t, sender(t, q, relay, 1))
+	s := sender(t, q, relay, 1)
+	s.Relay.Rate = 1000 // to be slowed; without one the test would wait for seconds
+	runIdle(t, s)
 	wantStates(t, q, map[State]int{Accepted: 10})
 	if n := len(relay.Messages()); n != 11 { // one of them came in whole and was refused
 		t.Errorf("%d messages", n)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"reflect"
 	"testing"
 
@@ -59,7 +60,7 @@ func TestPackAnyDigest(t *testing.T) {
 	var p packer // one for all: nothing of a digest may stay for the next
 	var room []string
 	var err error
-	for range 2000 {
+	for round := range 2000 {
 		want, ids := anyDigest(rnd)
 		b := p.pack(want, ids)
 		got := &digest.Digest{Subject: want.Subject}
@@ -82,7 +83,11 @@ func TestPackAnyDigest(t *testing.T) {
 				t.Fatalf("story %d is %d, want %d", n, story, want.Items[n].Story)
 			}
 		}
-		for n := range b { // no beginning of it is whole
+		cuts := rnd.Perm(len(b)) // no beginning of it is whole
+		if round >= 20 && os.Getenv("BROADSHEET_LONG") == "" {
+			cuts = cuts[:min(len(cuts), 20)] // all take minutes
+		}
+		for _, n := range cuts {
 			if err := unpack(b[:n], &digest.Digest{}); !errors.Is(err, ErrDamaged) {
 				t.Fatalf("%d of %d octets: %v", n, len(b), err)
 			}
