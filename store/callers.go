@@ -31,19 +31,16 @@ func (c *callers) note(calls [][]*heldRow, now time.Time) {
 		for n := 0; n < len(rows) && id == 0; n++ {
 			id = rows[n].caller
 		}
-		if id == 0 {
-			c.latest++
-			id = c.latest
-		}
 		who := c.of[id]
-		if who == nil {
-			who = &caller{}
+		if who == nil { // nobody, or one that was not waited for any more
+			c.latest++
+			id, who = c.latest, &caller{}
 			c.of[id] = who
 		}
 		who.at = now
 		for _, r := range rows {
 			busy := r.d.State == mailer.Sending || r.d.State == mailer.Handed
-			if before := c.of[r.caller]; before != nil && r.caller != 0 {
+			if before := c.of[r.caller]; before != nil {
 				before.inHand--
 			}
 			r.caller = 0
@@ -62,7 +59,7 @@ func (c *callers) note(calls [][]*heldRow, now time.Time) {
 func (c *callers) active(now time.Time) (n int) {
 	for id, who := range c.of {
 		if now.Sub(who.at) > atWork {
-			delete(c.of, id) // comes back as another
+			delete(c.of, id) // comes back as another, see note
 			continue
 		}
 		n++

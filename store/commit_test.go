@@ -52,10 +52,20 @@ func TestWhoIsWaitedFor(t *testing.T) {
 	if n := db.InHand(); n != 8 {
 		t.Fatalf("%d are at work, not 8", n)
 	}
+	db.ForgetCallers() // as after a long silence
+	for n := range calls {
+		calls[n] = []mailer.Mark{{Step: mailer.Hand, Batch: b, Delivery: &b.Deliveries[11+n]}}
+	}
+	if err := db.CommitTogether(now, calls...); err != nil {
+		t.Fatal(err)
+	}
+	if n := db.InHand(); n != 8 {
+		t.Fatalf("%d are at work behind a silence, not 8", n)
+	}
 	calls = nil
 	for n := 3; n < 19; n++ {
 		d := &b.Deliveries[n]
-		calls = append(calls, []mailer.Mark{{Step: mailer.Hand, Batch: b, Delivery: d}, {Step: mailer.Settle, Batch: b, Delivery: d, Outcome: taken250(d)}})
+		calls = append(calls, []mailer.Mark{{Step: mailer.Settle, Batch: b, Delivery: d, Outcome: taken250(d)}})
 	}
 	if err := db.CommitTogether(now, calls...); err != nil {
 		t.Fatal(err)

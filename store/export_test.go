@@ -78,3 +78,6 @@ func (db *DB) MakeRoom() error {
 	db.writer.pool = pool
 	return old.Close()
 }
+
+// ForgetCallers has none of them waited for any more.
+func (db *DB) ForgetCallers() { db.ledger.callers.active(time.Now().Add(time.Hour)) }
