@@ -14,6 +14,8 @@
 //     no place. This is where a story is chosen, and where [Verdict] says why one is not.
 //   - A [Layouter] (layout.go) lays the [Selection] out: roles, order, subject, and fragments with marks. Readers
 //     with equal selections share one [Digest], which is stored with the issue and not changed again.
+//   - [Routes] (routes.go) says through which relay each delivery goes, within the caps of relays that warm up, and
+//     [Foresee] (forecast.go) whether all of it can be out in time.
 //   - [Composer.Compose] (compose.go) fills the marks of a digest from a delivery, when it is about to be sent. It looks at
 //     nothing else, so the same delivery gives the same bytes.
 //

@@ -9,13 +9,24 @@
 // planned.go) writes the deliveries of a run of readers, in one transaction and in the order of
 // the primary key (slot, subscriber), and [DB.FinishIssue] lets their batches go. A sender takes
 // a batch with [DB.Lease] (queue.go, held.go) and puts the marks of its deliveries on record with
-// [DB.Commit]: intent, hand and outcome, each by the rules of send.go. Many callers share a
-// transaction (commit.go, callers.go), and common marks are written many rows to a statement
-// (bulk.go). All of them stand under the batch's fencing number, so a late worker changes nothing.
-// Hands are written into a journal beside the database first (journal.go). [DB.Recover] cleans up
-// behind a sender that died, and holds the journal against a database put back from a backup
-// (replay.go).
+// [DB.Commit]: intent, hand and outcome, each by the rules of send.go. All of them stand under the
+// batch's fencing number, so a late worker changes nothing.
 // [DB.Assigned] and [DB.Reassign] (relays.go) know what relays were given to carry.
+//
+// How marks come on record, for many connections at a time:
+//
+//   - Calls of Commit share a transaction (commit.go). The first one leads: it waits for those who
+//     have deliveries in hand and took part of late (callers.go), two milliseconds at most, and
+//     commits for all. Who is alone does not wait. It returns when the disk has it.
+//   - Common marks (new intents, hands, mail accepted at the first try) are written many rows to a
+//     statement (bulk.go), by what is known of the leased batch (held.go). If the rows are not as
+//     expected, the transaction is done again, one by one. Both ways leave the same rows.
+//   - Hands go into the journal of this process first (journal.go), a file beside the database that
+//     is synced before the transaction commits: what left cannot be undone by an older database.
+//   - [DB.Recover], under the lock of [DB.LockSender] (lock.go), cleans up behind a sender that
+//     died: what was sending is queued again, what was handed goes once more or is uncertain. It
+//     holds the journals against the database (replay.go), and mails that left after the backup
+//     that it is now do not go again.
 //
 // Rules that hold over all of it:
 //
