@@ -65,7 +65,11 @@ func TestRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 400 {
+	rounds := 400
+	if testing.Short() {
+		rounds = 60
+	}
+	for range rounds {
 		d := sampleDelivery()
 		d.Subscriber = rnd.Int64N(1 << 40)
 		d.Address = []string{"ada+news@reader.example", ".o'neil&sons=1@reader.example", strings.Repeat("l", 64) + "@" + strings.Repeat("d.", 60) + "example"}[rnd.IntN(3)]
@@ -142,7 +146,11 @@ func TestHostileEverywhere(t *testing.T) {
 	all := append(append([]string{}, evil...), evilMarks...)
 	folder := t.TempDir()
 	var files []string
-	for n := range 40 {
+	mails := 40
+	if testing.Short() {
+		mails = 10
+	}
+	for n := range mails {
 		config := sampleConfig()
 		pub := &config.Publication
 		pub.Name, pub.FromName, pub.Tagline = "N"+evilText(rnd, all), "F"+evilText(rnd, all), evilText(rnd, all)
