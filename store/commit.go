@@ -121,44 +121,45 @@ func (db *DB) lead(own *call) {
 }
 
 const (
-	gatherLeast = 100 * time.Microsecond
 	gatherMost  = 2 * time.Millisecond
-	forgetAfter = 50 * time.Millisecond // nobody has come for so long: nobody is waited for
+	gatherPause = 100 * time.Microsecond // nobody has come for so long: the others are waiting for their relay
+	forgetAfter = 50 * time.Millisecond  // the same, for so long that nobody is waited for
 )
 
-// gather waits until those who are at work have come.
+// gather waits until those who are at work have come, as long as one comes after the other.
 func (l *ledger) gather() {
 	l.mu.Lock()
-	want := l.last
-	if len(l.waiting) >= want || time.Since(l.ended) > forgetAfter {
-		l.mu.Unlock()
+	defer l.mu.Unlock()
+	l.want = l.last
+	if len(l.waiting) >= l.want || time.Since(l.ended) > forgetAfter {
+		l.want = 0
 		return
 	}
 	if l.full == nil {
 		l.full = make(chan struct{}, 1)
 	}
-	l.want = want
-	wait := time.NewTimer(min(max(10*l.took, gatherLeast), gatherMost))
-	l.mu.Unlock()
-	defer wait.Stop()
-	select {
-	case <-l.full:
-		return
-	case <-wait.C:
-	}
-	// On a busy machine time may be up before the others had any.
-	l.mu.Lock()
-	for n := 0; l.want > 0 && n < len(l.waiting); {
-		n = len(l.waiting)
+	timer := time.NewTimer(gatherPause)
+	defer timer.Stop()
+	for start := time.Now(); ; timer.Reset(gatherPause) {
+		n := len(l.waiting)
 		l.mu.Unlock()
-		runtime.Gosched()
+		select {
+		case <-l.full:
+			l.mu.Lock()
+			return
+		case <-timer.C:
+		}
+		runtime.Gosched() // on a busy machine time may be up before the others had any
 		l.mu.Lock()
+		if l.want == 0 { // they came at the last moment
+			<-l.full
+			return
+		}
+		if len(l.waiting) == n || time.Since(start) > gatherMost {
+			l.want = 0
+			return
+		}
 	}
-	defer l.mu.Unlock()
-	if l.want == 0 { // they came at the last moment
-		<-l.full
-	}
-	l.want = 0
 }
 
 // Stats tells what the ledger has done.
