@@ -65,7 +65,8 @@ type world struct {
 
 func (w *world) open() *store.DB {
 	w.Helper()
-	db, err := store.Open(w.Context(), w.dsn, store.Options{Now: w.machine, AddressHash: func(folded string) subscribers.Hash {
+	// Several senders on one SQLite file, which the lock of a sender keeps from happening, can starve each other for long.
+	db, err := store.Open(w.Context(), w.dsn, store.Options{Now: w.machine, BusyTimeout: 2 * time.Minute, AddressHash: func(folded string) subscribers.Hash {
 		sum := sha256.Sum256([]byte("key " + folded))
 		return subscribers.Hash(sum[:16])
 	}})
