@@ -55,7 +55,8 @@ type gate struct {
 const (
 	cutsInARow     = 20 // connections that may end with no answer before new ones wait
 	sendersInARow  = 3
-	marksInARow    = 2  // recipients refused in a row that may be the recipients' doing
+	bareInARow     = 2  // recipients refused in a row that may be the recipients' doing, by a bare code
+	marksInARow    = 5  // the same by an enhanced code
 	noOnesInARow   = 20 // then it is ours
 	contentsInARow = 20
 	contentShare   = 0.05 // of a run, once it is long enough to tell
@@ -210,13 +211,14 @@ func (g *gate) took() {
 	g.mu.Unlock()
 }
 
-// refusedRecipient takes in that a recipient was refused for good. mark says that it is told of the
-// address; known that the relay takes others' mail; hold that the relay takes nobody's.
-func (g *gate) refusedRecipient() (mark, known, hold bool) {
+// refusedRecipient takes in that a recipient was refused for good, by a bare code or one that says
+// more. mark says that this may be the recipient's doing, hold that it is not.
+func (g *gate) refusedRecipient(bare bool) (mark, hold bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.noOne++
-	return g.noOne <= marksInARow, g.taken, g.noOne >= noOnesInARow
+	mark = g.noOne <= marksInARow && !bare || g.noOne <= bareInARow && g.taken
+	return mark, g.noOne >= noOnesInARow
 }
 
 func (g *gate) pause(t time.Time) {

@@ -98,10 +98,10 @@ func (r *run) judge(ctx context.Context, c *Conn, d *Delivery, verb Verb, reply 
 
 // refusedRecipient looks whether a refusal at RCPT is the recipient's doing. A relay that takes
 // nobody's mail ("550 relay not permitted") leaves no mark on anybody and is held: a bare code counts
-// from one that takes mail, and none does when several come in a row.
+// from one that takes mail, and no code does when many come in a row.
 func (r *run) refusedRecipient(reply Reply, o *Outcome) Effect {
-	mark, known, hold := r.gate.refusedRecipient()
-	o.Hard = o.Hard && mark && (known || reply.Enhanced != "")
+	mark, hold := r.gate.refusedRecipient(reply.Enhanced == "")
+	o.Hard = o.Hard && mark
 	if hold {
 		return Hold
 	}
