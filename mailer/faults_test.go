@@ -513,3 +513,23 @@ func hardMarks(q *memQueue) (n int) {
 	}
 	return n
 }
+
+// TestSenderTooOldCostNothing: what the ledger does not let go any more takes no turn at the relay's
+// rate and no connection from the others.
+func TestSenderTooOldCostNothing(t *testing.T) {
+	relay, q := relaytest.Start(t), newQueue(t, 120)
+	q.onIntend = func(d *Delivery) error {
+		if d.Subscriber > 10 && d.Subscriber <= 110 {
+			d.State = Expired
+			return ErrLost
+		}
+		return nil
+	}
+	s := sender(t, q, relay, 1)
+	s.Relay.Rate = 200
+	runIdle(t, s)
+	wantStates(t, q, map[State]int{Accepted: 20, Expired: 100})
+	if n := len(relay.Sessions()); n > 2 {
+		t.Errorf("%d connections for 20 mails", n)
+	}
+}
