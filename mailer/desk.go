@@ -84,8 +84,11 @@ func (k *desk) Next(wait bool) *Letter {
 		}
 		l := k.take()
 		if l == nil {
-			k.fill(wait)
-			if l = k.take(); l == nil {
+			drew := k.fill(wait)
+			if l = k.take(); l == nil && drew {
+				continue // the ledger lets none of them go, too old perhaps: they cost no turn and no connection
+			}
+			if l == nil {
 				return nil
 			}
 		}
@@ -117,8 +120,8 @@ func (k *desk) take() (l *Letter) {
 	return l
 }
 
-// fill draws a slice of deliveries and writes their intents down.
-func (k *desk) fill(wait bool) {
+// fill draws a slice of deliveries and writes their intents down. drew says that there were some.
+func (k *desk) fill(wait bool) (drew bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	fresh := k.draw(k.ahead())
@@ -136,6 +139,7 @@ func (k *desk) fill(wait bool) {
 	if len(fresh) > 0 {
 		_ = k.commit(nil, fresh)
 	}
+	return len(fresh) > 0
 }
 
 // ahead is how many letters may be handed as soon as they are drawn, 0 if they should not be.

@@ -469,3 +469,67 @@ func TestSenderTellsOfTheLedgerOnce(t *testing.T) {
 		t.Errorf("trouble is told %d times, its end %d times:\n%s", trouble, well, &text)
 	}
 }
+
+// TestSenderRelayRefusesEverybody: that is no reader's doing. Nobody is marked, most stay queued, and
+// a person is called.
+func TestSenderRelayRefusesEverybody(t *testing.T) {
+	for _, tt := range []struct {
+		said  string
+		marks int // at most
+	}{
+		{"550 relay not permitted", 0},
+		{"553 sorry, that domain isn't in my list of allowed rcpthosts", 0},
+		{"550 5.7.1 client host blocked", 0},
+		{"550 5.1.1 user unknown in local recipient table", marksInARow},
+	} {
+		relay, q := relaytest.Start(t, "RCPT* "+tt.said), newQueue(t, 100)
+		if _, err := sender(t, q, relay, 4).Run(t.Context(), true); !errors.Is(err, ErrHeld) {
+			t.Errorf("%s: %v", tt.said, err)
+		}
+		if failed := q.states()[Failed]; failed < noOnesInARow || failed > noOnesInARow+4 || hardMarks(q) > tt.marks {
+			t.Errorf("%s: %d failed, %d marked", tt.said, failed, hardMarks(q))
+		}
+	}
+}
+
+// TestSenderMarksFromARelayThatTakesMail: of those who are not there each is marked, by a bare code too.
+func TestSenderMarksFromARelayThatTakesMail(t *testing.T) {
+	relay, q := relaytest.Start(t, "RCPT 250 yes", "RCPT 550 no such user", "RCPT 250 yes", "RCPT 550 5.1.1 no such user", "RCPT 551 gone"), newQueue(t, 8)
+	runIdle(t, sender(t, q, relay, 1))
+	if n := hardMarks(q); n != 3 || q.states()[Failed] != 3 {
+		t.Errorf("%d marked, states %v", n, q.states())
+	}
+}
+
+func hardMarks(q *memQueue) (n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, list := range q.outcomes {
+		for _, o := range list {
+			if o.Hard {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// TestSenderTooOldCostNothing: what the ledger does not let go any more takes no turn at the relay's
+// rate and no connection from the others.
+func TestSenderTooOldCostNothing(t *testing.T) {
+	relay, q := relaytest.Start(t), newQueue(t, 120)
+	q.onIntend = func(d *Delivery) error {
+		if d.Subscriber > 10 && d.Subscriber <= 110 {
+			d.State = Expired
+			return ErrLost
+		}
+		return nil
+	}
+	s := sender(t, q, relay, 1)
+	s.Relay.Rate = 200
+	runIdle(t, s)
+	wantStates(t, q, map[State]int{Accepted: 20, Expired: 100})
+	if n := len(relay.Sessions()); n > 2 {
+		t.Errorf("%d connections for 20 mails", n)
+	}
+}

@@ -43,6 +43,8 @@ type gate struct {
 	noContent  int       // ContentRefused in a row
 	answered   int       // messages that got an answer of their own
 	refused    int       // ContentRefused in all
+	noOne      int       // recipients refused for good in a row
+	taken      bool      // a message was
 	held       bool
 	why        string
 	downSince  time.Time // zero: the last thing heard was good
@@ -53,6 +55,9 @@ type gate struct {
 const (
 	cutsInARow     = 20 // connections that may end with no answer before new ones wait
 	sendersInARow  = 3
+	bareInARow     = 2  // recipients refused in a row that may be the recipients' doing, by a bare code
+	marksInARow    = 5  // the same by an enhanced code
+	noOnesInARow   = 20 // then it is ours
 	contentsInARow = 20
 	contentShare   = 0.05 // of a run, once it is long enough to tell
 	contentEnough  = 200
@@ -199,6 +204,23 @@ func (g *gate) tooManyContents(e Effect) bool {
 		g.answered >= contentEnough && float64(g.refused) > contentShare*float64(g.answered))
 }
 
+// took notes that the relay took a message.
+func (g *gate) took() {
+	g.mu.Lock()
+	g.noOne, g.taken = 0, true
+	g.mu.Unlock()
+}
+
+// refusedRecipient takes in that a recipient was refused for good, by a bare code or one that says
+// more. mark says that this may be the recipient's doing, hold that it is not.
+func (g *gate) refusedRecipient(bare bool) (mark, hold bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.noOne++
+	mark = g.noOne <= marksInARow && !bare || g.noOne <= bareInARow && g.taken
+	return mark, g.noOne >= noOnesInARow
+}
+
 func (g *gate) pause(t time.Time) {
 	g.waits++
 	g.sendAt = t.Add(g.wait(g.waits))
@@ -208,7 +230,7 @@ func (g *gate) pause(t time.Time) {
 func (g *gate) holdNow(t time.Time, why string) (alarm bool) {
 	alarm = !g.held || g.why != why
 	g.held, g.why = true, why
-	g.noContent, g.noSender, g.refused, g.answered = 0, 0, 0, 0
+	g.noContent, g.noSender, g.refused, g.answered, g.taken = 0, 0, 0, 0, false // noOne stays: one more holds again
 	g.sendAt = t.Add(g.jitter(g.hold))
 	g.dialAt = g.sendAt
 	if g.downSince.IsZero() {

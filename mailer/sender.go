@@ -219,12 +219,12 @@ func (r *run) heard(e Effect, verb Verb, reply Reply, err error) {
 	}
 	_, before, said := r.gate.health()
 	alarm := r.gate.apply(e, why)
-	held, since, _ := r.gate.health()
+	held, since, says := r.gate.health()
 	name := slog.String("relay", r.Relay.Name)
 	switch {
 	case alarm:
 		r.Log.Error("relay held", name, slog.String("reason", why))
-	case !since.IsZero() && (before.IsZero() || said != why):
+	case !since.IsZero() && (before.IsZero() || says != said):
 		r.Log.Warn("relay in trouble", name, slog.String("effect", string(e)), slog.String("reason", why))
 	case !before.IsZero() && since.IsZero():
 		r.Log.Info("relay well again", name, slog.Duration("after", now().Sub(before)))

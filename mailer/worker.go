@@ -72,6 +72,12 @@ func (r *run) judge(ctx context.Context, c *Conn, d *Delivery, verb Verb, reply 
 	if ctx.Err() == nil && verb != Mail { // at MAIL it was not this message that broke anything
 		r.stepAside(d, &o)
 	}
+	switch {
+	case o.State == Accepted:
+		r.gate.took()
+	case verb == Rcpt && err == nil && reply.class() == 5 && (o.State == Failed || o.State == Uncertain):
+		effect = r.refusedRecipient(reply, &o)
+	}
 	_, unsent := errors.AsType[*Unsendable](err)
 	switch {
 	case unsent: // the relay had no part in it
@@ -88,6 +94,18 @@ func (r *run) judge(ctx context.Context, c *Conn, d *Delivery, verb Verb, reply 
 		}
 	}
 	return o
+}
+
+// refusedRecipient looks whether a refusal at RCPT is the recipient's doing. A relay that takes
+// nobody's mail ("550 relay not permitted") leaves no mark on anybody and is held: a bare code counts
+// from one that takes mail, and no code does when many come in a row.
+func (r *run) refusedRecipient(reply Reply, o *Outcome) Effect {
+	mark, hold := r.gate.refusedRecipient(reply.Enhanced == "")
+	o.Hard = o.Hard && mark
+	if hold {
+		return Hold
+	}
+	return GoOn
 }
 
 // notBegun is the outcome of a letter of which nothing went out.
