@@ -37,7 +37,7 @@ To change keys without a mail that cannot be verified:
   1. keys dkim             makes a pair behind the first; it signs nothing yet
   2. publish its record and wait until every name server of yours has it, and for as long as
      an earlier "no such name" may be remembered (an hour or so)
-  3. keys dkim --use NAME  puts it first; then restart serve
+  3. keys dkim --use NAME  puts it first; then restart or reload serve
   4. a week later take the old key's line out of the file, and its record out of DNS
 A first pair signs as soon as a program starts with BROADSHEET_DKIM_FILE: publish before that.
 

@@ -29,6 +29,16 @@ func (e *engine) relayFor(s *subscribers.Subscriber) (mailer.Relay, error) {
 	return mailer.Relay{}, fmt.Errorf("%s: %s", s.Address, digest.ReasonNoRelay)
 }
 
+// profile is that of a relay; of one that is not there, that of the first.
+func (e *engine) profile(relay string) string {
+	for _, r := range e.cfg.Relays {
+		if r.Name == relay {
+			return r.Profile
+		}
+	}
+	return e.cfg.Relays[0].Profile
+}
+
 // domainsOf is the shipped list of providers' domains with what the configuration says of it.
 func domainsOf(cfg *schedule.Config) *mailer.Domains {
 	var changes []mailer.DomainGroup

@@ -58,6 +58,7 @@ type rehearsed struct {
 	Reader   *subscribers.Subscriber
 	Issue    digest.Issue
 	Delivery mailer.Delivery
+	relay    string // that it goes or went through
 }
 
 // errNothing says that a reader would get no mail.
@@ -78,10 +79,13 @@ func (e *engine) rehearse(ctx context.Context, ed *schedule.Edition, address str
 		return rehearsed{}, err
 	}
 	d := mailer.Delivery{Issue: issue.ID, Slot: issue.SlotID, Subscriber: s.ID, Address: s.Address, KeyID: e.keys.SigningID(), Date: e.now()}
-	if signer := e.dkim.signer(e.cfg.Relays[0].Profile); signer != nil {
-		d.Selector = signer.Selector()
-	}
 	out := rehearsed{Reader: s, Issue: issue, Delivery: d}
+	if r, err := e.relayFor(s); err == nil {
+		out.relay = r.Name
+	}
+	if signer := e.dkim.signer(e.profile(out.relay)); signer != nil {
+		out.Delivery.Selector = signer.Selector()
+	}
 	var dg *digest.Digest
 	if issue.ID != 0 {
 		stored, err := e.db.Delivery(ctx, store.DeliveryID(issue.SlotID, s.ID))
@@ -94,6 +98,7 @@ func (e *engine) rehearse(ctx context.Context, ed *schedule.Edition, address str
 				out.Delivery.Date, out.Delivery.KeyID, out.Delivery.Selector = stored.Date, stored.KeyID, stored.Selector
 			}
 			out.Delivery.Digest, out.Delivery.Address, out.Delivery.Issue = stored.Digest, stored.Address, stored.Issue
+			out.relay = stored.Relay
 			out.Message, err = e.composer.Compose(ctx, &out.Delivery, nil)
 			return e.signed(out, err)
 		case stored.Digest != 0:
@@ -124,7 +129,7 @@ func (e *engine) rehearse(ctx context.Context, ed *schedule.Edition, address str
 // signed signs what could be composed, as the relay's sender does.
 func (e *engine) signed(r rehearsed, err error) (rehearsed, error) {
 	if err == nil {
-		r.Message, err = e.dkim.sign(r.Message, &r.Delivery, e.cfg.Relays[0].Profile)
+		r.Message, err = e.dkim.sign(r.Message, &r.Delivery, e.profile(r.relay))
 	}
 	return r, err
 }

@@ -102,6 +102,9 @@ func (g *gate) apply(e Effect, why string) (alarm bool) {
 		}
 		g.pause(t)
 	case Slow:
+		if t.Before(g.sendAt) {
+			break // said to several messages that were under way together
+		}
 		g.slow(t)
 		g.sinceSlow = 0
 		g.pause(t)

@@ -84,7 +84,12 @@ func TestGateSlowsAndRecovers(t *testing.T) {
 		if g.rate != 50 || g.mayGo() {
 			t.Fatalf("rate %v, open %t", g.rate, g.mayGo())
 		}
+		g.apply(Slow, "throttled")
+		if g.rate != 50 {
+			t.Errorf("rate %v after two messages that were under way together", g.rate)
+		}
 		for range 10 {
+			time.Sleep(2 * time.Minute)
 			g.apply(Slow, "throttled")
 		}
 		if g.rate != 100.0/16 {

@@ -40,6 +40,9 @@ func explain(err error) error {
 	if !ok || known(err) {
 		return err
 	}
+	if e.Code() == codes.SQLITE_IOERR_SHMSIZE { // no room for the file beside the database
+		return fmt.Errorf("%w (%w)", ErrFull, err)
+	}
 	switch e.Code() & 0xff {
 	case codes.SQLITE_FULL:
 		return fmt.Errorf("%w (%w)", ErrFull, err)
