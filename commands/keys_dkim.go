@@ -156,7 +156,7 @@ func (p *program) dkimUse(f dkimFlags) error {
 	if err := mailer.UseDKIM(f.file, f.use); err != nil {
 		return err
 	}
-	fmt.Fprintf(p.stderr, "%s: %s signs from the next start on: restart serve\n", f.file, f.use)
+	fmt.Fprintf(p.stderr, "%s: %s signs from the next start on: restart or reload serve\n", f.file, f.use)
 	if old := keys.Selector(); old != f.use {
 		fmt.Fprintf(p.stderr, "Keep the key and the record of %s for a week: mails signed with it are still on their way.\n", old)
 	}
@@ -226,7 +226,7 @@ func (p *program) dkimMake(f dkimFlags) error {
 	switch set := p.getenv("BROADSHEET_DKIM_FILE") == f.file; {
 	case first && set:
 		fmt.Fprintf(p.stderr, "%s: new DKIM key %s, the first; it signs from the next start on\n", f.file, entry)
-		after = "restart serve"
+		after = "restart or reload serve"
 	case first:
 		fmt.Fprintf(p.stderr, "%s: new DKIM key %s, the first; it signs once BROADSHEET_DKIM_FILE is set\n", f.file, entry)
 		after = "export BROADSHEET_DKIM_FILE=" + f.file
