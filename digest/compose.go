@@ -15,7 +15,7 @@ import (
 // These must have room for all deliveries that a process has in hand, lest one is prepared in vain.
 const (
 	fragmentMemory = 24 << 20
-	formMemory     = 8 << 20
+	formMemory     = 6 << 20
 )
 
 // Composer puts mails together from a delivery and its stored digest, and from nothing else, so
