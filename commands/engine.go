@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -152,10 +153,18 @@ type sendRun struct {
 	show        func(tried int) // after each mail; may be nil
 }
 
+// sendingGC is the share, in percent, by which memory may grow over what is in use before it is
+// collected, while mail is sent. What is in use is mostly text, which costs little to collect:
+// half the usual share saves a quarter of the memory and takes one or two microseconds a mail.
+const sendingGC = 50
+
 // sendAll runs a sender for each relay until they are idle, or until ctx ends, and says how
 // many deliveries came to something. What a relay that is down leaves goes through those that stand
 // in for it.
 func (e *engine) sendAll(ctx context.Context, how sendRun) (tried int, err error) {
+	if os.Getenv("GOGC") == "" {
+		defer debug.SetGCPercent(debug.SetGCPercent(sendingGC))
+	}
 	if how.queue == nil {
 		how.queue = e.db
 	}

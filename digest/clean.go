@@ -42,13 +42,13 @@ func stretchOf[T string | []byte](text T) stretch {
 }
 
 // inline reports whether text is fit for any line, even as its beginning, and holds no line end.
-func inline(text string) bool {
+func inline(text []byte) bool {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c > '~' {
 			return false
 		}
 	}
-	return text == "" || text[0] != '.'
+	return len(text) == 0 || text[0] != '.'
 }
 
 // lines follows the lines of a mail from stretch to stretch. The zero value stands before the

@@ -11,11 +11,11 @@ import (
 	"broadsheet/subscribers"
 )
 
-// What a composer keeps, in octets: fragments of a day's stories, and the digests of the batches
-// that a process has in hand, of some 5 KB each.
+// What a composer keeps, in octets: fragments of a day's stories, and digests, of some 2 KB each.
+// These must have room for all deliveries that a process has in hand, lest one is prepared in vain.
 const (
 	fragmentMemory = 24 << 20
-	formMemory     = 12 << 20
+	formMemory     = 6 << 20
 )
 
 // Composer puts mails together from a delivery and its stored digest, and from nothing else, so
@@ -130,7 +130,8 @@ func (c *Composer) Test(dg *Digest, i *Issue, d *mailer.Delivery, buf []byte) (m
 }
 
 func (c *Composer) direct(dg *Digest, i *Issue, d *mailer.Delivery, buf []byte, test bool) (mailer.Message, error) {
-	f, err := c.newForm(dg)
+	var p Packer
+	f, err := c.newForm(Packed{Zone: []byte(dg.Zone), Subject: []byte(dg.Subject), Body: p.Pack(dg, make([]int64, len(dg.Pieces)))})
 	if err != nil {
 		return mailer.Message{}, fmt.Errorf("compose mail: %w", err)
 	}
@@ -160,16 +161,16 @@ func (c *Composer) loadIssue(ctx context.Context, id int64) (*occasion, error) {
 }
 
 // zone loads a time zone once.
-func (c *Composer) zone(name string) (*time.Location, error) {
+func (c *Composer) zone(name []byte) (*time.Location, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if zone := c.zones[name]; zone != nil {
+	if zone := c.zones[string(name)]; zone != nil {
 		return zone, nil
 	}
-	zone, err := time.LoadLocation(name)
+	zone, err := time.LoadLocation(string(name))
 	if err != nil {
 		return nil, err
 	}
-	c.zones[name] = zone
+	c.zones[string(name)] = zone
 	return zone, nil
 }

@@ -21,6 +21,8 @@ type writing struct {
 	utf8     bool
 	texts    []*parsed
 	b        []byte
+	table    []span   // the strings of the form
+	values   []uint32 // places in it, of the piece being written
 	lines    lines
 	field    mailer.Header
 	token    []byte // of the delivery, as in the return path
@@ -70,7 +72,10 @@ func (w *writing) fill(f *form, i *occasion, d *mailer.Delivery, buf []byte, tes
 	if w.b = buf[:0]; cap(w.b) < size {
 		w.b = make([]byte, 0, size+size/8)
 	}
-	for n, t := range w.texts {
+	w.table = f.table(w.table[:0])
+	_, at := number(f.text, int(f.pieces))
+	for _, t := range w.texts {
+		at = w.turn(at)
 		for k := range t.segs {
 			s := &t.segs[k]
 			w.b = append(w.b, s.text...)
@@ -78,7 +83,7 @@ func (w *writing) fill(f *form, i *occasion, d *mailer.Delivery, buf []byte, tes
 			if s.kind == 0 {
 				continue
 			}
-			if err := w.mark(s, n); err != nil {
+			if err := w.mark(s); err != nil {
 				return mailer.Message{}, fmt.Errorf("compose mail of subscriber %d: %w", d.Subscriber, err)
 			}
 		}
@@ -105,21 +110,36 @@ func (w *writing) envelope() (returnPath, id string) {
 	return returnPath, returnPath[len(prefix):][:len(w.token)]
 }
 
-// mark fills the mark behind s, a segment of piece n.
-func (w *writing) mark(s *segment, n int) error {
+// turn goes on to the piece at that place of the form's text; next is where the one behind it is.
+func (w *writing) turn(at int) (next int) {
+	text := w.form.text
+	_, at = number(text, at)
+	count, at := number(text, at)
+	w.values = w.values[:0]
+	for range count {
+		var place int
+		place, at = number(text, at)
+		w.values = append(w.values, uint32(place))
+	}
+	return at
+}
+
+// mark fills the mark behind s, a segment of the piece.
+func (w *writing) mark(s *segment) error {
 	switch s.kind {
 	case markLink:
 		return w.writeLink(s.link, true)
 	case markOneClick:
 		return w.writeLink(s.link, false)
 	case markValue, markSubject:
-		values := w.form.values[n]
-		if int(s.value) >= len(values) {
+		if int(s.value) >= len(w.values) {
 			return fmt.Errorf("value %d of a piece is missing", s.value)
 		}
-		if v := values[s.value]; s.kind == markValue || !w.test {
+		if s.kind == markValue || !w.test {
+			place := w.values[s.value]
+			v := w.form.text[w.table[place].start:w.table[place].end]
 			w.b = append(w.b, v...)
-			if w.form.inline[n] {
+			if w.form.tame(place) {
 				w.lines.inline(len(v))
 			} else {
 				w.lines.add(stretchOf(v))
@@ -132,7 +152,7 @@ func (w *writing) mark(s *segment, n int) error {
 	switch s.kind {
 	case markSubject:
 		w.field.Reset()
-		w.field.Add("Subject", mailer.NewLine("[Test] "+w.form.subject))
+		w.field.Add("Subject", mailer.NewLine("[Test] "+string(w.form.text[:w.form.subject])))
 		w.b, err = w.field.AppendTo(w.b)
 	case markDate:
 		w.field.Reset()

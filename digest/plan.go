@@ -35,7 +35,7 @@ type writer struct {
 	chooser *Chooser
 	reach   map[int64]time.Time // by Unix nanoseconds of the oldest arrival; see [Pool.Reach]
 
-	stored map[key]int64            // digests of chunks that are committed
+	stored known                    // digests of chunks that are committed
 	fresh  map[key]*Digest          // those of the chunk at hand
 	loaded map[int64]*stories.Story // by revision
 	chosen []choice                 // for the readers of the chunk at hand
@@ -78,7 +78,7 @@ func (o *Opener) writer(ctx context.Context, i *Issue, log *slog.Logger) (*write
 		log:    log,
 		pool:   NewPool(candidates, o.Config, o.Edition, i.Due),
 		reach:  map[int64]time.Time{},
-		stored: map[key]int64{},
+		stored: known{max: maxKnown},
 		fresh:  map[key]*Digest{},
 		loaded: map[int64]*stories.Story{},
 	}
@@ -174,7 +174,7 @@ func (w *writer) layOut(ctx context.Context) (done bool, err error) {
 	var jobs []job
 	for n := range w.chosen {
 		c := &w.chosen[n]
-		if _, known := w.fresh[c.key]; known || w.stored[c.key] != 0 || len(c.selection.Sections) == 0 {
+		if _, known := w.fresh[c.key]; known || w.stored.id(c.key) != 0 || len(c.selection.Sections) == 0 {
 			continue
 		}
 		w.fresh[c.key] = nil
@@ -242,8 +242,8 @@ func (w *writer) planned(r *Reader, c *choice) Planned {
 		p.State, p.Reason = string(mailer.Skipped), "nothing new"
 	case !w.route(r, &p):
 		p.State, p.Reason = string(mailer.Failed), ReasonNoRelay
-	case w.stored[c.key] != 0:
-		p.Digest = &Digest{ID: w.stored[c.key], Key: hex.EncodeToString(c.key[:])}
+	case w.stored.id(c.key) != 0:
+		p.Digest = &Digest{ID: w.stored.id(c.key), Key: hex.EncodeToString(c.key[:])}
 	default:
 		p.Digest = w.fresh[c.key]
 	}
@@ -263,10 +263,11 @@ func (w *writer) route(r *Reader, p *Planned) (ok bool) {
 func (w *writer) keep() {
 	for k, d := range w.fresh {
 		if d.ID != 0 {
-			w.stored[k] = d.ID
+			w.stored.add(k, d.ID)
 		}
 	}
 	clear(w.fresh)
+	w.stored.trim()
 }
 
 // load fetches the stories of selections that are not there yet.

@@ -67,9 +67,9 @@ type Chunk interface {
 
 // Archive is what composing needs from the database. store.DB meets it.
 type Archive interface {
-	// Digests loads digests by id, as far as composing needs them: ID, Zone, Subject, and Pieces with the ids of their
-	// fragments; bodies come by Fragments. Those that are not there are left out.
-	Digests(ctx context.Context, ids []int64) (map[int64]*Digest, error)
+	// Digests hands the digests with these ids to take, in any order; those that are not there are left out. What p
+	// holds is good until take returns, which must not use the archive; its error ends the reading.
+	Digests(ctx context.Context, ids []int64, take func(id int64, p Packed) error) error
 	// Fragments loads bodies by id.
 	Fragments(ctx context.Context, ids []int64) (map[int64]*Fragment, error)
 	// Issue loads an issue.

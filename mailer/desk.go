@@ -23,7 +23,6 @@ type desk struct {
 	paid  bool      // a turn at the relay's rate that no letter has used yet
 	slice int       // how many deliveries to draw at a time
 	drawn time.Time // when the last slice was
-	free  [][]byte  // buffers for messages
 
 	mu      sync.Mutex // held while marks of this desk are being written
 	line    []*Letter  // on record as intended, for Next

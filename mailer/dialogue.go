@@ -18,7 +18,7 @@ type Letter struct {
 	refused error // what the ledger said to that, if not yes
 	buf     []byte
 	spare   []byte // of the unsigned message, where it is signed
-	free    *[][]byte
+	free    *buffers
 	ready   chan struct{} // closed once the message is put together elsewhere; nil: not begun
 	err     error         // of putting it together
 }
@@ -27,7 +27,7 @@ type Letter struct {
 // its place.
 func (l *Letter) Written() {
 	if l.free != nil && l.buf != nil {
-		*l.free = append(*l.free, l.buf)
+		l.free.put(l.buf)
 		l.buf, l.Message.Body = nil, nil
 	}
 }

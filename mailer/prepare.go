@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"sync"
 	"time"
 )
 
@@ -20,12 +21,36 @@ type Signer interface {
 // signAhead is how many letters of a connection are signed before their turn.
 const signAhead = 2
 
+// buffers are those for messages that no letter uses. All connections share them: most wait for the
+// relay at any time.
+type buffers struct {
+	mu   sync.Mutex
+	free [][]byte
+}
+
+// get gives one of any size, nil if there is none.
+func (b *buffers) get() []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := len(b.free)
+	if n == 0 {
+		return nil
+	}
+	buf := b.free[n-1]
+	b.free = b.free[:n-1]
+	return buf
+}
+
+func (b *buffers) put(buf []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.free = append(b.free, buf)
+}
+
 // prepare puts a letter's message together.
 func (k *desk) prepare(l *Letter) {
-	if n := len(k.free); n > 0 {
-		l.buf, k.free = k.free[n-1], k.free[:n-1]
-	}
-	l.free = &k.free
+	l.free = &k.r.buffers
+	l.buf = l.free.get()
 	l.Message, l.err = k.r.compose(context.WithoutCancel(k.ctx), l.d, l.buf[:0])
 	if cap(l.Message.Body) >= cap(l.buf) {
 		l.buf = l.Message.Body[:0]
@@ -51,10 +76,8 @@ func (k *desk) begin(l *Letter) {
 	if l.ready != nil {
 		return
 	}
-	if n := len(k.free); n > 0 {
-		l.buf, k.free = k.free[n-1], k.free[:n-1]
-	}
-	l.free, l.ready = &k.free, make(chan struct{})
+	l.free, l.ready = &k.r.buffers, make(chan struct{})
+	l.buf = l.free.get()
 	d := *l.d // the ledger may bring the original up to date meanwhile
 	go func() {
 		defer close(l.ready)

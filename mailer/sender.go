@@ -119,6 +119,7 @@ type run struct {
 	gate      *gate
 	ladder    ladder
 	cancel    context.CancelFunc
+	buffers   buffers
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced when there is new work or a place where it was

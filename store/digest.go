@@ -25,7 +25,7 @@ func (w *chunkWriter) store(ctx context.Context, d *digest.Digest) (isNew bool, 
 	}
 	err = w.t.scan(ctx, `INSERT INTO digests (issue, digest_key, language, zone, text_only, subject, html_size, body)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (issue, digest_key) DO NOTHING RETURNING id`, args{w.c.issue.ID, d.Key,
-		d.Language, d.Zone, d.TextOnly, d.Subject, d.HTMLSize, w.packer.pack(d, w.ids)}, &d.ID)
+		d.Language, d.Zone, d.TextOnly, d.Subject, d.HTMLSize, w.packer.Pack(d, w.ids)}, &d.ID)
 	if errors.Is(err, sql.ErrNoRows) { // written before a crash
 		return false, w.t.scan(ctx, `SELECT id FROM digests WHERE issue = ?1 AND digest_key = ?2`, args{w.c.issue.ID, d.Key}, &d.ID)
 	}
@@ -108,34 +108,39 @@ func (db *DB) Digest(ctx context.Context, id int64) (*digest.Digest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load digest: %w", notFound(err, "%d", id))
 	}
-	if err := unpack(body, d); err != nil {
-		return nil, fmt.Errorf("load digest %d: %w", id, err)
+	if err := digest.Unpack(body, d); err != nil {
+		return nil, fmt.Errorf("load digest %d: %w", id, damaged(err))
 	}
 	return d, nil
 }
 
+// damaged tells a digest that is not what was written.
+func damaged(err error) error {
+	if errors.Is(err, digest.ErrPacked) {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return err
+}
+
 // Digests meets [digest.Archive].
-func (db *DB) Digests(ctx context.Context, ids []int64) (map[int64]*digest.Digest, error) {
-	found := make(map[int64]*digest.Digest, len(ids))
-	var body sql.RawBytes
-	var table []string
+func (db *DB) Digests(ctx context.Context, ids []int64, take func(id int64, p digest.Packed) error) error {
+	var id int64
+	var zone, subject, body sql.RawBytes
+	into := []any{&id, &zone, &subject, &body}
 	_, err := selectAll(ctx, db.read(), `SELECT g.id, g.zone, g.subject, g.body FROM `+db.dialect.ids(1)+` v CROSS JOIN digests g WHERE g.id = v.value`,
 		args{idList(ids)}, func(r *sql.Rows) (none struct{}, _ error) {
-			d := &digest.Digest{}
-			if err := r.Scan(&d.ID, &d.Zone, &d.Subject, &body); err != nil {
+			if err := r.Scan(into...); err != nil {
 				return none, err
 			}
-			var err error
-			if table, err = unpackPieces(body, d, table); err != nil {
-				return none, fmt.Errorf("digest %d: %w", d.ID, err)
+			if err := take(id, digest.Packed{Zone: zone, Subject: subject, Body: body}); err != nil {
+				return none, fmt.Errorf("digest %d: %w", id, damaged(err))
 			}
-			found[d.ID] = d
 			return none, nil
 		})
 	if err != nil {
-		return nil, fmt.Errorf("load digests: %w", err)
+		return fmt.Errorf("load digests: %w", err)
 	}
-	return found, nil
+	return nil
 }
 
 // Fragments meets [digest.Archive].
@@ -189,8 +194,8 @@ func (db *DB) storiesOf(ctx context.Context, q querier, digests []int64) (map[in
 			if err := r.Scan(&id, &body); err != nil {
 				return none, err
 			}
-			if told[id], err = unpackStories(body); err != nil {
-				return none, fmt.Errorf("digest %d: %w", id, err)
+			if told[id], err = digest.UnpackStories(body); err != nil {
+				return none, fmt.Errorf("digest %d: %w", id, damaged(err))
 			}
 			return none, nil
 		})

@@ -29,7 +29,7 @@ type chunkWriter struct {
 	fresh  []*digest.Digest // that were given an ID, to be taken back if it does not stay
 	used   map[*digest.Fragment]int64
 	ids    []int64 // for one digest
-	packer packer
+	packer digest.Packer
 }
 
 type openBatch struct{ id, first, last, size, priority int64 }

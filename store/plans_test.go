@@ -45,7 +45,7 @@ func TestNothingScans(t *testing.T) {
 	_, pool := db.Pool(ctx, now, 9)
 	_, texts := db.Stories(ctx, []int64{1})
 	_, dg := db.Digest(ctx, d.Digest)
-	_, dgs := db.Digests(ctx, []int64{d.Digest})
+	dgs := db.Digests(ctx, []int64{d.Digest}, func(int64, digest.Packed) error { return nil })
 	_, fragments := db.Fragments(ctx, []int64{1})
 	_, one := db.LeaseOne(ctx, i.ID, 2, "w", now)
 	_, counts := db.IssueCounts(ctx, i.ID)

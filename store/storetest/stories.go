@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -210,10 +212,21 @@ func testDigests(t *testing.T, w *world) {
 	if got.Subject != "S" || len(got.Items) != 2 || len(got.Pieces) != 2 || got.Pieces[0].Values[0] != "7" {
 		t.Fatalf("digest %+v", got)
 	}
-	many, err := w.db.Digests(ctx, []int64{got.ID, 1 << 40, got.ID})
-	w.must(err)
-	if m := many[got.ID]; len(many) != 1 || m.ID != got.ID || m.Subject != got.Subject || m.Zone != got.Zone || !reflect.DeepEqual(m.Pieces, got.Pieces) {
-		t.Fatalf("digests %+v, want %+v", many, got)
+	taken := 0
+	w.must(w.db.Digests(ctx, []int64{1 << 40, got.ID}, func(id int64, p digest.Packed) error {
+		taken++
+		d := digest.Digest{Subject: string(p.Subject)}
+		w.must(digest.Unpack(p.Body, &d))
+		if id != got.ID || d.Subject != got.Subject || string(p.Zone) != got.Zone || !reflect.DeepEqual(d.Pieces, got.Pieces) {
+			t.Fatalf("digest %d is %+v, want %+v", id, d, got)
+		}
+		return nil
+	}))
+	if taken != 1 {
+		t.Fatalf("%d digests, want one", taken)
+	}
+	if err := w.db.Digests(ctx, []int64{got.ID}, func(int64, digest.Packed) error { return context.Canceled }); !errors.Is(err, context.Canceled) {
+		t.Fatalf("an error of the taker became %v", err)
 	}
 	bodies, err := w.db.Fragments(ctx, []int64{got.Pieces[0].Fragment.ID, got.Pieces[1].Fragment.ID})
 	w.must(err)

@@ -1,12 +1,19 @@
-package store
+package digest
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
-	"slices"
-
-	"broadsheet/digest"
 )
+
+// ErrPacked says that a packed digest is not what [Packer.Pack] made.
+var ErrPacked = errors.New("packed digest is damaged")
+
+// Packed is a digest as the database keeps it, as far as composing needs it.
+type Packed struct {
+	Zone, Subject []byte
+	Body          []byte // by [Packer.Pack]
+}
 
 // A digest's items and pieces are kept in one compact form, for there are nearly as many digests
 // as readers:
@@ -22,15 +29,16 @@ import (
 // than the one before it. So is a revision, counted from its story.
 const packedForm = 1
 
-// packer writes packed digests, one after the other.
-type packer struct {
+// Packer writes packed digests, one after the other. The zero value is ready. Not safe for
+// concurrent use.
+type Packer struct {
 	strings, rest []byte
 	count         uint64
 	places        map[string]uint64
 }
 
-// pack packs d, whose pieces' fragments have the given ids.
-func (p *packer) pack(d *digest.Digest, fragments []int64) []byte {
+// Pack packs the items and pieces of d, whose pieces' fragments have the given ids.
+func (p *Packer) Pack(d *Digest, fragments []int64) []byte {
 	if p.places == nil {
 		p.places = make(map[string]uint64)
 	}
@@ -64,9 +72,9 @@ func (p *packer) pack(d *digest.Digest, fragments []int64) []byte {
 	return append(b, p.rest...)
 }
 
-func (p *packer) number(n int) { p.rest = binary.AppendUvarint(p.rest, uint64(n)) }
+func (p *Packer) number(n int) { p.rest = binary.AppendUvarint(p.rest, uint64(n)) }
 
-func (p *packer) text(s string) {
+func (p *Packer) text(s string) {
 	place, ok := p.places[s]
 	if !ok {
 		p.count++
@@ -78,18 +86,18 @@ func (p *packer) text(s string) {
 	p.rest = binary.AppendUvarint(p.rest, place)
 }
 
-// unpack fills in d's items and pieces; d.Subject is there already. Of the fragments only the
-// ids are known. The error is [ErrDamaged] if b is not what pack made.
-func unpack(b []byte, d *digest.Digest) error {
+// Unpack fills in d's items and pieces; d.Subject is there already. Of the fragments only the
+// ids are known. The error is [ErrPacked] if b is not what Pack made.
+func Unpack(b []byte, d *Digest) error {
 	u := unpacker{b: b}
 	u.form()
-	table := u.table(nil, d.Subject)
-	items := make([]digest.Item, u.count())
+	table := u.table(d.Subject)
+	items := make([]Item, u.count())
 	var story, ahead int64
 	for n := range items {
 		story += u.varint()
 		ahead += u.varint()
-		items[n] = digest.Item{Story: story, Revision: story + ahead, Section: u.text(table), Role: digest.Role(u.text(table))}
+		items[n] = Item{Story: story, Revision: story + ahead, Section: u.text(table), Role: Role(u.text(table))}
 	}
 	if pieces := u.pieces(table); u.err == nil {
 		d.Items, d.Pieces = items, pieces
@@ -97,29 +105,10 @@ func unpack(b []byte, d *digest.Digest) error {
 	return u.err
 }
 
-// unpackPieces is unpack without the items. room may serve as the table of strings; what served
-// is returned.
-func unpackPieces(b []byte, d *digest.Digest, room []string) ([]string, error) {
-	u := unpacker{b: b}
-	u.form()
-	table := u.table(room, d.Subject)
-	for range u.count() {
-		u.varint()
-		u.varint()
-		u.uvarint()
-		u.uvarint()
-	}
-	if pieces := u.pieces(table); u.err == nil {
-		d.Pieces = pieces
-	}
-	return table, u.err
-}
-
 // table reads the distinct strings. They share the memory of one copy.
-func (u *unpacker) table(room []string, subject string) []string {
-	table := append(room[:0], subject)
+func (u *unpacker) table(subject string) []string {
 	count := u.count()
-	table = slices.Grow(table, count)
+	table := append(make([]string, 0, 1+count), subject)
 	whole := string(u.b)
 	for range count {
 		octets := u.octets()
@@ -130,9 +119,9 @@ func (u *unpacker) table(room []string, subject string) []string {
 }
 
 // pieces reads what is left.
-func (u *unpacker) pieces(table []string) []digest.Piece {
-	pieces := make([]digest.Piece, u.count())
-	fragments := make([]digest.Fragment, len(pieces))
+func (u *unpacker) pieces(table []string) []Piece {
+	pieces := make([]Piece, u.count())
+	fragments := make([]Fragment, len(pieces))
 	values := make([]string, 0, max(0, len(u.b)-2*len(pieces))) // a piece takes two octets at least, a value one
 	var id int64
 	for n := range pieces {
@@ -147,14 +136,12 @@ func (u *unpacker) pieces(table []string) []digest.Piece {
 			pieces[n].Values = values[start:len(values):len(values)]
 		}
 	}
-	if len(u.b) > 0 {
-		u.fail("%d octets too many", len(u.b))
-	}
+	u.end()
 	return pieces
 }
 
-// unpackStories reads the stories of a packed digest and nothing else.
-func unpackStories(b []byte) ([]int64, error) {
+// UnpackStories reads the stories of a packed digest and nothing else. The error is [ErrPacked].
+func UnpackStories(b []byte) ([]int64, error) {
 	u := unpacker{b: b}
 	u.form()
 	for range u.count() {
@@ -180,7 +167,7 @@ type unpacker struct {
 
 func (u *unpacker) fail(format string, args ...any) {
 	if u.err == nil {
-		u.err = fmt.Errorf("%w: packed digest: "+format, append([]any{ErrDamaged}, args...)...)
+		u.err = fmt.Errorf("%w: "+format, append([]any{ErrPacked}, args...)...)
 	}
 	u.b = nil
 }
@@ -229,11 +216,31 @@ func (u *unpacker) octets() []byte {
 	return b
 }
 
-func (u *unpacker) text(table []string) string {
+// place reads the place of a string in a table of that many.
+func (u *unpacker) place(of int) int {
 	place := u.uvarint()
-	if place >= uint64(len(table)) {
-		u.fail("string %d of %d", place, len(table))
-		return ""
+	if place >= uint64(of) {
+		u.fail("string %d of %d", place, of)
+		return 0
 	}
-	return table[place]
+	return int(place)
+}
+
+// text reads a string; place 0 is always there.
+func (u *unpacker) text(table []string) string { return table[u.place(len(table))] }
+
+// items passes over the items.
+func (u *unpacker) items() {
+	for range u.count() {
+		u.varint()
+		u.varint()
+		u.uvarint()
+		u.uvarint()
+	}
+}
+
+func (u *unpacker) end() {
+	if len(u.b) > 0 {
+		u.fail("%d octets too many", len(u.b))
+	}
 }
