@@ -127,8 +127,11 @@ func (p *program) sendEdition(ctx context.Context, e *engine, ed *schedule.Editi
 		return nothingDue(ed)
 	}
 	err = errors.Join(err, p.report(context.WithoutCancel(ctx), e.db, worked, f.asJSON))
-	if errors.Is(err, mailer.ErrHeld) {
-		return &exitError{exitHeld, err}
+	switch {
+	case errors.Is(err, mailer.ErrHeld):
+		return &exitError{exitHeld, fmt.Errorf("%w\nWhat is left stays queued. Mend what the relay complains of (broadsheet check tries it), then send again", err)}
+	case errors.Is(err, mailer.ErrDown):
+		return fmt.Errorf("%w\nWhat is left stays queued and goes with the next send or serve", err)
 	}
 	return err
 }

@@ -470,15 +470,15 @@ func TestSenderTellsOfTheLedgerOnce(t *testing.T) {
 	}
 }
 
-// TestSenderRelayRefusesEverybody: that is no reader's doing. Nobody is marked, most stay queued, and
-// a person is called.
+// TestSenderRelayRefusesEverybody: that is no reader's doing. Next to nobody is marked, most stay
+// queued, and a person is called.
 func TestSenderRelayRefusesEverybody(t *testing.T) {
 	for _, tt := range []struct {
 		said  string
 		marks int // at most
 	}{
-		{"550 relay not permitted", 0},
-		{"553 sorry, that domain isn't in my list of allowed rcpthosts", 0},
+		{"550 relay not permitted", bareInARow},
+		{"553 sorry, that domain isn't in my list of allowed rcpthosts", bareInARow},
 		{"550 5.7.1 client host blocked", 0},
 		{"550 5.1.1 user unknown in local recipient table", marksInARow},
 	} {
@@ -489,6 +489,18 @@ func TestSenderRelayRefusesEverybody(t *testing.T) {
 		if failed := q.states()[Failed]; failed < noOnesInARow || failed > noOnesInARow+4 || hardMarks(q) > tt.marks {
 			t.Errorf("%s: %d failed, %d marked", tt.said, failed, hardMarks(q))
 		}
+	}
+}
+
+// TestSenderManyAreGone: a run of dead addresses is no fault of a relay that takes mail.
+func TestSenderManyAreGone(t *testing.T) {
+	relay, q := relaytest.Start(t, "RCPT 250 yes"), newQueue(t, 60)
+	for range provenInARow {
+		relay.Script("RCPT 550 5.1.1 gone")
+	}
+	runIdle(t, sender(t, q, relay, 1))
+	if wantStates(t, q, map[State]int{Accepted: 60 - provenInARow, Failed: provenInARow}); hardMarks(q) != provenInARow {
+		t.Errorf("%d marked", hardMarks(q))
 	}
 }
 

@@ -43,8 +43,9 @@ type gate struct {
 	noContent  int       // ContentRefused in a row
 	answered   int       // messages that got an answer of their own
 	refused    int       // ContentRefused in all
-	noOne      int       // recipients refused for good in a row
-	taken      bool      // a message was
+	noOne      int       // recipients refused for good in a row with the same code
+	refusal    string    // that code
+	taken      bool      // the relay took a message
 	held       bool
 	why        string
 	downSince  time.Time // zero: the last thing heard was good
@@ -55,9 +56,11 @@ type gate struct {
 const (
 	cutsInARow     = 20 // connections that may end with no answer before new ones wait
 	sendersInARow  = 3
-	bareInARow     = 2  // recipients refused in a row that may be the recipients' doing, by a bare code
-	marksInARow    = 5  // the same by an enhanced code
-	noOnesInARow   = 20 // then it is ours
+	bareInARow     = 2   // recipients refused alike in a row that may be the recipients' doing, by a bare code
+	marksInARow    = 5   // the same by an enhanced code
+	provenInARow   = 20  // the same by a relay that takes mail
+	noOnesInARow   = 20  // recipients refused alike in a row that say that the relay takes nobody's mail
+	noMoreInARow   = 100 // the same of a relay that took some
 	contentsInARow = 20
 	contentShare   = 0.05 // of a run, once it is long enough to tell
 	contentEnough  = 200
@@ -210,18 +213,27 @@ func (g *gate) tooManyContents(e Effect) bool {
 // took notes that the relay took a message.
 func (g *gate) took() {
 	g.mu.Lock()
-	g.noOne, g.taken = 0, true
+	g.noOne, g.refusal, g.taken = 0, "", true
 	g.mu.Unlock()
 }
 
-// refusedRecipient takes in that a recipient was refused for good, by a bare code or one that says
-// more. mark says that this may be the recipient's doing, hold that it is not.
-func (g *gate) refusedRecipient(bare bool) (mark, hold bool) {
+// refusedRecipient takes in that a recipient was refused for good. mark says that this may be the
+// recipient's doing, hold that it is not.
+func (g *gate) refusedRecipient(r Reply) (mark, hold bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	code := Reply{Code: r.Code, Enhanced: r.Enhanced}.String()
+	if code != g.refusal {
+		g.noOne, g.refusal = 0, code
+	}
 	g.noOne++
-	mark = g.noOne <= marksInARow && !bare || g.noOne <= bareInARow && g.taken
-	return mark, g.noOne >= noOnesInARow
+	switch {
+	case g.taken:
+		return g.noOne <= provenInARow, g.noOne >= noMoreInARow
+	case r.Enhanced == "":
+		return g.noOne <= bareInARow, g.noOne >= noOnesInARow
+	}
+	return g.noOne <= marksInARow, g.noOne >= noOnesInARow
 }
 
 func (g *gate) pause(t time.Time) {

@@ -97,10 +97,10 @@ func (r *run) judge(ctx context.Context, c *Conn, d *Delivery, verb Verb, reply 
 }
 
 // refusedRecipient looks whether a refusal at RCPT is the recipient's doing. A relay that takes
-// nobody's mail ("550 relay not permitted") leaves no mark on anybody and is held: a bare code counts
-// from one that takes mail, and no code does when many come in a row.
+// nobody's mail ("550 relay not permitted") must not bar a whole list: the same code many times in a
+// row leaves no more marks, and then holds the relay. One that takes mail is believed longer.
 func (r *run) refusedRecipient(reply Reply, o *Outcome) Effect {
-	mark, hold := r.gate.refusedRecipient(reply.Enhanced == "")
+	mark, hold := r.gate.refusedRecipient(reply)
 	o.Hard = o.Hard && mark
 	if hold {
 		return Hold
@@ -136,7 +136,7 @@ func (r *run) stepAside(d *Delivery, o *Outcome) {
 func (r *run) log(s *settled) {
 	level := slog.LevelInfo
 	o, d := &s.outcome, s.letter.d
-	if o.State == Accepted || o.State == Queued {
+	if o.State == Accepted || o.State == Queued || o.State == Deferred { // a greylisting provider defers every one
 		level = slog.LevelDebug
 	}
 	if !r.Log.Enabled(context.Background(), level) {
