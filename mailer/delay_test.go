@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"broadsheet/mailer/relaytest"
 )
 
 // far puts a round trip between us and a relay that is near.
@@ -64,6 +66,23 @@ func late(dst, src net.Conn, by time.Duration) {
 			}
 			return
 		}
+	}
+}
+
+// TestFarWindow: a relay that is far away gets the whole window, so that the line is never empty.
+func TestFarWindow(t *testing.T) {
+	relay := relaytest.Start(t, "EHLO* 250-relay.example|250-PIPELINING|250 CHUNKING")
+	c, _, _, err := dial(t.Context(), far(t, settings(relay), 20*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	o := newOffice(t, 20, mails(60)...)
+	if err := (chunking{}).Carry(c, o); err != nil {
+		t.Fatal(err)
+	}
+	if o.mostOut != 20 || len(relay.Messages()) != 60 {
+		t.Errorf("at most %d letters were on their way, %d arrived", o.mostOut, len(relay.Messages()))
 	}
 }
 
