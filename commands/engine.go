@@ -155,7 +155,7 @@ type sendRun struct {
 
 // sendingGC is the share, in percent, by which memory may grow over what is in use before it is
 // collected, while mail is sent. What is in use is mostly text, which costs little to collect:
-// half the usual share saves a quarter of the memory and takes one or two microseconds a mail.
+// half the usual share was seen to save a tenth of the memory at 64 connections.
 const sendingGC = 50
 
 // sendAll runs a sender for each relay until they are idle, or until ctx ends, and says how

@@ -9,7 +9,8 @@ import (
 
 // chunking is the dialogue of RFC 3030 with RFC 2920: a letter is MAIL, RCPT and BDAT with the
 // whole content, and waits for no reply before it. Up to [Office.Window] letters are on their way
-// at once; half of them leave in one write, so that the pipe is never empty.
+// at once, fewer if the relay is near; up to half of them leave in one write, so that the pipe is
+// never empty.
 type chunking struct{}
 
 const (

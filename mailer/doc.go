@@ -70,7 +70,8 @@
 // relay as an [Effect]. This is where a reply is judged: one pure function, with the table of its
 // cells above it. The outcome goes on record ([Settle]) with the desk's next commit, after half a
 // second at the latest, under the fencing number of the lease. The effect goes to the gate, which
-// makes connections or messages wait, slows them, or holds the relay. A delivery is never charged
+// makes connections or messages wait, slows them, or holds the relay; many recipients refused alike
+// in a row are the relay's doing, and it keeps them from being marked. A delivery is never charged
 // for what the relay, the network or we did wrong.
 //
 // # Headers

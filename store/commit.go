@@ -53,7 +53,7 @@ type call struct {
 }
 
 // Commit meets [mailer.Queue]. Calls that come at about the same time share a transaction: the
-// first of them waits for those that are at work, for as long as a few commits take and two
+// first of them waits for those that are at work, as long as one comes after the other and two
 // milliseconds at most, and commits for all. Who is alone does not wait. An error is everybody's.
 // The context is not heeded.
 func (db *DB) Commit(_ context.Context, marks []mailer.Mark, now time.Time) error {

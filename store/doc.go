@@ -16,8 +16,8 @@
 // How marks come on record, for many connections at a time:
 //
 //   - Calls of Commit share a transaction (commit.go). The first one leads: it waits for those who
-//     have deliveries in hand and took part of late (callers.go), two milliseconds at most, and
-//     commits for all. Who is alone does not wait. It returns when the disk has it.
+//     have deliveries in hand and took part of late (callers.go), as long as one comes after the
+//     other and two milliseconds at most, and commits for all. Who is alone does not wait. It returns when the disk has it.
 //   - Common marks (new intents, hands, mail accepted at the first try) are written many rows to a
 //     statement (bulk.go), by what is known of the leased batch (held.go). If the rows are not as
 //     expected, the transaction is done again, one by one. Both ways leave the same rows.
