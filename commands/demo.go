@@ -23,7 +23,6 @@ import (
 	"broadsheet/schedule"
 	"broadsheet/store"
 	"broadsheet/subscribers"
-	"broadsheet/web"
 )
 
 type demoFlags struct {
@@ -117,8 +116,14 @@ func (p *program) runDemo(ctx context.Context, f demoFlags) (err error) {
 		return err
 	}
 
+	pages, err := s.pages()
+	if err != nil {
+		return err
+	}
 	mux := http.NewServeMux()
-	(&web.Links{Publication: cfg.Publication, Keys: p.ring, Stories: db, Log: log}).Register(mux)
+	for _, path := range []string{"/l/", "/assets/", "/healthz"} {
+		mux.Handle(path, pages)
+	}
 	mux.Handle("/feeds/", feedsHandler)
 	stories, err := demo.Stories()
 	if err != nil {

@@ -15,8 +15,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"broadsheet/web"
 )
 
 // wake is the longest the scheduler sleeps before it reads the wall clock again: long timers
@@ -75,7 +73,7 @@ with them is logged, and the old ones then stay.`,
 // server runs one generation after another: what it does with one configuration.
 type server struct {
 	*program
-	pages  atomic.Pointer[http.ServeMux]
+	pages  atomic.Pointer[http.Handler]
 	failed func(error) // ends the program
 }
 
@@ -93,7 +91,7 @@ func (p *program) serveOn(ctx context.Context, e *engine, l net.Listener, hup <-
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s := &server{program: p, failed: func(err error) { cancel(err) }}
-	pages := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.pages.Load().ServeHTTP(w, r) }),
+	pages := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*s.pages.Load()).ServeHTTP(w, r) }),
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(e.log.Handler(), slog.LevelWarn)}
 	e.log.Info("serving", slog.String("listen", l.Addr().String()), slog.Int("editions", len(e.cfg.Editions)))
@@ -141,9 +139,12 @@ func (p *program) serveOn(ctx context.Context, e *engine, l net.Listener, hup <-
 func (s *server) start(ctx context.Context, e *engine, before <-chan struct{}) *generation {
 	g := &generation{engine: e, sent: make(chan struct{})}
 	ctx, g.stop = context.WithCancel(ctx)
-	mux := http.NewServeMux()
-	(&web.Links{Publication: e.cfg.Publication, Keys: e.keys, Stories: e.db, Log: e.log}).Register(mux)
-	s.pages.Store(mux)
+	pages, err := e.pages()
+	if err != nil { // words and templates are part of the program
+		s.failed(err)
+		pages = http.NotFoundHandler()
+	}
+	s.pages.Store(&pages)
 	g.tasks.Go(func() { repeat(ctx, e.intakeOnce) })
 	g.tasks.Go(func() { repeat(ctx, e.openAll) })
 	go func() {

@@ -45,7 +45,7 @@ func (i *Issue) Day(now time.Time) int64 { return max(UTCDay(now), UTCDay(i.Due)
 // minutes since 1970, as if it were UTC. Unlike SlotID it is known before the issue is opened,
 // so that a preview has the links that the mail will have. 0 if Slot is no key.
 func (i *Issue) Wall() int64 {
-	for _, form := range []string{time.DateOnly, "2006-01-02 15:04"} {
+	for _, form := range []string{time.DateOnly, "2006-01-02 15:04", NoticeSlot} {
 		if t, err := time.Parse(form, i.Slot); err == nil {
 			return t.Unix() / 60
 		}

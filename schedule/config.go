@@ -1,6 +1,9 @@
 package schedule
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Config is schedule.yaml as read by [Load]: checked, with every default filled in.
 // It is not changed after loading and may be read by any number of goroutines.
@@ -14,6 +17,7 @@ type Config struct {
 	Editions    []Edition
 	Relays      []Relay
 	Limits      []Limit
+	Pages       Pages
 
 	source *source // the text, to point into it; nil if not read from any
 	zones  *Zones
@@ -26,10 +30,19 @@ type Publication struct {
 	FromName      string // display name of from; Name if from is a bare address
 	From          string // bare address
 	ReplyTo       string // bare address; From if not given
+	NoticesFrom   string // bare address that confirmations and other notices come from; default confirm@ the domain of From
 	PostalAddress string
 	PublicURL     string // https://host[/path] without a slash at the end; http only for loopback
 	Language      string // BCP 47, default "en"
 	Cities        []City
+}
+
+// Pages says how the pages for readers behave.
+type Pages struct {
+	OneClick       string         // what a one-click request leaves: edition (default) or all
+	CountClicks    bool           // count by issue how often links are followed; default not
+	Proxies        []netip.Prefix // whose X-Forwarded-For is believed
+	SignUpsPerHour int            // confirmations sent in an hour at most, from all clients; default 1000
 }
 
 // City is one of the publication's edition cities, shown in the masthead with its local time.

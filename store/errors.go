@@ -8,6 +8,8 @@ import (
 
 	"modernc.org/sqlite"
 	codes "modernc.org/sqlite/lib"
+
+	"broadsheet/subscribers"
 )
 
 var (
@@ -29,7 +31,7 @@ var (
 	// ErrNoKey says that suppressions cannot be looked up without a key.
 	ErrNoKey = errors.New("no key: suppressions are found by a keyed hash, set BROADSHEET_KEY or BROADSHEET_KEY_FILE")
 	// ErrNotFound says that there is no such row.
-	ErrNotFound = errors.New("not found")
+	ErrNotFound = subscribers.ErrNotFound
 	// ErrTaken says that the address belongs to another reader.
 	ErrTaken = errors.New("another reader has this address")
 )

@@ -147,3 +147,11 @@ func (o Only) NextDue(ctx context.Context, relay string) (time.Time, bool, error
 	}
 	return fromUS(due), true, nil
 }
+
+// EditionName is the name of an edition by its row id; [ErrNotFound] if there is none.
+func (db *DB) EditionName(ctx context.Context, id int64) (name string, err error) {
+	if err := db.read().scan(ctx, `SELECT name FROM editions WHERE id = ?1`, args{id}, &name); err != nil {
+		return "", fmt.Errorf("load edition: %w", notFound(err, "%d", id))
+	}
+	return name, nil
+}

@@ -1,6 +1,9 @@
 package subscribers
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // Status says whether a reader is mailed. A suppression lies beside it and is none of these.
 type Status string
@@ -51,6 +54,25 @@ type Settings struct {
 	Format        Format // zero value counts as HTML
 	ConsentSource string
 	ConsentAt     time.Time
+	PausedUntil   time.Time // end of a pause; zero = none known
+}
+
+// ErrNotFound says that there is no such reader, or nothing of the kind that was asked for.
+var ErrNotFound = errors.New("not found")
+
+// Edit is a change that a reader asks for.
+type Edit struct {
+	By     string                // reader, operator, command
+	Do     func(*Settings) error // changes what it is given; an error ends the edit, and nothing is changed
+	Notice string                // kind of the notice that tells the reader, "" = none; see package digest
+	Leave  bool                  // the reader leaves: it is written into the journal first
+}
+
+// Edited is what an edit came to.
+type Edited struct {
+	Subscriber       // as the rows stand now
+	Changed    bool  // false: it was so already
+	Row        int64 // settings row that the edit made, for [Undo]; 0 if none
 }
 
 // Subscriber is a reader as the rows stand now.

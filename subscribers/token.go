@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 )
 
 // Kind says what a link does. The numbers are in mails for ever: none is changed or used again.
@@ -25,10 +26,46 @@ const (
 	SectionUp                     // Section further up
 	SectionMore                   // the rest of Section's stories in this issue
 	Why                           // explains why this mail came with these stories
-	Confirm                       // confirms a new reader; its single use and end are the store's
+	Confirm                       // confirms what a request asks for, once: Story is the request
 	Resume                        // ends a pause
+	Undo                          // takes a change back: Story is the settings row that it made
+	OwnData                       // shows and hands out everything held about the reader
+	ChangeAddress                 // asks for a new address
+	Erase                         // asks, and erases the reader
+	PrivateFeed                   // a reader's feed: Story is its number, and no reader is named
 	endKind
 )
+
+// Forever is the life of a link that never expires.
+const Forever time.Duration = 0
+
+// Life is how long after it was made a link works.
+func (k Kind) Life() time.Duration {
+	const day = 24 * time.Hour
+	switch k {
+	case LeaveEdition, LeaveAll, OneClick: // RFC 8058 knows no end, and a mail may lie for years
+		return Forever
+	case PrivateFeed: // ends when the reader takes another number
+		return Forever
+	case Confirm:
+		return 48 * time.Hour
+	case OwnData, ChangeAddress, Erase:
+		return 30 * time.Minute
+	case Undo:
+		return 30 * day
+	case Read, ViewInBrowser, SectionMore, Why:
+		return 400 * day
+	}
+	return 90 * day
+}
+
+// Expired reports whether the link of a is too old at now. Slot says when it was made: the wall
+// time of an issue, which is within a day of the true one for a digest's links, whose lives are
+// long, and exact for those of notices.
+func (a Action) Expired(now time.Time) bool {
+	life := a.Kind.Life()
+	return life != Forever && now.After(time.Unix(a.Slot*60, 0).Add(life+time.Minute))
+}
 
 // Action is what a token allows, and for whom: one reader's one action. A number that the kind
 // has no use for is 0.

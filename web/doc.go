@@ -1,7 +1,9 @@
-// Package web answers links from mails, and GET /healthz with "ok" while the program runs.
+// Package web is what readers see and press in a browser: sign-up, preferences, leaving, each
+// digest as a page, and the public face of every edition. It also answers GET /healthz with "ok"
+// while the program runs.
 //
-// Every link in a digest is public_url/l/TOKEN. [Links] opens the token and does what a GET
-// may do: it sends a reader who wants a story on to the story, and shows a page for everything
-// else. It never changes anything: link scanners follow every link of every mail
-// (RFC 8058 section 1 is about them), so a GET, HEAD or POST here leaves no trace.
+// Every link in a mail is public_url/l/TOKEN. The token says what the link does and for whom
+// ([subscribers.Action]); there is no password and no session. GET and HEAD show a page and never
+// change anything, because link scanners follow every link of every mail; its button POSTs to the
+// same address. Pages work without JavaScript.
 package web

@@ -1,0 +1,39 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+)
+
+// maxBody is the most octets a form may have.
+const maxBody = 64 << 10
+
+// guarded sets what keeps a page with a capability in its address to itself, and bounds what a
+// request may cost.
+func (p *Pages) guarded(next http.Handler) http.Handler {
+	secure := strings.HasPrefix(p.Config.Publication.PublicURL, "https://")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Robots-Tag", "noindex")
+		h.Set("Cache-Control", "no-store")
+		if secure {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		next.ServeHTTP(w, r)
+	})
+}
+
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// sameSite refuses a POST that another site makes a browser send. It answers itself then.
+func (p *Pages) sameSite(w http.ResponseWriter, r *http.Request) bool {
+	if err := p.csrf.Check(r); err != nil {
+		p.message(w, r, http.StatusForbidden, "", "cross_site")
+		return false
+	}
+	return true
+}

@@ -1,0 +1,80 @@
+package web
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"broadsheet/schedule"
+	"broadsheet/subscribers"
+)
+
+// Pages is everything that readers see and press in a browser. All fields but Kick are required.
+// It is made ready by [Pages.Handler] and serves any number of requests at once.
+type Pages struct {
+	Config *schedule.Config
+	Keys   *subscribers.Keys
+	Now    func() time.Time
+	Log    *slog.Logger
+
+	Readers Readers
+	Stories StoryFinder
+
+	Kick func() // notices are waiting to be written; nil = nobody is to be told
+
+	texts *texts
+	guard *guesses
+	csrf  *http.CrossOriginProtection
+}
+
+// route is one pattern of the router.
+type route struct {
+	pattern string // as [http.ServeMux] has it
+	serve   http.HandlerFunc
+}
+
+// routes lists all that there are, for the router and for the test that walks them.
+func (p *Pages) routes() []route {
+	return []route{
+		{"GET /l/{token...}", p.link},
+		{"POST /l/{token...}", p.link},
+		{"GET /assets/{name}", p.asset},
+		{"GET /healthz", healthy},
+	}
+}
+
+// Handler makes the pages ready and returns their router. The error says what is wrong with the
+// words or templates, which are part of the program.
+func (p *Pages) Handler() (http.Handler, error) {
+	var err error
+	if p.texts, err = loadTexts(); err != nil {
+		return nil, err
+	}
+	p.guard, p.csrf = newGuesses(p.Now), http.NewCrossOriginProtection()
+	mux := http.NewServeMux()
+	for _, r := range p.routes() {
+		mux.HandleFunc(r.pattern, r.serve)
+	}
+	return p.guarded(mux), nil
+}
+
+// base is the path under which readers reach the pages: that of public_url, "" if it has none.
+func (p *Pages) base() string {
+	_, rest, _ := strings.Cut(p.Config.Publication.PublicURL, "://")
+	if i := strings.IndexByte(rest, '/'); i >= 0 {
+		return rest[i:]
+	}
+	return ""
+}
+
+func healthy(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write([]byte("ok\n"))
+}
+
+func (p *Pages) kick() {
+	if p.Kick != nil {
+		p.Kick()
+	}
+}

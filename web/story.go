@@ -1,0 +1,32 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+)
+
+// StoryFinder says where a story can be read. store.DB meets it.
+type StoryFinder interface {
+	// StoryLink returns the story's address and headline; "" if there is none.
+	StoryLink(ctx context.Context, story int64) (url, headline string, err error)
+}
+
+// read sends the reader on to a story.
+func (p *Pages) read(w http.ResponseWriter, r *http.Request, v *visit) {
+	address, headline, err := p.Stories.StoryLink(r.Context(), v.Story)
+	switch {
+	case err != nil:
+		p.trouble(w, r, "find story", err)
+	case !public(address):
+		p.message(w, r, http.StatusNotFound, v.lang, "no_story", "headline", headline)
+	default:
+		http.Redirect(w, r, address, http.StatusSeeOther)
+	}
+}
+
+// public reports whether an address is one that a browser may be sent to.
+func public(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
+}
