@@ -38,6 +38,22 @@ type otherLanguage struct {
 	Name string
 }
 
+// whose says whether a setting is the reader's own.
+type whose struct {
+	Own  bool
+	Name string
+}
+
+// Whose is the mark beside a setting: the reader's own, or the default.
+func (v view) Whose(own bool) (whose, error) {
+	key := "by_default"
+	if own {
+		key = "by_reader"
+	}
+	name, err := v.T(key)
+	return whose{own, name}, err
+}
+
 // Link is the address of a token's page, in the language of this one.
 func (v view) Link(token string) string { return v.Base + "/l/" + token + v.query }
 

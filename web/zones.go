@@ -43,13 +43,19 @@ func zoneCity(w *templates.Words, name string) string {
 	if !ok {
 		city = wider
 	}
-	if own := w.Cities[city]; own != "" {
-		city = own
-	}
+	city = w.City(city)
 	if ok {
 		city += " (" + wider + ")"
 	}
 	return city
+}
+
+// zoneName is what a zone is called where it is not chosen from a list.
+func zoneName(w *templates.Words, zone string) string {
+	if _, city, ok := strings.Cut(zone, "/"); ok {
+		return zoneCity(w, city)
+	}
+	return zone
 }
 
 // Zones are the options of a select of time zones with one of them chosen, which need not be
