@@ -91,9 +91,7 @@ func (p *program) serveOn(ctx context.Context, e *engine, l net.Listener, hup <-
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s := &server{program: p, failed: func(err error) { cancel(err) }}
-	pages := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*s.pages.Load()).ServeHTTP(w, r) }),
-		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
-		ErrorLog: slog.NewLogLogger(e.log.Handler(), slog.LevelWarn)}
+	pages := pageServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*s.pages.Load()).ServeHTTP(w, r) }), e.log)
 	e.log.Info("serving", slog.String("listen", l.Addr().String()), slog.Int("editions", len(e.cfg.Editions)))
 	g := s.start(ctx, e, nil)
 	var wg sync.WaitGroup
