@@ -14,7 +14,7 @@ import (
 type Kind byte
 
 const (
-	Read          Kind = 1 + iota // opens a story
+	Read          Kind = 1 + iota // opens a story; belongs to the issue, no reader is named (in mails of old one is)
 	ViewInBrowser                 // shows the mail as a page
 	Preferences                   // shows everything the reader decided
 	Pause                         // asks for how long, and mails nothing till then
