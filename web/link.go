@@ -30,6 +30,12 @@ type kindPage struct {
 	get, post func(w http.ResponseWriter, r *http.Request, v *visit) // post nil = there is no button
 }
 
+// token makes a link of this moment; Kind and Slot of a are set here.
+func (p *Pages) token(kind subscribers.Kind, a subscribers.Action) (string, error) {
+	a.Kind, a.Slot = kind, p.Now().Unix()/60
+	return p.Keys.Token(p.Keys.SigningID(), a)
+}
+
 // kinds says for each kind of token what it leads to.
 func (p *Pages) kinds() map[subscribers.Kind]kindPage {
 	return map[subscribers.Kind]kindPage{

@@ -22,10 +22,15 @@ type texts struct {
 	names   []string       // of words, in the order of tags
 	matcher language.Matcher
 	pages   map[string]*template.Template
+	set     *templates.Set // the mails' words: dates, times, plurals
 }
 
 func loadTexts() (*texts, error) {
 	t := &texts{words: map[string]map[string]string{}, pages: map[string]*template.Template{}}
+	var err error
+	if t.set, err = templates.Load(""); err != nil {
+		return nil, err
+	}
 	list, err := fs.Glob(files, "words/*.yaml")
 	if err != nil {
 		return nil, err
