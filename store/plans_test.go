@@ -63,7 +63,7 @@ func TestNothingScans(t *testing.T) {
 	}
 	_, pasts := db.PastDigests(ctx, 1, now.Add(time.Hour), 20)
 	_, before := db.SeenBefore(ctx, &past, now.Add(-time.Hour), false)
-	_, slots := db.PublicSlots(ctx, "morning", "UTC", 7, "", 10)
+	_, slots := db.SlotKeys(ctx, "morning", "", 10)
 	_, arrival := db.ArrivalAt(ctx, now)
 	feed := db.SetPrivateFeed(ctx, 1, 77)
 	_, feedOf := db.PrivateFeedOf(ctx, 77)

@@ -5,23 +5,14 @@ import (
 	"database/sql"
 	"fmt"
 	"time"
-
-	"broadsheet/digest"
 )
 
-// PublicSlots lists the slots of an edition that have an issue anywhere, those with the latest keys
-// first, of keys below before ("" = all). Cutoff and Opened are those of the issue in that zone at
-// that hour; if there is none, ID is 0.
-func (db *DB) PublicSlots(ctx context.Context, edition, zone string, hour int, before string, limit int) ([]digest.Issue, error) {
-	list, err := selectAll(ctx, db.read(), `SELECT s.id, s.edition, s.slot_key, coalesce(i.id, 0), coalesce(i.cutoff, 0), coalesce(i.opened, 0), coalesce(i.due, 0)
-		FROM slots s LEFT JOIN issues i ON i.slot = s.id AND i.zone = ?2 AND i.hour = ?3
-		WHERE s.edition = (SELECT id FROM editions WHERE name = ?1) AND (?4 = '' OR s.slot_key < ?4)
-		ORDER BY s.slot_key DESC LIMIT ?5`, args{edition, zone, hour, before, limit}, func(r *sql.Rows) (i digest.Issue, err error) {
-		var opened, due int64
-		err = r.Scan(&i.SlotID, &i.EditionID, &i.Slot, &i.ID, &i.Cutoff, &opened, &due)
-		i.Edition, i.Zone, i.Hour, i.Opened, i.Due = edition, zone, hour, fromUS(opened), fromUS(due)
-		return i, err
-	})
+// SlotKeys lists the slots of an edition that have an issue anywhere, the latest keys first, of
+// keys below before; "" = all.
+func (db *DB) SlotKeys(ctx context.Context, edition, before string, limit int) ([]string, error) {
+	list, err := selectAll(ctx, db.read(), `SELECT slot_key FROM slots WHERE edition = (SELECT id FROM editions WHERE name = ?1)
+		AND (?2 = '' OR slot_key < ?2) ORDER BY slot_key DESC LIMIT ?3`, args{edition, before, limit},
+		func(r *sql.Rows) (key string, err error) { return key, r.Scan(&key) })
 	if err != nil {
 		return nil, fmt.Errorf("list slots of %s: %w", edition, err)
 	}

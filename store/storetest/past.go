@@ -65,32 +65,30 @@ func testPast(t *testing.T, w *world) {
 	}
 }
 
-// testPublicSlots lists slots with and without an issue at a place.
-func testPublicSlots(t *testing.T, w *world) {
+// testSlotKeys lists slots, and what had arrived at their times.
+func testSlotKeys(t *testing.T, w *world) {
 	ctx := t.Context()
 	w.readers(1)
 	if n, err := w.db.ArrivalAt(ctx, w.now()); n != 0 || err != nil {
 		t.Fatalf("before any story the arrival is %d, %v", n, err)
 	}
 	w.tell("world", 3)
-	first := w.openIssue("morning", "2026-04-02")
+	w.openIssue("morning", "2026-04-02")
+	w.openIssue("evening", "2026-04-04")
 	w.pass(24 * time.Hour)
 	w.tell("world", 2)
-	elsewhere := w.issue("morning", "2026-04-03")
-	elsewhere.Zone = "Asia/Dubai"
-	if _, err := w.write(w.db, elsewhere, 50); err != nil {
-		t.Fatal(err)
-	}
-	list, err := w.db.PublicSlots(ctx, "morning", "Europe/London", 7, "", 10)
-	w.must(err)
-	if len(list) != 2 || list[0].Slot != "2026-04-03" || list[0].ID != 0 || list[1].ID != first.ID || list[1].Cutoff != 3 || !list[1].Due.Equal(first.Due) {
-		t.Fatalf("slots are %+v", list)
-	}
-	if list, err = w.db.PublicSlots(ctx, "morning", "Europe/London", 7, "2026-04-03", 1); err != nil || len(list) != 1 || list[0].Slot != "2026-04-02" {
-		t.Fatalf("earlier slots are %+v, %v", list, err)
-	}
-	if list, err = w.db.PublicSlots(ctx, "none", "UTC", 7, "", 1); err != nil || len(list) > 0 {
-		t.Fatalf("slots of no edition are %+v, %v", list, err)
+	w.openIssue("morning", "2026-04-03")
+	for _, c := range []struct {
+		edition, before string
+		limit           int
+		want            []string
+	}{
+		{"morning", "", 9, []string{"2026-04-03", "2026-04-02"}}, {"morning", "2026-04-03", 9, []string{"2026-04-02"}},
+		{"morning", "", 1, []string{"2026-04-03"}}, {"none", "", 9, nil},
+	} {
+		if list, err := w.db.SlotKeys(ctx, c.edition, c.before, c.limit); err != nil || !slices.Equal(list, c.want) {
+			t.Errorf("slots of %s before %q are %q, %v", c.edition, c.before, list, err)
+		}
 	}
 	for at, want := range map[time.Time]int64{w.now(): 5, w.now().Add(-time.Second): 3, w.now().Add(time.Hour): 5} {
 		if n, err := w.db.ArrivalAt(ctx, at); n != want || err != nil {

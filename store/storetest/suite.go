@@ -40,7 +40,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		{"recover", testRecover}, {"retry", testRetry}, {"only one", testOnly},
 		{"reply texts", testReplyTexts}, {"lists", testLists}, {"lookups", testLookups}, {"any order", testAnyOrder},
 		{"paused", testPaused}, {"clock jumps", testClockJumps}, {"together", testTogether},
-		{"past digests", testPast}, {"public slots", testPublicSlots}, {"private feed", testPrivateFeed}, {"clicks", testClicks},
+		{"past digests", testPast}, {"slot keys", testSlotKeys}, {"private feed", testPrivateFeed}, {"clicks", testClicks},
 		{"same second", testSameSecond}, {"old address", testOldAddress},
 	} {
 		t.Run(c.name, func(t *testing.T) {
