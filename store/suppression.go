@@ -178,28 +178,32 @@ func (db *DB) suppress(ctx context.Context, t *tx, s subscribers.Suppression, ha
 // LiftSuppression takes a suppression back, for a reason that is kept, and forgives hard
 // marks. It is false if the address was not barred. Mail that was suppressed stays so.
 func (db *DB) LiftSuppression(ctx context.Context, address, why string, now time.Time) (lifted bool, err error) {
-	if db.opts.AddressHash == nil {
-		return false, fmt.Errorf("lift suppression: %w", ErrNoKey)
-	}
-	folded := subscribers.Fold(address)
-	hash := db.opts.AddressHash(folded)
 	err = db.write(ctx, func(ctx context.Context, t *tx) error {
-		n, err := t.exec(ctx, `INSERT INTO lifted_suppressions (hash, address, reason, note, at, lifted_at, why)
-			SELECT hash, address, reason, note, at, ?2, ?3 FROM suppressions WHERE hash = ?1`, hash[:], us(now), why)
-		if err != nil || n == 0 {
-			return err
-		}
-		lifted = true
-		if _, err := t.exec(ctx, `DELETE FROM suppressions WHERE hash = ?1`, hash[:]); err != nil {
-			return err
-		}
-		if _, err := t.exec(ctx, `UPDATE subscribers SET hard_at = 0 WHERE address = ?1`, folded); err != nil {
-			return err
-		}
-		return t.readersChanged(ctx)
+		lifted, err = db.lift(ctx, t, address, why, now)
+		return err
 	})
 	if err != nil {
 		return false, fmt.Errorf("lift suppression of %s: %w", subscribers.Mask(address), err)
 	}
 	return lifted, nil
+}
+
+func (db *DB) lift(ctx context.Context, t *tx, address, why string, now time.Time) (lifted bool, err error) {
+	if db.opts.AddressHash == nil {
+		return false, ErrNoKey
+	}
+	folded := subscribers.Fold(address)
+	hash := db.opts.AddressHash(folded)
+	n, err := t.exec(ctx, `INSERT INTO lifted_suppressions (hash, address, reason, note, at, lifted_at, why)
+		SELECT hash, address, reason, note, at, ?2, ?3 FROM suppressions WHERE hash = ?1`, hash[:], us(now), why)
+	if err != nil || n == 0 {
+		return false, err
+	}
+	if _, err := t.exec(ctx, `DELETE FROM suppressions WHERE hash = ?1`, hash[:]); err != nil {
+		return false, err
+	}
+	if _, err := t.exec(ctx, `UPDATE subscribers SET hard_at = 0 WHERE address = ?1`, folded); err != nil {
+		return false, err
+	}
+	return true, t.readersChanged(ctx)
 }

@@ -1,0 +1,37 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"broadsheet/subscribers"
+)
+
+// comesBack reports whether the owner of a suppressed address can bring it back by a confirmation.
+func comesBack(reason string) bool {
+	switch reason {
+	case "unsubscribed", "hard_bounce", "erased", "import":
+		return true
+	}
+	return false
+}
+
+func (db *DB) forget(ctx context.Context, t *tx, id int64, _ time.Time) error {
+	for _, query := range []string{
+		`DELETE FROM notices WHERE subscriber = ?1`, `DELETE FROM requests WHERE subscriber = ?1`, `DELETE FROM consents WHERE subscriber = ?1`,
+		`DELETE FROM settings WHERE subscriber = ?1`, `DELETE FROM followers WHERE subscriber = ?1`, `DELETE FROM subscribers WHERE id = ?1`,
+	} {
+		if _, err := t.exec(ctx, query, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (db *DB) applyRow(ctx context.Context, t *tx, old *subscribers.Subscriber, s subscribers.Settings, now time.Time) (row int64, err error) {
+	if err := db.apply(ctx, t, old.ID, &old.Settings, s, "reader", now); err != nil {
+		return 0, err
+	}
+	err = t.scan(ctx, `SELECT settings FROM subscribers WHERE id = ?1`, args{old.ID}, &row)
+	return row, err
+}
