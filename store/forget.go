@@ -3,8 +3,6 @@ package store
 import (
 	"context"
 	"time"
-
-	"broadsheet/subscribers"
 )
 
 // comesBack reports whether the owner of a suppressed address can bring it back by a confirmation.
@@ -26,12 +24,4 @@ func (db *DB) forget(ctx context.Context, t *tx, id int64, _ time.Time) error {
 		}
 	}
 	return nil
-}
-
-func (db *DB) applyRow(ctx context.Context, t *tx, old *subscribers.Subscriber, s subscribers.Settings, now time.Time) (row int64, err error) {
-	if err := db.apply(ctx, t, old.ID, &old.Settings, s, "reader", now); err != nil {
-		return 0, err
-	}
-	err = t.scan(ctx, `SELECT settings FROM subscribers WHERE id = ?1`, args{old.ID}, &row)
-	return row, err
 }

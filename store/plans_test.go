@@ -57,9 +57,16 @@ func TestNothingScans(t *testing.T) {
 	_, bySlot := db.IssueBySlot(ctx, "morning", "1", "UTC", 0)
 	_, history := db.History(ctx, 1)
 	_, attempts := db.Attempts(ctx, 1)
+	_, edited := db.EditReader(ctx, 2, subscribers.Edit{By: "reader", Notice: digest.NoticePaused, Do: func(s *subscribers.Settings) error {
+		s.Pause(now)
+		return nil
+	}}, now)
+	_, ended := db.EndPauses(ctx, now)
+	left, leave := db.LeaveAll(ctx, 3, "reader", digest.NoticeLeft, now)
+	_, undone := db.Undo(ctx, 3, left.Row, now)
 	if err := errors.Join(storetest.Intend(ctx, db, b, d, "k", now), storetest.Hand(ctx, db, b, d, now), storetest.Settle(ctx, db, b, d, o, now), db.Renew(ctx, b),
 		db.Release(ctx, b, now), chunk, places, last, pool, texts, dg, dgs, fragments, one, counts, due, who, spread, unfinished,
-		reasons, bySlot, history, attempts); err != nil {
+		reasons, bySlot, history, attempts, edited, ended, leave, undone); err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range []store.DeliveryFilter{{}, {Issue: i.ID}, {Subscriber: 1}} {

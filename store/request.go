@@ -137,7 +137,7 @@ func (db *DB) enter(ctx context.Context, t *tx, old *subscribers.Subscriber, r *
 	}
 	s := r.Draft
 	s.Status, s.ConsentSource, s.ConsentAt = subscribers.Active, r.page, now
-	return db.applyRow(ctx, t, old, s, now)
+	return db.apply(ctx, t, old.ID, &old.Settings, s, "reader", now)
 }
 
 // move has a reader's mail go to another address, and tells the old one.
@@ -162,7 +162,7 @@ func (db *DB) move(ctx context.Context, t *tx, old *subscribers.Subscriber, r *r
 	}
 	s := old.Settings // as it is by now, not as it was when the request was made
 	s.Address = r.Draft.Address
-	if row, err = db.applyRow(ctx, t, old, s, now); err != nil {
+	if row, err = db.apply(ctx, t, old.ID, &old.Settings, s, "reader", now); err != nil {
 		return 0, err
 	}
 	return row, t.notice(ctx, digest.NoticeMoved, old.ID, old.SettingsID, row, "", now)
@@ -177,6 +177,7 @@ func (db *DB) comeBack(ctx context.Context, t *tx, address string, now time.Time
 	if !comesBack(barred[0].Reason) {
 		return fmt.Errorf("%w: %s", subscribers.ErrBarred, barred[0].Reason)
 	}
-	_, err = db.lift(ctx, t, address, "confirmed by the reader", now)
+	folded := subscribers.Fold(address)
+	_, err = t.lift(ctx, db.opts.AddressHash(folded), folded, "confirmed by the reader", now)
 	return err
 }

@@ -108,7 +108,7 @@ func (db *DB) Suppressions(ctx context.Context) iter.Seq2[Suppressed, error] {
 // becomes now. added is false if the address was barred already; then nothing changes.
 func (db *DB) Suppress(ctx context.Context, s subscribers.Suppression, now time.Time) (added bool, err error) {
 	err = db.write(ctx, func(ctx context.Context, t *tx) error {
-		added, err = db.suppress(ctx, t, s, nil, now)
+		added, err = db.suppress(ctx, t, s, nil, 0, now)
 		return err
 	})
 	if err != nil {
@@ -127,7 +127,7 @@ func (db *DB) ImportSuppressions(ctx context.Context, rows []subscribers.Suppres
 			if row.Address == "" {
 				hash = &row.Hash
 			}
-			is, err := db.suppress(ctx, t, row.Suppression, hash, now)
+			is, err := db.suppress(ctx, t, row.Suppression, hash, 0, now)
 			if err != nil {
 				return fmt.Errorf("line %d: %w", row.Line, err)
 			}
@@ -143,8 +143,9 @@ func (db *DB) ImportSuppressions(ctx context.Context, rows []subscribers.Suppres
 	return added, nil
 }
 
-// suppress bars an address, or one that only its hash is known of.
-func (db *DB) suppress(ctx context.Context, t *tx, s subscribers.Suppression, hash *subscribers.Hash, now time.Time) (added bool, err error) {
+// suppress bars an address, or one that only its hash is known of. settings is the row of the
+// change that does so, 0 if none does.
+func (db *DB) suppress(ctx context.Context, t *tx, s subscribers.Suppression, hash *subscribers.Hash, settings int64, now time.Time) (added bool, err error) {
 	var address any
 	if hash == nil {
 		if db.opts.AddressHash == nil {
@@ -156,8 +157,8 @@ func (db *DB) suppress(ctx context.Context, t *tx, s subscribers.Suppression, ha
 	if s.At.IsZero() {
 		s.At = now
 	}
-	n, err := t.exec(ctx, `INSERT INTO suppressions (hash, address, reason, note, at, real_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-		ON CONFLICT (hash) DO NOTHING`, hash[:], address, s.Reason, s.Note, us(s.At), us(db.real()))
+	n, err := t.exec(ctx, `INSERT INTO suppressions (hash, address, reason, note, at, real_at, settings)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (hash) DO NOTHING`, hash[:], address, s.Reason, s.Note, us(s.At), us(db.real()), settings)
 	if err != nil || n == 0 {
 		return false, err
 	}
@@ -178,8 +179,13 @@ func (db *DB) suppress(ctx context.Context, t *tx, s subscribers.Suppression, ha
 // LiftSuppression takes a suppression back, for a reason that is kept, and forgives hard
 // marks. It is false if the address was not barred. Mail that was suppressed stays so.
 func (db *DB) LiftSuppression(ctx context.Context, address, why string, now time.Time) (lifted bool, err error) {
+	if db.opts.AddressHash == nil {
+		return false, fmt.Errorf("lift suppression: %w", ErrNoKey)
+	}
+	folded := subscribers.Fold(address)
+	hash := db.opts.AddressHash(folded)
 	err = db.write(ctx, func(ctx context.Context, t *tx) error {
-		lifted, err = db.lift(ctx, t, address, why, now)
+		lifted, err = t.lift(ctx, hash, folded, why, now)
 		return err
 	})
 	if err != nil {
@@ -188,12 +194,8 @@ func (db *DB) LiftSuppression(ctx context.Context, address, why string, now time
 	return lifted, nil
 }
 
-func (db *DB) lift(ctx context.Context, t *tx, address, why string, now time.Time) (lifted bool, err error) {
-	if db.opts.AddressHash == nil {
-		return false, ErrNoKey
-	}
-	folded := subscribers.Fold(address)
-	hash := db.opts.AddressHash(folded)
+// lift is [DB.LiftSuppression] in a transaction, whatever the reason of the suppression.
+func (t *tx) lift(ctx context.Context, hash subscribers.Hash, folded, why string, now time.Time) (bool, error) {
 	n, err := t.exec(ctx, `INSERT INTO lifted_suppressions (hash, address, reason, note, at, lifted_at, why)
 		SELECT hash, address, reason, note, at, ?2, ?3 FROM suppressions WHERE hash = ?1`, hash[:], us(now), why)
 	if err != nil || n == 0 {

@@ -17,7 +17,7 @@ type Forgotten struct {
 
 // expired is a request whose time is up.
 type expired struct {
-	id, subscriber, settings, consent, used int64
+	id, subscriber, settings, consent int64
 }
 
 // ForgetUnconfirmed deletes requests after seven days, with the readers who signed up and never
@@ -28,9 +28,9 @@ func (db *DB) ForgetUnconfirmed(ctx context.Context, now time.Time) (f Forgotten
 		part := Forgotten{}
 		err := db.write(ctx, func(ctx context.Context, t *tx) error {
 			part = Forgotten{}
-			list, err := selectAll(ctx, t, `SELECT id, subscriber, settings, consent, used FROM requests WHERE expires < ?1
+			list, err := selectAll(ctx, t, `SELECT id, subscriber, settings, consent FROM requests WHERE expires < ?1
 				ORDER BY expires LIMIT ?2`, args{us(now), run}, func(r *sql.Rows) (e expired, err error) {
-				return e, r.Scan(&e.id, &e.subscriber, &e.settings, &e.consent, &e.used)
+				return e, r.Scan(&e.id, &e.subscriber, &e.settings, &e.consent)
 			})
 			if err != nil {
 				return err
@@ -68,7 +68,7 @@ func (db *DB) ForgetUnconfirmed(ctx context.Context, now time.Time) (f Forgotten
 }
 
 func (db *DB) forgetRequest(ctx context.Context, t *tx, e expired, now time.Time) (gone bool, err error) {
-	if _, err := t.exec(ctx, `DELETE FROM requests WHERE id = ?1`, e.id); err != nil || e.used != 0 {
+	if _, err := t.exec(ctx, `DELETE FROM requests WHERE id = ?1`, e.id); err != nil {
 		return false, err
 	}
 	var lives int
@@ -84,7 +84,8 @@ func (db *DB) forgetRequest(ctx context.Context, t *tx, e expired, now time.Time
 	if _, err := t.exec(ctx, `DELETE FROM consents WHERE id = ?1 AND confirmed_at = 0`, e.consent); err != nil {
 		return false, err
 	}
-	// The address may be another person's. The row stays for the delivery of its notice.
-	_, err = t.exec(ctx, `UPDATE settings SET address = '', name = '', external_id = '' WHERE id = ?1 AND draft = 1`, e.settings)
+	// The row stays for the delivery of its notice; an address that was not confirmed may be another person's.
+	_, err = t.exec(ctx, `UPDATE settings SET address = '' WHERE id = ?1 AND draft = 1 AND address <>
+		(SELECT st.address FROM subscribers s JOIN settings st ON st.id = s.settings WHERE s.id = ?2)`, e.settings, e.subscriber)
 	return false, err
 }

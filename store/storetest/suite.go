@@ -41,6 +41,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		{"reply texts", testReplyTexts}, {"lists", testLists}, {"lookups", testLookups}, {"any order", testAnyOrder},
 		{"paused", testPaused}, {"clock jumps", testClockJumps}, {"together", testTogether},
 		{"same second", testSameSecond}, {"old address", testOldAddress},
+		{"edit", testEdit}, {"edit together", testEditTogether}, {"leave all", testLeaveAll}, {"undo address", testUndoAddress}, {"any edit", testAnyEdit},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
