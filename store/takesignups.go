@@ -33,7 +33,7 @@ func (db *DB) TakeSignUps(ctx context.Context, perHour int, now time.Time) (take
 	}
 	for more := true; more; {
 		var waiting int
-		if err := db.read().scan(ctx, `SELECT EXISTS (SELECT 1 FROM signups)`, nil, &waiting); err != nil {
+		if err := db.read().scan(ctx, `SELECT EXISTS (SELECT 1 FROM signups WHERE id > 0)`, nil, &waiting); err != nil {
 			return taken, fmt.Errorf("take sign-ups: %w", err)
 		}
 		if waiting == 0 {
@@ -79,7 +79,7 @@ func (db *DB) takeSignUps(ctx context.Context, t *tx, taken *Taken, perHour int,
 	}
 	taken.Dropped += int(n)
 	list, err := selectAll(ctx, t, `SELECT id, at, subscriber, client, page, wording, language, address, choices FROM signups
-		ORDER BY id LIMIT ?1`, args{signUpsAtATime}, scanSignUp)
+		WHERE id > 0 ORDER BY id LIMIT ?1`, args{signUpsAtATime}, scanSignUp)
 	if err != nil {
 		return false, err
 	}

@@ -35,17 +35,6 @@ type Request struct {
 	Used       time.Time // when it was confirmed, or another in its place; zero = not yet
 }
 
-// Consent is what a reader agreed to.
-type Consent struct {
-	Wording     string    `json:"wording"`
-	Page        string    `json:"page"`
-	Language    string    `json:"language"`
-	At          time.Time `json:"at"`
-	Client      string    `json:"client"` // where the form came from
-	ConfirmedAt time.Time `json:"confirmed_at,omitzero"`
-	ConfirmedBy string    `json:"confirmed_client,omitempty"` // where the confirmation came from
-}
-
 // ErrBarred says that no confirmation brings an address back: a complaint, an operator or the law
 // stands against it.
 var ErrBarred = errors.New("the address is barred")
