@@ -108,7 +108,7 @@ func (db *DB) Suppressions(ctx context.Context) iter.Seq2[Suppressed, error] {
 // becomes now. added is false if the address was barred already; then nothing changes.
 func (db *DB) Suppress(ctx context.Context, s subscribers.Suppression, now time.Time) (added bool, err error) {
 	err = db.write(ctx, func(ctx context.Context, t *tx) error {
-		added, err = db.suppress(ctx, t, s, nil, now)
+		added, err = db.suppress(ctx, t, s, nil, 0, now)
 		return err
 	})
 	if err != nil {
@@ -127,7 +127,7 @@ func (db *DB) ImportSuppressions(ctx context.Context, rows []subscribers.Suppres
 			if row.Address == "" {
 				hash = &row.Hash
 			}
-			is, err := db.suppress(ctx, t, row.Suppression, hash, now)
+			is, err := db.suppress(ctx, t, row.Suppression, hash, 0, now)
 			if err != nil {
 				return fmt.Errorf("line %d: %w", row.Line, err)
 			}
@@ -143,8 +143,9 @@ func (db *DB) ImportSuppressions(ctx context.Context, rows []subscribers.Suppres
 	return added, nil
 }
 
-// suppress bars an address, or one that only its hash is known of.
-func (db *DB) suppress(ctx context.Context, t *tx, s subscribers.Suppression, hash *subscribers.Hash, now time.Time) (added bool, err error) {
+// suppress bars an address, or one that only its hash is known of. settings is the row of the
+// change that does so, 0 if none does.
+func (db *DB) suppress(ctx context.Context, t *tx, s subscribers.Suppression, hash *subscribers.Hash, settings int64, now time.Time) (added bool, err error) {
 	var address any
 	if hash == nil {
 		if db.opts.AddressHash == nil {
@@ -156,8 +157,8 @@ func (db *DB) suppress(ctx context.Context, t *tx, s subscribers.Suppression, ha
 	if s.At.IsZero() {
 		s.At = now
 	}
-	n, err := t.exec(ctx, `INSERT INTO suppressions (hash, address, reason, note, at, real_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-		ON CONFLICT (hash) DO NOTHING`, hash[:], address, s.Reason, s.Note, us(s.At), us(db.real()))
+	n, err := t.exec(ctx, `INSERT INTO suppressions (hash, address, reason, note, at, real_at, settings)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (hash) DO NOTHING`, hash[:], address, s.Reason, s.Note, us(s.At), us(db.real()), settings)
 	if err != nil || n == 0 {
 		return false, err
 	}
@@ -184,22 +185,27 @@ func (db *DB) LiftSuppression(ctx context.Context, address, why string, now time
 	folded := subscribers.Fold(address)
 	hash := db.opts.AddressHash(folded)
 	err = db.write(ctx, func(ctx context.Context, t *tx) error {
-		n, err := t.exec(ctx, `INSERT INTO lifted_suppressions (hash, address, reason, note, at, lifted_at, why)
-			SELECT hash, address, reason, note, at, ?2, ?3 FROM suppressions WHERE hash = ?1`, hash[:], us(now), why)
-		if err != nil || n == 0 {
-			return err
-		}
-		lifted = true
-		if _, err := t.exec(ctx, `DELETE FROM suppressions WHERE hash = ?1`, hash[:]); err != nil {
-			return err
-		}
-		if _, err := t.exec(ctx, `UPDATE subscribers SET hard_at = 0 WHERE address = ?1`, folded); err != nil {
-			return err
-		}
-		return t.readersChanged(ctx)
+		lifted, err = t.lift(ctx, hash, folded, why, now)
+		return err
 	})
 	if err != nil {
 		return false, fmt.Errorf("lift suppression of %s: %w", subscribers.Mask(address), err)
 	}
 	return lifted, nil
+}
+
+// lift is [DB.LiftSuppression] in a transaction, whatever the reason of the suppression.
+func (t *tx) lift(ctx context.Context, hash subscribers.Hash, folded, why string, now time.Time) (bool, error) {
+	n, err := t.exec(ctx, `INSERT INTO lifted_suppressions (hash, address, reason, note, at, lifted_at, why)
+		SELECT hash, address, reason, note, at, ?2, ?3 FROM suppressions WHERE hash = ?1`, hash[:], us(now), why)
+	if err != nil || n == 0 {
+		return false, err
+	}
+	if _, err := t.exec(ctx, `DELETE FROM suppressions WHERE hash = ?1`, hash[:]); err != nil {
+		return false, err
+	}
+	if _, err := t.exec(ctx, `UPDATE subscribers SET hard_at = 0 WHERE address = ?1`, folded); err != nil {
+		return false, err
+	}
+	return true, t.readersChanged(ctx)
 }

@@ -27,6 +27,7 @@ type view struct {
 	Title            string
 	Data             any // the page's own
 	texts            map[string]string
+	zones            string
 	query            string // what keeps the language asked for in a link
 }
 
@@ -35,6 +36,22 @@ type view struct {
 type otherLanguage struct {
 	templates.Script
 	Name string
+}
+
+// whose says whether a setting is the reader's own.
+type whose struct {
+	Own  bool
+	Name string
+}
+
+// Whose is the mark beside a setting: the reader's own, or the default.
+func (v view) Whose(own bool) (whose, error) {
+	key := "by_default"
+	if own {
+		key = "by_reader"
+	}
+	name, err := v.T(key)
+	return whose{own, name}, err
 }
 
 // Link is the address of a token's page, in the language of this one.
@@ -49,7 +66,7 @@ func (v view) Asset(name string) string { return v.Base + "/assets/" + name + "?
 
 // show writes a page: the template pages/NAME.html inside the layout. Title is a key of the words.
 func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, lang, name, title string, data any, pairs ...string) {
-	v := view{Script: templates.ScriptOf(lang), W: p.texts.set.Words(lang), Pub: p.Config.Publication, Base: p.base(), Data: data, texts: p.texts.in(lang)}
+	v := view{Script: templates.ScriptOf(lang), W: p.texts.set.Words(lang), Pub: p.Config.Publication, Base: p.base(), Data: data, texts: p.texts.in(lang), zones: p.texts.zones[lang]}
 	if r.URL.Query().Has("lang") {
 		v.query = "?lang=" + lang
 	}

@@ -13,7 +13,11 @@ func TestWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	place := regexp.MustCompile(`\{[a-z_]+\}`)
-	places := func(s string) []string { list := place.FindAllString(s, -1); slices.Sort(list); return slices.Compact(list) }
+	places := func(s string) []string {
+		list := place.FindAllString(s, -1)
+		slices.Sort(list)
+		return slices.Compact(list)
+	}
 	for lang, words := range all.words {
 		for key, s := range all.words["en"] {
 			switch other, ok := words[key]; {
