@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -85,7 +86,7 @@ func (p *Pages) lines(ctx context.Context, words *templates.Words, zone *time.Lo
 }
 
 func (p *Pages) line(words *templates.Words, zone *time.Location, due time.Time, s *stories.Story) line {
-	l := line{Language: templates.ScriptOf(s.Language).Language}
+	l := line{Language: templates.ScriptOf(cmp.Or(s.Language, p.Config.Publication.Language)).Language}
 	l.Headline, l.Summary = digest.Brief(s)
 	if public(s.URL) {
 		l.URL = s.URL

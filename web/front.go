@@ -101,7 +101,7 @@ func (p *Pages) showEdition(w http.ResponseWriter, r *http.Request, e *schedule.
 		p.broken(w, err)
 		return
 	}
-	recent, err := p.recent(r.Context(), e, p.issueLanguage(e, lang), "", 1)
+	recent, err := p.recent(r.Context(), e, lang, "", 1)
 	if err != nil {
 		p.trouble(w, r, "find the latest issue", err)
 		return
@@ -134,8 +134,18 @@ func (p *Pages) latest(lang string, i *publicIssue) *latestIssue {
 		Date: words.Day(i.Issue.Due.In(p.zone(i.Issue.Zone)))}
 }
 
-// recent makes the latest issues of an edition that hold something.
-func (p *Pages) recent(ctx context.Context, e *schedule.Edition, language, before string, limit int) ([]*publicIssue, error) {
+// recent makes the latest issues of an edition that hold something, for whoever reads pages in
+// lang: in that language if there are any, else in the edition's own.
+func (p *Pages) recent(ctx context.Context, e *schedule.Edition, lang, before string, limit int) ([]*publicIssue, error) {
+	language := p.issueLanguage(e, lang)
+	list, err := p.recentIn(ctx, e, language, before, limit)
+	if own := p.issueLanguages(e)[0]; len(list) == 0 && err == nil && language != own {
+		return p.recentIn(ctx, e, own, before, limit)
+	}
+	return list, err
+}
+
+func (p *Pages) recentIn(ctx context.Context, e *schedule.Edition, language, before string, limit int) ([]*publicIssue, error) {
 	var list []*publicIssue
 	for len(list) < limit {
 		keys, err := p.publicKeys(ctx, e, before, limit)
@@ -223,7 +233,7 @@ func (p *Pages) archive(w http.ResponseWriter, r *http.Request) {
 		p.notFound(w, r)
 		return
 	}
-	list, err := p.recent(r.Context(), e, p.issueLanguage(e, lang), before, archiveShown+1)
+	list, err := p.recent(r.Context(), e, lang, before, archiveShown+1)
 	if err != nil {
 		p.trouble(w, r, "list issues", err)
 		return
@@ -269,8 +279,15 @@ func (p *Pages) issue(w http.ResponseWriter, r *http.Request) {
 		l.Description = i.Lines[0].Summary
 	}
 	for _, other := range languages {
-		if other != language {
+		if other == language {
+			continue
+		}
+		switch _, err := p.publicIssue(r.Context(), e, key, other); {
+		case err == nil:
 			l.Languages = append(l.Languages, p.languageName(other))
+		case !errors.Is(err, subscribers.ErrNotFound):
+			p.trouble(w, r, "make public issue", err)
+			return
 		}
 	}
 	keys, err := p.publicKeys(r.Context(), e, key, 1)
