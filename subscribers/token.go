@@ -33,6 +33,7 @@ const (
 	ChangeAddress                 // asks for a new address
 	Erase                         // asks, and erases the reader
 	PrivateFeed                   // a reader's feed: Story is its number, and no reader is named
+	SignUpForm                    // is in a form and opens no page: Story is when it was made, in milliseconds since 1970
 	endKind
 )
 
@@ -49,6 +50,8 @@ func (k Kind) Life() time.Duration {
 		return Forever
 	case Confirm:
 		return 48 * time.Hour
+	case SignUpForm:
+		return day
 	case OwnData, ChangeAddress, Erase:
 		return 30 * time.Minute
 	case Undo:

@@ -3,6 +3,7 @@ package web
 import (
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,8 @@ type Pages struct {
 
 	Readers Readers
 	Stories StoryFinder
+	SignUps SignUps
+	Account Account
 
 	Kick func() // notices are waiting to be written; nil = nobody is to be told
 
@@ -36,13 +39,13 @@ type route struct {
 
 // routes lists all that there are, for the router and for the test that walks them.
 func (p *Pages) routes() []route {
-	return []route{
+	return slices.Concat(p.signUpRoutes(), []route{
 		{"GET /l/{token...}", p.link},
 		{"POST /l/{token...}", p.link},
 		{"GET /assets/{name}", p.asset},
 		{"GET /healthz", healthy},
 		{"GET /", p.notFound}, // whatever no other pattern takes
-	}
+	})
 }
 
 // Handler makes the pages ready and returns their router. The error says what is wrong with the
