@@ -5,15 +5,7 @@ import (
 	"time"
 )
 
-// comesBack reports whether the owner of a suppressed address can bring it back by a confirmation.
-func comesBack(reason string) bool {
-	switch reason {
-	case "unsubscribed", "hard_bounce", "erased", "import":
-		return true
-	}
-	return false
-}
-
+// forget takes a reader who never confirmed off the record.
 func (db *DB) forget(ctx context.Context, t *tx, id int64, _ time.Time) error {
 	if _, err := t.exec(ctx, `UPDATE counters SET value = max(value, ?1) WHERE name = 'gone'`, id); err != nil {
 		return err

@@ -170,14 +170,9 @@ func (db *DB) move(ctx context.Context, t *tx, old *subscribers.Subscriber, r *r
 
 // comeBack lifts the suppression of an address whose owner has confirmed that mail may come.
 func (db *DB) comeBack(ctx context.Context, t *tx, address string, now time.Time) error {
-	barred, err := db.barred(ctx, t, []string{address})
-	if err != nil || barred[0] == nil {
-		return err
+	_, err := db.lift(ctx, t, address, subscribers.ByConfirm, "confirmed by the reader", now)
+	if errors.Is(err, subscribers.ErrNoWayBack) {
+		return fmt.Errorf("%w: %w", subscribers.ErrBarred, err)
 	}
-	if !comesBack(barred[0].Reason) {
-		return fmt.Errorf("%w: %s", subscribers.ErrBarred, barred[0].Reason)
-	}
-	folded := subscribers.Fold(address)
-	_, err = t.lift(ctx, db.opts.AddressHash(folded), folded, "confirmed by the reader", now)
 	return err
 }

@@ -170,7 +170,7 @@ func (db *DB) wish(ctx context.Context, t *tx, s *signUp, now time.Time) (*wish,
 		}
 	}
 	barred, err := db.barred(ctx, t, []string{address})
-	if err != nil || barred[0] != nil && !comesBack(barred[0].Reason) {
+	if err != nil || barred[0] != nil && !subscribers.MayReturn(barred[0].Reason, subscribers.ByConfirm) {
 		return nil, err
 	}
 	if w.known, err = load(ctx, t, "s.address = ?1", folded); err != nil && !errors.Is(err, sql.ErrNoRows) {
