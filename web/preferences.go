@@ -121,7 +121,7 @@ func (p *Pages) showPreferences(w http.ResponseWriter, r *http.Request, v *visit
 		d.Paused = p.pausedText(v.lang, s)
 	}
 	for i, f := range wish.sections {
-		section, _ := p.Config.Section(f.Section)
+		section, _ := p.Config.Section(p.Config.MovedTo(f.Section))
 		d.Sections = append(d.Sections, prefsSection{f.Section, section.Name, string(f.Level), i == 0, i == len(wish.sections)-1})
 	}
 	zone := p.home(s)
