@@ -14,18 +14,26 @@ import (
 
 	"broadsheet/mailer"
 	"broadsheet/schedule"
+	"broadsheet/web"
 )
 
 func (p *program) check() *cobra.Command {
-	var offline bool
+	var offline, publicURL bool
 	c := &cobra.Command{
 		Use:   "check",
 		Short: "Check the configuration, keys, secrets, database and relays",
 		Long: `Checks everything that send and serve need and prints a line for each. Changes nothing but to
 bring the database's schema up to date. Exit code 2 says that configuration or environment are
-wrong, 1 that something else is.`,
+wrong, 1 that something else is.
+
+With --public-url it also asks for a leave link at public_url as mailbox providers and link scanners
+do: POST in both encodings, GET, HEAD, wrong links; without cookies and redirects, in a second. It
+needs serve to be running there, and changes nothing: the link names no reader.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if offline && publicURL {
+				return usagef("--offline and --public-url exclude each other")
+			}
 			cfg, err := p.config()
 			if err != nil {
 				return err
@@ -43,6 +51,9 @@ wrong, 1 that something else is.`,
 						fmt.Fprintf(p.stdout, "note  while relay %s is down its mail waits: no other takes all of it\n", r.Name)
 					}
 				}
+			}
+			if len(cfg.Pages.Proxies) == 0 && strings.HasPrefix(cfg.Publication.PublicURL, "https://") {
+				fmt.Fprintln(p.stdout, "note  pages: proxies is empty: all readers who come through a web server share one client's limits")
 			}
 			var failed error
 			note := func(name string, err error) {
@@ -73,6 +84,10 @@ wrong, 1 that something else is.`,
 					note(fmt.Sprintf("relay %s answers at %s", r.Name, net.JoinHostPort(r.Host, strconv.Itoa(r.Port))), p.probe(c.Context(), r))
 				}
 			}
+			if publicURL && keyErr == nil {
+				probe := &web.Probe{PublicURL: cfg.Publication.PublicURL, Keys: p.ring, Now: time.Now}
+				probe.Run(c.Context(), func(what string, err error) { note("public_url: "+what, err) })
+			}
 			if failed == nil {
 				return nil
 			}
@@ -83,6 +98,7 @@ wrong, 1 that something else is.`,
 			return &exitError{code, errors.New("not everything is well, see above")}
 		},
 	}
+	c.Flags().BoolVar(&publicURL, "public-url", false, "ask for links at public_url as mailbox providers and link scanners do")
 	c.Flags().BoolVar(&offline, "offline", false, "do not connect to relays")
 	return c
 }

@@ -130,7 +130,7 @@ func (p *program) runDemo(ctx context.Context, f demoFlags) (err error) {
 		return err
 	}
 	mux.Handle("/", (&demo.Page{Inbox: s.inbox, Readers: s.readers, Pictures: demo.Pictures(stories), Title: cfg.Publication.Name}).Handler())
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	server := pageServer(mux, log)
 	go server.Serve(l)
 	defer server.Close()
 
@@ -234,6 +234,9 @@ func (s *stage) step(ctx context.Context) error {
 		if r.Err != nil {
 			s.failed[r.URL] = r.Err
 		}
+	}
+	if err := s.endPauses(ctx); err != nil {
+		return err
 	}
 	for i := range s.cfg.Editions {
 		if _, err := s.openDue(ctx, &s.cfg.Editions[i], nil); err != nil {

@@ -91,9 +91,7 @@ func (p *program) serveOn(ctx context.Context, e *engine, l net.Listener, hup <-
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s := &server{program: p, failed: func(err error) { cancel(err) }}
-	pages := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*s.pages.Load()).ServeHTTP(w, r) }),
-		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
-		ErrorLog: slog.NewLogLogger(e.log.Handler(), slog.LevelWarn)}
+	pages := pageServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*s.pages.Load()).ServeHTTP(w, r) }), e.log)
 	e.log.Info("serving", slog.String("listen", l.Addr().String()), slog.Int("editions", len(e.cfg.Editions)))
 	g := s.start(ctx, e, nil)
 	var wg sync.WaitGroup
@@ -190,10 +188,11 @@ func (e *engine) intakeOnce(ctx context.Context) time.Duration {
 	return wake
 }
 
-// openAll opens every issue that is due and ends deliveries that are past their life, which
-// senders do not get to see while a relay is down. One edition's trouble does not stop the
+// openAll opens every issue that is due, for readers whose pause has ended too, and ends deliveries
+// that are past their life, which senders do not get to see while a relay is down. One edition's trouble does not stop the
 // others. It returns how long it is to the next slot.
 func (e *engine) openAll(ctx context.Context) time.Duration {
+	e.complain(ctx, "end pauses", e.endPauses(ctx))
 	next, ok, err := e.nextSlot(ctx) // before opening: a slot that comes meanwhile is not slept over
 	e.complain(ctx, "find next slot", err)
 	n, err := e.db.Expire(ctx, e.now())

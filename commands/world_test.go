@@ -32,7 +32,8 @@ const patience = 20 * time.Second
 // world is what surrounds the program in a script.
 type world struct {
 	relay *relaytest.Relay
-	seen  int // mails that a script has asked for
+	seen  int      // mails that a script has asked for
+	front *process // a web server, nil = none
 }
 
 // newWorld starts a relay and a server of feeds, and lays the files of testdata/fixture beside
@@ -46,7 +47,12 @@ func newWorld(t *testing.T, dir string) (*world, []string) {
 		t.Fatal(err)
 	}
 	defer free.Close()
-	values := map[string]string{"SMTP": strconv.Itoa(w.relay.Port), "FEEDS": port(feeds.Listener), "LISTEN": port(free),
+	front, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer front.Close()
+	values := map[string]string{"SMTP": strconv.Itoa(w.relay.Port), "FEEDS": port(feeds.Listener), "LISTEN": port(free), "FRONT": port(front),
 		"AGO": time.Now().UTC().Add(-time.Minute).Format("4 15"), // a cron's minute and hour: a slot that has just come
 	}
 	for _, file := range glob(t, "testdata/fixture/*") {
@@ -89,6 +95,11 @@ var worldCommands = map[string]func(s *script, args []string){
 	"release": func(s *script, _ []string) { s.world.relay.Release() },
 	// got ADDRESS… says who has got mail since the last got or awaits, in any order.
 	"got": got,
+	// front caddy, front nginx, guesses ADDRESS N FIRST: see there.
+	"front":   front,
+	"guesses": guesses,
+	// fronted FILE writes what the web server in front has said.
+	"fronted": func(s *script, args []string) { s.write(args[0], s.world.front.errors.String()) },
 	// verifies MAIL RECORDS N: N DKIM signatures stand in a mail and hold by what keys dkim --json printed.
 	"verifies": verifies,
 	// awaits ADDRESS… is got for a program in the background.

@@ -60,11 +60,16 @@ func (p *Page) Handler() http.Handler {
 	if p.Pictures != nil {
 		mux.Handle("GET /pictures/", p.Pictures)
 	}
+	return headed(mux)
+}
+
+// headed sends pageHeaders with every answer.
+func headed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for name, value := range pageHeaders {
 			w.Header().Set(name, value)
 		}
-		mux.ServeHTTP(w, r)
+		next.ServeHTTP(w, r)
 	})
 }
 
@@ -255,7 +260,7 @@ var (
 // address, links open in a new tab, and with a scheme of light or dark the question after the
 // reader's colours is answered in the copy, since a frame cannot be told to prefer one.
 func preview(html, scheme string) string {
-	html = strings.ReplaceAll(html, PictureSite, "/pictures/")
+	html = here("", html)
 	head := `<base target="_blank">`
 	const yes, no = "(min-width: 0px)", "(max-width: 0px)"
 	switch scheme {

@@ -30,7 +30,7 @@ type Publication struct {
 	FromName      string // display name of from; Name if from is a bare address
 	From          string // bare address
 	ReplyTo       string // bare address; From if not given
-	NoticesFrom   string // bare address that confirmations and other notices come from; default confirm@ the domain of From
+	NoticesFrom   string // bare address that confirmations and other notices come from, of From's domain; default confirm@ it
 	PostalAddress string
 	PublicURL     string // https://host[/path] without a slash at the end; http only for loopback
 	Language      string // BCP 47, default "en"
@@ -41,7 +41,7 @@ type Publication struct {
 type Pages struct {
 	OneClick       string         // what a one-click request leaves: edition (default) or all
 	CountClicks    bool           // count by issue how often links are followed; default not
-	Proxies        []netip.Prefix // whose X-Forwarded-For is believed
+	Proxies        []netip.Prefix // whose X-Forwarded-For is believed; nil = nobody's
 	SignUpsPerHour int            // confirmations sent in an hour at most, from all clients; default 1000
 }
 

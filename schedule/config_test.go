@@ -51,10 +51,13 @@ func readConfig(t testing.TB, text string) *Config {
 func TestDefaults(t *testing.T) {
 	c := readConfig(t, least)
 	want := Publication{Name: "The Harbour Post", FromName: "The Harbour Post", From: "news@harbour.example",
-		ReplyTo: "news@harbour.example", PostalAddress: "1 Quay Street\nPort Ellery",
+		ReplyTo: "news@harbour.example", NoticesFrom: "confirm@harbour.example", PostalAddress: "1 Quay Street\nPort Ellery",
 		PublicURL: "https://news.harbour.example/post", Language: "en"}
 	if diff := cmp.Diff(want, c.Publication); diff != "" {
 		t.Errorf("publication (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(Pages{OneClick: "edition", SignUpsPerHour: 1000}, c.Pages); diff != "" {
+		t.Errorf("pages (-want +got):\n%s", diff)
 	}
 	relay := Relay{Name: "main", Host: "127.0.0.1", Port: 2525, TLS: "none", Auth: "none", Connections: 4, Rate: 10,
 		Weight: 1, InDoubt: 1, Dialogue: "auto", Profile: "plain"}
@@ -145,6 +148,31 @@ limits:
       |            ^`
 	if err == nil || err.Error() != wrong {
 		t.Errorf("got\n%v\nwant\n%s", err, wrong)
+	}
+}
+
+// TestPages reads what the pages' keys may say.
+func TestPages(t *testing.T) {
+	text := strings.Replace(least, "  postal_address: |", "  notices_from: Hello@HARBOUR.example\n  postal_address: |", 1) + `
+pages:
+  one_click: all
+  count_clicks: true
+  proxies: [127.0.0.1, "::1", 10.0.0.0/8, "::ffff:192.0.2.1", "2001:db8::/32"]
+  sign_ups_per_hour: 1
+`
+	c := readConfig(t, text)
+	if c.Publication.NoticesFrom != "Hello@HARBOUR.example" {
+		t.Errorf("notices from: got %q", c.Publication.NoticesFrom)
+	}
+	var proxies []string
+	for _, p := range c.Pages.Proxies {
+		proxies = append(proxies, p.String())
+	}
+	if want := []string{"127.0.0.1/32", "::1/128", "10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32"}; !slices.Equal(proxies, want) {
+		t.Errorf("proxies: got %v, want %v", proxies, want)
+	}
+	if c.Pages.OneClick != "all" || !c.Pages.CountClicks || c.Pages.SignUpsPerHour != 1 {
+		t.Errorf("got %+v", c.Pages)
 	}
 }
 

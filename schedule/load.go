@@ -71,7 +71,7 @@ func Parse(file string, text []byte) (*Config, error) {
 
 // config reads the whole tree; sections first, for what follows names them.
 func (r *reader) config(root ast.Node, c *Config) {
-	t, ok := r.table(root, "the file", "publication", "sections", "feeds", "articles", "fetch", "editions", "relays", "limits")
+	t, ok := r.table(root, "the file", "publication", "sections", "feeds", "articles", "fetch", "editions", "relays", "limits", "pages")
 	if !ok {
 		return
 	}
@@ -94,4 +94,5 @@ func (r *reader) config(root ast.Node, c *Config) {
 		c.Relays = r.relays(t)
 	}
 	c.Limits = r.limits(t)
+	c.Pages = r.pages(t.values["pages"])
 }

@@ -13,7 +13,7 @@ import (
 )
 
 func (r *reader) publication(n ast.Node, zones *Zones) (p Publication) {
-	t, ok := r.table(n, "publication", "name", "tagline", "from", "reply_to", "postal_address", "public_url", "language", "cities")
+	t, ok := r.table(n, "publication", "name", "tagline", "from", "reply_to", "notices_from", "postal_address", "public_url", "language", "cities")
 	if !ok {
 		return p
 	}
@@ -29,6 +29,7 @@ func (r *reader) publication(n ast.Node, zones *Zones) (p Publication) {
 		_, p.ReplyTo = t.mailbox("reply_to")
 	}
 	preset(&p.ReplyTo, p.From)
+	p.NoticesFrom = t.noticesFrom(p.From)
 	if t.need("postal_address", `postal_address: "1 Harbour Street, London"`) {
 		p.PostalAddress = t.block("postal_address")
 	}

@@ -101,7 +101,7 @@ func (w *twin) step(rnd *rand.Rand, n int) {
 			reason := []string{"complaint", "unsubscribed"}[rnd.IntN(2)]
 			_, err = w.beside.Suppress(ctx, subscribers.Suppression{Address: s.Address, Reason: reason}, w.now)
 		} else {
-			_, err = w.beside.LiftSuppression(ctx, s.Address, "asked", w.now)
+			_, err = w.beside.LiftSuppression(ctx, s.Address, subscribers.ByOperator, "asked", w.now)
 		}
 		w.must(err)
 	case 4:

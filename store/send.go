@@ -179,7 +179,7 @@ func (db *DB) hardMark(ctx context.Context, t *tx, d *delivery, now time.Time) e
 		return err
 	}
 	if accepted == 0 || hardAt != 0 && us(now)-hardAt >= hardPause.Microseconds() {
-		_, err := db.suppress(ctx, t, subscribers.Suppression{Address: d.Address, Reason: "hard_bounce", Note: d.Reason, At: now}, nil, now)
+		_, err := db.suppress(ctx, t, subscribers.Suppression{Address: d.Address, Reason: "hard_bounce", Note: d.Reason, At: now}, nil, 0, now)
 		return err
 	}
 	if hardAt == 0 {

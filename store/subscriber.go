@@ -13,19 +13,19 @@ import (
 )
 
 const settingsColumns = `st.id, st.address, st.name, st.external_id, st.status, st.sections, st.editions, st.hour, st.days,
-	st.zone, st.language, st.format, st.consent_source, st.consent_at, st.at, st.real_at, st.by`
+	st.zone, st.language, st.format, st.consent_source, st.consent_at, st.paused_until, st.at, st.real_at, st.by`
 
 func scanChange(r interface{ Scan(...any) error }, more ...any) (c subscribers.Change, err error) {
 	var sections, editions string
-	var days, at, realAt int64
+	var days, paused, at, realAt int64
 	var consent sql.NullInt64
 	err = r.Scan(append([]any{&c.ID, &c.Address, &c.Name, &c.ExternalID, &c.Status, &sections, &editions, &c.Hour, &days,
-		&c.Zone, &c.Language, &c.Format, &c.ConsentSource, &consent, &at, &realAt, &c.By}, more...)...)
+		&c.Zone, &c.Language, &c.Format, &c.ConsentSource, &consent, &paused, &at, &realAt, &c.By}, more...)...)
 	if err != nil {
 		return c, err
 	}
 	c.Sections, c.Editions, c.Days = parseFollows(sections), split(editions), daysOf(days)
-	c.At, c.RealAt = fromUS(at), fromUS(realAt)
+	c.PausedUntil, c.At, c.RealAt = fromUS(paused), fromUS(at), fromUS(realAt)
 	if consent.Valid {
 		c.ConsentAt = time.UnixMicro(consent.Int64).UTC()
 	}
@@ -122,7 +122,8 @@ func (db *DB) insert(ctx context.Context, t *tx, s subscribers.Settings, by stri
 	if err != nil {
 		return 0, err
 	}
-	return id, db.apply(ctx, t, id, nil, s, by, now)
+	_, err = db.apply(ctx, t, id, nil, s, by, now)
+	return id, err
 }
 
 // Subscriber finds a reader by address, compared folded; [ErrNotFound] if there is none.
@@ -168,7 +169,8 @@ func (db *DB) ChangeSettings(ctx context.Context, id int64, s subscribers.Settin
 		if !changed {
 			return nil
 		}
-		return db.apply(ctx, t, id, &old.Settings, s, by, now)
+		_, err = db.apply(ctx, t, id, &old.Settings, s, by, now)
+		return err
 	})
 	if err != nil {
 		return false, fmt.Errorf("change settings: %w", err)
@@ -176,8 +178,8 @@ func (db *DB) ChangeSettings(ctx context.Context, id int64, s subscribers.Settin
 	return changed, nil
 }
 
-// apply writes a dated row and everything that follows from it.
-func (db *DB) apply(ctx context.Context, t *tx, id int64, old *subscribers.Settings, s subscribers.Settings, by string, now time.Time) error {
+// apply writes a dated row and everything that follows from it, and returns the row's id.
+func (db *DB) apply(ctx context.Context, t *tx, id int64, old *subscribers.Settings, s subscribers.Settings, by string, now time.Time) (row int64, err error) {
 	var consent any
 	if !s.ConsentAt.IsZero() {
 		consent = s.ConsentAt.UnixMicro()
@@ -185,37 +187,44 @@ func (db *DB) apply(ctx context.Context, t *tx, id int64, old *subscribers.Setti
 	if s.Format == "" {
 		s.Format = subscribers.HTML
 	}
-	var row int64
+	if s.Status != subscribers.Paused {
+		s.PausedUntil = time.Time{}
+	}
 	if err := t.scan(ctx, `INSERT INTO settings (subscriber, address, name, external_id, status, sections, editions, hour, days,
-			zone, language, format, consent_source, consent_at, at, real_at, by)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) RETURNING id`,
+			zone, language, format, consent_source, consent_at, paused_until, at, real_at, by)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) RETURNING id`,
 		args{id, s.Address, s.Name, s.ExternalID, string(s.Status), subscribers.FormatFollows(s.Sections), strings.Join(s.Editions, ";"),
-			s.Hour, dayBits(s.Days), s.Zone, s.Language, string(s.Format), s.ConsentSource, consent, us(now), us(db.real()), by}, &row); err != nil {
-		return err
+			s.Hour, dayBits(s.Days), s.Zone, s.Language, string(s.Format), s.ConsentSource, consent, us(s.PausedUntil),
+			us(now), us(db.real()), by}, &row); err != nil {
+		return 0, err
 	}
 	if _, err := t.exec(ctx, `UPDATE subscribers SET settings = ?2 WHERE id = ?1`, id, row); err != nil {
-		return err
+		return 0, err
 	}
 	if old != nil && subscribers.Fold(old.Address) != subscribers.Fold(s.Address) {
 		// What is known of the old mailbox says nothing about the new one.
 		n, err := t.exec(ctx, `UPDATE subscribers SET address = ?2, accepted = 0, hard_at = 0 WHERE id = ?1
 			AND NOT EXISTS (SELECT 1 FROM subscribers WHERE address = ?2)`, id, subscribers.Fold(s.Address))
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if n == 0 {
-			return ErrTaken
+			return 0, ErrTaken
 		}
 	}
 	if err := t.countSections(ctx, old, &s); err != nil {
-		return err
+		return 0, err
 	}
-	return t.follow(ctx, id, old, &s, now)
+	if err := t.pause(ctx, id, old, &s); err != nil {
+		return 0, err
+	}
+	return row, t.follow(ctx, id, old, &s, now)
 }
 
-// History lists a reader's settings rows, the oldest first.
+// History lists a reader's settings rows, the oldest first, without those that wait for a
+// confirmation.
 func (db *DB) History(ctx context.Context, id int64) ([]subscribers.Change, error) {
-	list, err := selectAll(ctx, db.read(), `SELECT `+settingsColumns+` FROM settings st WHERE st.subscriber = ?1 ORDER BY st.id`, args{id},
+	list, err := selectAll(ctx, db.read(), `SELECT `+settingsColumns+` FROM settings st WHERE st.subscriber = ?1 AND st.draft = 0 ORDER BY st.id`, args{id},
 		func(r *sql.Rows) (subscribers.Change, error) { return scanChange(r) })
 	if err != nil {
 		return nil, fmt.Errorf("load history: %w", err)
@@ -300,13 +309,13 @@ func (db *DB) upsert(ctx context.Context, t *tx, row subscribers.Row, now time.T
 	case old.Equal(s):
 		done.Same++
 	default:
-		err = db.apply(ctx, t, old.ID, &old.Settings, s, "import", now)
+		_, err = db.apply(ctx, t, old.ID, &old.Settings, s, "import", now)
 		done.Changed++
 	}
 	if err != nil || !suppress {
 		return err
 	}
-	added, err := db.suppress(ctx, t, subscribers.Suppression{Address: s.Address, Reason: "unsubscribed", Note: "import", At: now}, nil, now)
+	added, err := db.suppress(ctx, t, subscribers.Suppression{Address: s.Address, Reason: "unsubscribed", Note: "import", At: now}, nil, 0, now)
 	if added {
 		done.Suppressed++
 	}

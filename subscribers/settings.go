@@ -72,6 +72,9 @@ func (s Settings) Validate() error {
 	if y := s.ConsentAt.UTC().Year(); !s.ConsentAt.IsZero() && (y < 1 || y > 9999) {
 		add("consent_at", errConsent)
 	}
+	if y := s.PausedUntil.UTC().Year(); !s.PausedUntil.IsZero() && (y < 1 || y > 9999) {
+		add("paused_until", errConsent)
+	}
 	return errors.Join(errs...)
 }
 
@@ -81,7 +84,7 @@ func (s Settings) Equal(t Settings) bool {
 		s.Status == t.Status && slices.Equal(s.Sections, t.Sections) && slices.Equal(s.Editions, t.Editions) &&
 		s.Hour == t.Hour && slices.Equal(s.Days, t.Days) && s.Zone == t.Zone && s.Language == t.Language &&
 		(s.Format == t.Format || s.Format != Text && t.Format != Text) &&
-		s.ConsentSource == t.ConsentSource && s.ConsentAt.Equal(t.ConsentAt)
+		s.ConsentSource == t.ConsentSource && s.ConsentAt.Equal(t.ConsentAt) && s.pauseEnd().Equal(t.pauseEnd())
 }
 
 // ParseStatus reads a status, in any case.

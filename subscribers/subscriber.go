@@ -54,7 +54,7 @@ type Settings struct {
 	Format        Format // zero value counts as HTML
 	ConsentSource string
 	ConsentAt     time.Time
-	PausedUntil   time.Time // end of a pause; zero = none known
+	PausedUntil   time.Time // end of a pause; zero = none known. It counts while the status is paused
 }
 
 // ErrNotFound says that there is no such reader, or nothing of the kind that was asked for.
@@ -89,7 +89,7 @@ type Change struct {
 	ID     int64
 	At     time.Time // by the program's clock (--at)
 	RealAt time.Time // by the machine's clock
-	By     string    // command, import, reader or operator
+	By     string    // command, import, reader, operator, or schedule: a pause came to its end
 	Settings
 }
 

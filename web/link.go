@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
+	"time"
 
 	"broadsheet/subscribers"
 )
@@ -15,6 +17,11 @@ type Readers interface {
 	SubscriberByID(ctx context.Context, id int64) (*subscribers.Subscriber, error)
 	// EditionName is the name of the edition with that number in tokens.
 	EditionName(ctx context.Context, id int64) (string, error)
+	// EditReader, LeaveAll and Undo change a reader. The error is [subscribers.ErrNotActive] or
+	// [subscribers.ErrLater] where that is so.
+	EditReader(ctx context.Context, id int64, e subscribers.Edit, now time.Time) (subscribers.Edited, error)
+	LeaveAll(ctx context.Context, id int64, by, notice string, now time.Time) (subscribers.Edited, error)
+	Undo(ctx context.Context, id, row int64, now time.Time) (subscribers.Edited, error)
 }
 
 // visit is a request whose token has been opened.
@@ -23,6 +30,7 @@ type visit struct {
 	token  string
 	reader *subscribers.Subscriber // nil if the token names none, or one who is gone
 	lang   string                  // of the page
+	back   string                  // token of the preferences that an undo came from
 }
 
 // kindPage is what a kind of link shows, and what its button does.
@@ -30,10 +38,34 @@ type kindPage struct {
 	get, post func(w http.ResponseWriter, r *http.Request, v *visit) // post nil = there is no button
 }
 
+// token makes a link of this moment; Kind and Slot of a are set here.
+func (p *Pages) token(kind subscribers.Kind, a subscribers.Action) (string, error) {
+	a.Kind, a.Slot = kind, p.Now().Unix()/60
+	return p.Keys.Token(p.Keys.SigningID(), a)
+}
+
 // kinds says for each kind of token what it leads to.
 func (p *Pages) kinds() map[subscribers.Kind]kindPage {
-	return map[subscribers.Kind]kindPage{
+	all := map[subscribers.Kind]kindPage{
 		subscribers.Read: {get: p.read},
+	}
+	maps.Copy(all, p.changeKinds())
+	return all
+}
+
+// changeKinds are the links that change what a reader gets.
+func (p *Pages) changeKinds() map[subscribers.Kind]kindPage {
+	return map[subscribers.Kind]kindPage{
+		subscribers.Preferences:  {p.askPreferences, p.preferences},
+		subscribers.LeaveEdition: {p.askLeave, p.leave},
+		subscribers.LeaveAll:     {p.askLeave, p.leave},
+		subscribers.OneClick:     {p.askOneClick, p.oneClick},
+		subscribers.SectionLess:  {p.askSection, p.section},
+		subscribers.SectionMute:  {p.askSection, p.section},
+		subscribers.SectionUp:    {p.askSection, p.section},
+		subscribers.Pause:        {p.askPause, p.pause},
+		subscribers.Resume:       {p.askResume, p.resume},
+		subscribers.Undo:         {p.askUndo, p.undo},
 	}
 }
 
@@ -68,16 +100,39 @@ func (p *Pages) link(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if v.Expired(p.Now()) {
-		p.message(w, r, http.StatusGone, v.lang, "expired")
+		p.expired(w, r, &v)
 		return
 	}
 	if r.Method != http.MethodPost {
 		k.get(w, r, &v)
 		return
 	}
+	if !p.form(w, r, v.lang) {
+		return
+	}
 	if v.Kind == subscribers.OneClick || p.sameSite(w, r) { // RFC 8058 section 3.1: no context but the token
 		k.post(w, r, &v)
 	}
+}
+
+// form reads the form of a POST, in either coding. It answers itself if that cannot be.
+func (p *Pages) form(w http.ResponseWriter, r *http.Request, lang string) bool {
+	err := r.ParseForm()
+	if err == nil {
+		if err = r.ParseMultipartForm(maxBody); errors.Is(err, http.ErrNotMultipart) {
+			err = nil
+		}
+	}
+	var large *http.MaxBytesError
+	switch {
+	case err == nil:
+		return true
+	case errors.As(err, &large):
+		p.message(w, r, http.StatusRequestEntityTooLarge, lang, "form")
+	default:
+		p.message(w, r, http.StatusBadRequest, lang, "form")
+	}
+	return false
 }
 
 // trouble answers when the program, not the reader, is at fault.

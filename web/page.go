@@ -19,13 +19,43 @@ var files embed.FS
 
 // view is what a page's template sees.
 type view struct {
-	templates.Script // Language, Direction and what follows from it
+	templates.Script                  // Language, Direction and what follows from it
+	W                *templates.Words // dates, times and numbers
 	Pub              schedule.Publication
 	Base             string // before every path
+	Others           []otherLanguage
 	Title            string
 	Data             any // the page's own
 	texts            map[string]string
+	zones            string
+	query            string // what keeps the language asked for in a link
 }
+
+// otherLanguage is one that the page can be had in: at its own address with ?lang=. Addresses are
+// not spelled out, so that all wrong links give the same bytes.
+type otherLanguage struct {
+	templates.Script
+	Name string
+}
+
+// whose says whether a setting is the reader's own.
+type whose struct {
+	Own  bool
+	Name string
+}
+
+// Whose is the mark beside a setting: the reader's own, or the default.
+func (v view) Whose(own bool) (whose, error) {
+	key := "by_default"
+	if own {
+		key = "by_reader"
+	}
+	name, err := v.T(key)
+	return whose{own, name}, err
+}
+
+// Link is the address of a token's page, in the language of this one.
+func (v view) Link(token string) string { return v.Base + "/l/" + token + v.query }
 
 // T is a text in the page's language, with {name} filled from pairs. A key that is not there is
 // an error, and a test looks at all of them.
@@ -36,7 +66,15 @@ func (v view) Asset(name string) string { return v.Base + "/assets/" + name + "?
 
 // show writes a page: the template pages/NAME.html inside the layout. Title is a key of the words.
 func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, lang, name, title string, data any, pairs ...string) {
-	v := view{Script: templates.ScriptOf(lang), Pub: p.Config.Publication, Base: p.base(), Data: data, texts: p.texts.in(lang)}
+	v := view{Script: templates.ScriptOf(lang), W: p.texts.set.Words(lang), Pub: p.Config.Publication, Base: p.base(), Data: data, texts: p.texts.in(lang), zones: p.texts.zones[lang]}
+	if r.URL.Query().Has("lang") {
+		v.query = "?lang=" + lang
+	}
+	for _, other := range p.texts.names {
+		if other != lang {
+			v.Others = append(v.Others, otherLanguage{templates.ScriptOf(other), p.texts.words[other]["language_name"]})
+		}
+	}
 	var err error
 	if v.Title, err = v.T(title, pairs...); err != nil {
 		p.broken(w, err)

@@ -41,6 +41,7 @@ func (p *Pages) routes() []route {
 		{"POST /l/{token...}", p.link},
 		{"GET /assets/{name}", p.asset},
 		{"GET /healthz", healthy},
+		{"GET /", p.notFound}, // whatever no other pattern takes
 	}
 }
 
@@ -66,6 +67,10 @@ func (p *Pages) base() string {
 		return rest[i:]
 	}
 	return ""
+}
+
+func (p *Pages) notFound(w http.ResponseWriter, r *http.Request) {
+	p.message(w, r, http.StatusNotFound, "", "not_found")
 }
 
 func healthy(w http.ResponseWriter, _ *http.Request) {

@@ -22,10 +22,16 @@ type texts struct {
 	names   []string       // of words, in the order of tags
 	matcher language.Matcher
 	pages   map[string]*template.Template
+	set     *templates.Set    // the mails' words: dates, times, plurals
+	zones   map[string]string // as options of a select
 }
 
 func loadTexts() (*texts, error) {
-	t := &texts{words: map[string]map[string]string{}, pages: map[string]*template.Template{}}
+	t := &texts{words: map[string]map[string]string{}, pages: map[string]*template.Template{}, zones: map[string]string{}}
+	var err error
+	if t.set, err = templates.Load(""); err != nil {
+		return nil, err
+	}
 	list, err := fs.Glob(files, "words/*.yaml")
 	if err != nil {
 		return nil, err
@@ -61,6 +67,7 @@ func loadTexts() (*texts, error) {
 	}
 	for _, lang := range t.names {
 		t.tags = append(t.tags, language.MustParse(lang))
+		t.zones[lang] = zoneOptions(t.set.Words(lang))
 	}
 	t.matcher = language.NewMatcher(t.tags)
 	pages, err := fs.Glob(files, "pages/*.html")

@@ -4,6 +4,7 @@ ALTER TABLE settings ADD COLUMN paused_until INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE settings ADD COLUMN draft INTEGER NOT NULL DEFAULT 0; -- 1 = wished for and not in force: a request waits for its confirmation
 CREATE TABLE pauses (subscriber INTEGER PRIMARY KEY, until INTEGER NOT NULL); -- of readers who are paused with an end
 CREATE INDEX pauses_until ON pauses (until);
+ALTER TABLE suppressions ADD COLUMN settings INTEGER NOT NULL DEFAULT 0; -- row of the change that made it, 0 = none
 
 -- Forms as they came in, until they are looked through.
 CREATE TABLE signups (
