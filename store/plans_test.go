@@ -107,7 +107,7 @@ func TestNothingScans(t *testing.T) {
 	if err := db.AddNotice(ctx, digest.Notice{Kind: digest.NoticeLink, Subscriber: 1, SettingsID: 1}, now); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := db.PostNotices(ctx, 9, now, planNotices); n != 1 || err != nil {
+	if n, err := db.PostNotices(ctx, 9, now, planNotices); n < 1 || err != nil {
 		t.Fatal(n, err)
 	}
 	if b, err := db.LeaseUrgent(ctx, "main", "w", now); b == nil || err != nil {
