@@ -235,6 +235,9 @@ func (s *stage) step(ctx context.Context) error {
 			s.failed[r.URL] = r.Err
 		}
 	}
+	if err := s.endPauses(ctx); err != nil {
+		return err
+	}
 	for i := range s.cfg.Editions {
 		if _, err := s.openDue(ctx, &s.cfg.Editions[i], nil); err != nil {
 			return err

@@ -145,6 +145,16 @@ func (e *engine) openDue(ctx context.Context, ed *schedule.Edition, show func(*d
 	return opened, err
 }
 
+// endPauses makes those readers active whose pause has ended, so that issues opened now are for
+// them too.
+func (e *engine) endPauses(ctx context.Context) error {
+	n, err := e.db.EndPauses(ctx, e.now())
+	if n > 0 {
+		e.log.Info("pauses ended", slog.Int("readers", n))
+	}
+	return err
+}
+
 // sendRun says how to send.
 type sendRun struct {
 	untilIdle   bool

@@ -74,6 +74,9 @@ refuses us (password, sender, contents) and a person must look; everything then 
 }
 
 func (p *program) sendEdition(ctx context.Context, e *engine, ed *schedule.Edition, f sendFlags) error {
+	if err := e.endPauses(ctx); err != nil { // first: what they make due is asked about
+		return err
+	}
 	var only *subscribers.Subscriber
 	if f.only != "" {
 		var err error

@@ -188,10 +188,11 @@ func (e *engine) intakeOnce(ctx context.Context) time.Duration {
 	return wake
 }
 
-// openAll opens every issue that is due and ends deliveries that are past their life, which
-// senders do not get to see while a relay is down. One edition's trouble does not stop the
+// openAll opens every issue that is due, for readers whose pause has ended too, and ends deliveries
+// that are past their life, which senders do not get to see while a relay is down. One edition's trouble does not stop the
 // others. It returns how long it is to the next slot.
 func (e *engine) openAll(ctx context.Context) time.Duration {
+	e.complain(ctx, "end pauses", e.endPauses(ctx))
 	next, ok, err := e.nextSlot(ctx) // before opening: a slot that comes meanwhile is not slept over
 	e.complain(ctx, "find next slot", err)
 	n, err := e.db.Expire(ctx, e.now())

@@ -35,6 +35,7 @@ var settingsFlags = []struct{ column, flag, help string }{
 	{"external_id", "external-id", "`id` in another system"},
 	{"consent_source", "consent-source", "`where` consent came from"},
 	{"consent_at", "consent-at", "`when` consent was given, RFC 3339 or a date"},
+	{"paused_until", "paused-until", "`end` of a pause, RFC 3339 or a date; pauses who is active"},
 }
 
 func addSettingsFlags(c *cobra.Command) {
@@ -53,6 +54,12 @@ func applySettings(c *cobra.Command, s *subscribers.Settings, cfg *schedule.Conf
 		if err := s.Set(f.column, flag.Value.String()); err != nil {
 			return usagef("--%s: %w", f.flag, err)
 		}
+	}
+	if !s.PausedUntil.IsZero() && c.Flags().Changed("paused-until") && !c.Flags().Changed("status") && s.Status == subscribers.Active {
+		s.Status = subscribers.Paused
+	}
+	if c.Flags().Changed("paused-until") && s.Status != subscribers.Paused {
+		return usagef("--paused-until: the reader is %s, not paused", s.Status)
 	}
 	for _, f := range s.Sections {
 		if _, ok := cfg.Section(f.Section); !ok {

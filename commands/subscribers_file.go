@@ -24,7 +24,8 @@ func (p *program) subscribersImport() *cobra.Command {
 		Short: "Bring readers in from CSV; bad rows are reported and the rest goes on",
 		Long: `Reads CSV with a header, columns in any order: email (required), name, sections (ids in order, ;
 between them, -id muted, ~id less), editions (;), hour, days (1-7, ;), zone, language, format (html,
-text), status (active, pending, paused, unsubscribed), external_id, consent_source, consent_at.
+text), status (active, pending, paused, unsubscribed), external_id, consent_source, consent_at,
+paused_until (the end of a pause: a time, or a date, which begins in UTC).
 An empty cell changes nothing. A new reader without status is active if consent_source is filled,
 else pending; one who is pending or unsubscribed stays so. A row that says unsubscribed bars the
 address, and no import lifts a bar. Exit code 1 says that not one row was good.`,

@@ -28,6 +28,7 @@ type subscriberJSON struct {
 	ExternalID    *string              `json:"external_id"`
 	ConsentSource *string              `json:"consent_source"`
 	ConsentAt     *string              `json:"consent_at"`
+	PausedUntil   *string              `json:"paused_until"`
 	Suppressed    *suppressionJSON     `json:"suppressed"`
 	Created       *string              `json:"created"`
 }
@@ -35,7 +36,7 @@ type subscriberJSON struct {
 func jsonSettings(s subscribers.Settings) subscriberJSON {
 	j := subscriberJSON{Email: s.Address, Name: text(s.Name), Sections: list(s.Sections), Editions: list(s.Editions),
 		Days: list(s.Days), Zone: text(s.Zone), Language: text(s.Language), Format: s.Format, Status: s.Status,
-		ExternalID: text(s.ExternalID), ConsentSource: text(s.ConsentSource), ConsentAt: stamp(s.ConsentAt)}
+		ExternalID: text(s.ExternalID), ConsentSource: text(s.ConsentSource), ConsentAt: stamp(s.ConsentAt), PausedUntil: stamp(s.PausedUntil)}
 	if s.Hour >= 0 {
 		j.Hour = &s.Hour
 	}

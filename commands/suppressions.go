@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -110,13 +111,18 @@ func (p *program) suppressionsLift() *cobra.Command {
 	var reason string
 	c := &cobra.Command{
 		Use: "lift ADDRESS", Short: "Let an address get mail again", Args: cobra.ExactArgs(1),
-		Long: "Lifts the bar; it does not make anybody a reader. The reason is kept in the log of changes.",
+		Long: `Lifts the bar; it does not make anybody a reader. The reason is kept in the log of changes. It must
+be given for what only an operator may lift: a complaint, and what an operator barred. A bar for
+legal reasons stays.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			db, err := p.database(c.Context(), true)
 			if err != nil {
 				return err
 			}
-			lifted, err := db.LiftSuppression(c.Context(), args[0], reason, time.Now())
+			lifted, err := db.LiftSuppression(c.Context(), args[0], subscribers.ByOperator, reason, time.Now())
+			if errors.Is(err, subscribers.ErrWhy) {
+				return usagef("%s: give it with --reason", err)
+			}
 			if err != nil {
 				return err
 			}
@@ -127,6 +133,6 @@ func (p *program) suppressionsLift() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().StringVar(&reason, "reason", "operator", "`why`; it is kept")
+	c.Flags().StringVar(&reason, "reason", "", "`why`; it is kept")
 	return c
 }

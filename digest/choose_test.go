@@ -271,6 +271,33 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// recounts: what is counted later of a selection is what was counted when it was made.
+func recounts(t *testing.T, c *Chooser, s Selection, r *Reader, w Window, seen []int64) {
+	t.Helper()
+	told := c.Told
+	defer func() { c.Told = told }()
+	count := func(by map[Reason]int) func(Verdict) { return func(v Verdict) { by[v.Reason]++ } }
+	first, second := map[Reason]int{}, map[Reason]int{}
+	c.Told = count(first)
+	c.Choose(r, w, seen)
+	var shown []Item
+	for _, p := range s.Sections {
+		for _, pick := range p.Stories {
+			shown = append(shown, Item{Story: pick.Story, Revision: pick.Revision, Section: p.Section})
+		}
+	}
+	c.Told = count(second)
+	left := c.recount(r, w, seen, shown)
+	if d := cmp.Diff(first, second); d != "" {
+		t.Fatalf("%s: verdicts differ: %s", written(s), d)
+	}
+	for _, p := range s.Sections {
+		if len(left[p.Section]) != p.More {
+			t.Fatalf("%s: %d are left in %s", written(s), len(left[p.Section]), p.Section)
+		}
+	}
+}
+
 // Rules that hold for any pool and any reader.
 func TestChooseAlways(t *testing.T) {
 	for n := range 300 {
@@ -307,6 +334,7 @@ func TestChooseAlways(t *testing.T) {
 		all := 0
 		chooser.Told = func(v Verdict) { verdicts[v.Reason] = append(verdicts[v.Reason], v); all++ }
 		s := chooser.Choose(r, w, seen)
+		recounts(t, chooser, s, r, w, seen)
 
 		if all != len(items) {
 			t.Fatalf("%d: %d verdicts on %d candidates", n, all, len(items))

@@ -68,7 +68,7 @@ func TestInBrowser(t *testing.T) {
 	if err != nil {
 		t.Fatalf("start browser: %v", err)
 	}
-	for _, name := range []string{"morning", "arabic", "hostile"} {
+	for _, name := range []string{"morning", "arabic", "hostile", "notice-confirm-en", "notice-confirm-ar", "notice-left-en", "notice-erase-ar"} {
 		file, err := filepath.Abs(filepath.Join("testdata", name+".html"))
 		if err != nil {
 			t.Fatal(err)

@@ -29,8 +29,9 @@ type writing struct {
 	names    strings.Builder
 	mails    uint32 // so far; what links holds of another is void
 	links    [128]madeLink
-	pen      subscribers.Pen
-	penned   bool // the pen is taken for this mail
+	pen      subscribers.Pen // of the reader
+	issuePen subscribers.Pen // of links that are the same for all readers of the issue
+	penned   bool            // both are taken for this mail
 }
 
 // madeLink is a token that stands in the mail already. The same link is in the HTML and in the
@@ -206,16 +207,26 @@ func (w *writing) writeLink(l *link, breaks bool) error {
 	}
 	start := len(w.b)
 	if w.test {
-		w.b = subscribers.AppendInert(w.b, subscribers.Action{Kind: l.kind, Edition: w.issue.EditionID, Slot: w.issue.wall,
-			Subscriber: w.delivery.Subscriber, Story: l.story, Section: l.section})
+		a := subscribers.Action{Kind: l.kind, Edition: w.issue.EditionID, Slot: w.issue.wall, Story: l.story, Section: l.section}
+		if !l.ofIssue() {
+			a.Subscriber = w.delivery.Subscriber
+		}
+		w.b = subscribers.AppendInert(w.b, a)
 	} else {
 		if !w.penned {
 			if err := w.pen.Take(w.c.keys, w.delivery.KeyID, w.issue.EditionID, w.issue.wall, w.delivery.Subscriber); err != nil {
 				return err
 			}
+			if err := w.issuePen.Take(w.c.keys, w.delivery.KeyID, w.issue.EditionID, w.issue.wall, 0); err != nil {
+				return err
+			}
 			w.penned = true
 		}
-		b, err := w.pen.AppendToken(w.b, l.kind, l.story, l.section)
+		pen := &w.pen
+		if l.ofIssue() {
+			pen = &w.issuePen
+		}
+		b, err := pen.AppendToken(w.b, l.kind, l.story, l.section)
 		if err != nil {
 			return err
 		}

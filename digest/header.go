@@ -54,19 +54,24 @@ func (p *Press) header(textOnly bool) (*Fragment, error) {
 	} else {
 		h.AddRaw("Content-Type", mailer.NewLine(`multipart/alternative; boundary="`+boundary+`"`))
 	}
-	h.AddRaw("List-Id", mailer.NewLine(p.listID()))
-	if b, err = h.AppendTo(b); err != nil {
-		return nil, err
+	list := p.edition.Name != NoticeEdition // a notice goes to one reader because of one deed
+	if list {
+		h.AddRaw("List-Id", mailer.NewLine(p.listID()))
+		if b, err = h.AppendTo(b); err != nil {
+			return nil, err
+		}
+		b = append(b, "List-Unsubscribe: <"+p.pub.PublicURL+"/l/"...)
+		b = append(b, mark(markOneClick, linkArg(subscribers.OneClick, 0, ""))...)
+		b = append(b, ">\r\n"...)
+		h.Reset()
+		h.AddRaw("List-Unsubscribe-Post", mailer.NewLine("List-Unsubscribe=One-Click"))
+		h.AddRaw("Precedence", mailer.NewLine("bulk"))
 	}
-	b = append(b, "List-Unsubscribe: <"+p.pub.PublicURL+"/l/"...)
-	b = append(b, mark(markOneClick, linkArg(subscribers.OneClick, 0, ""))...)
-	b = append(b, ">\r\n"...)
-	h.Reset()
-	h.AddRaw("List-Unsubscribe-Post", mailer.NewLine("List-Unsubscribe=One-Click"))
-	h.AddRaw("Precedence", mailer.NewLine("bulk"))
 	h.AddRaw("Auto-Submitted", mailer.NewLine("auto-generated"))
 	h.AddRaw("X-Auto-Response-Suppress", mailer.NewLine("OOF, AutoReply"))
-	h.AddRaw("Feedback-ID", mailer.NewLine(p.feedbackID()))
+	if list {
+		h.AddRaw("Feedback-ID", mailer.NewLine(p.feedbackID()))
+	}
 	if b, err = h.AppendTo(b); err != nil {
 		return nil, err
 	}

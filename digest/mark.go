@@ -42,7 +42,8 @@ func mark(kind byte, arg string) templates.Mark {
 	return templates.Mark(string([]byte{markOpen, kind}) + arg + string([]byte{markClose}))
 }
 
-// linkMark stands for the token of an action; the reader, edition and slot come from the delivery.
+// linkMark stands for the token of an action; the reader, edition and slot come from the delivery,
+// but that a story is opened for no reader in particular.
 func linkMark(kind subscribers.Kind, story int64, section string) templates.Mark {
 	return mark(markLink, linkArg(kind, story, section))
 }
@@ -67,6 +68,10 @@ type link struct {
 	section string
 	hash    uint32
 }
+
+// ofIssue reports whether the link is the same for all readers of an issue: whoever opens a story
+// is not told apart, and a forwarded one gives nobody away.
+func (l *link) ofIssue() bool { return l.kind == subscribers.Read }
 
 var errMark = errors.New("a mark is damaged")
 

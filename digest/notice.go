@@ -1,5 +1,7 @@
 package digest
 
+import "time"
+
 // NoticeEdition is the edition whose issues are runs of notices. It is in no schedule.yaml: no
 // edition's name may begin with a plus.
 const NoticeEdition = "+notices"
@@ -14,13 +16,24 @@ const (
 	NoticeNewAddress = "new-address" // confirm that mail goes to this address from now on. Number is the request
 	NoticeMoved      = "moved"       // to the old address: mail goes elsewhere. Number is the settings row
 	NoticeLeft       = "left"        // the reader left an edition (Detail) or everything (""). Number is the settings row
-	NoticePaused     = "paused"      // Number is the settings row
+	NoticePaused     = "paused"      // Number is the settings row, Detail the date 2006-01-02 of the first day on which mail comes again, or ""
 	NoticeChanged    = "changed"     // preferences were saved. Number is the settings row
 	NoticeLink       = "link"        // a fresh link to the preferences
 	NoticeData       = "data"        // a link of 30 minutes to the reader's own data
 	NoticeAddress    = "address"     // a link of 30 minutes to change the address
 	NoticeErase      = "erase"       // a link of 30 minutes to erase everything
 )
+
+// NoticeLife is how long after its run a notice of a kind may still go.
+func NoticeLife(kind string) time.Duration {
+	switch kind {
+	case NoticeConfirm, NoticeNewAddress:
+		return 48 * time.Hour
+	case NoticeData, NoticeAddress, NoticeErase: // as long as their links work
+		return 30 * time.Minute
+	}
+	return 24 * time.Hour
+}
 
 // Notice is a mail to one reader that is no digest: a confirmation, or word of a change.
 type Notice struct {

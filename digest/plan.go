@@ -60,14 +60,14 @@ func (o *Opener) writer(ctx context.Context, i *Issue, log *slog.Logger) (*write
 		return nil, err
 	}
 	upTo := i.Cutoff
-	if i.ID == 0 {
+	if i.ID == 0 && i.Cutoff == 0 {
 		upTo = 1<<63 - 1
 	}
 	candidates, err := o.Ledger.Pool(ctx, cal.since(), upTo)
 	if err != nil {
 		return nil, fmt.Errorf("load stories: %w", err)
 	}
-	if i.ID == 0 {
+	if i.ID == 0 && i.Cutoff == 0 {
 		for _, c := range candidates {
 			i.Cutoff = max(i.Cutoff, c.Arrival)
 		}

@@ -92,7 +92,7 @@ func (w *ledger) settings(now time.Time, id int64, s subscribers.Settings, barre
 	if barred != "" {
 		_, err = w.Suppress(w.t.Context(), subscribers.Suppression{Address: s.Address, Reason: barred, At: now}, now)
 	} else {
-		_, err = w.LiftSuppression(w.t.Context(), s.Address, "test", now)
+		_, err = w.LiftSuppression(w.t.Context(), s.Address, subscribers.ByOperator, "test", now)
 	}
 	w.must(err)
 }

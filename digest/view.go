@@ -89,12 +89,19 @@ func (p *Press) frame(w *templates.Words, name string) frameView {
 	for i, c := range p.pub.Cities {
 		v.Cities = append(v.Cities, cityView{Name: isolate(w.City(clean(c.Name)), w.RTL()), Time: valueMark(headCities + i)})
 	}
+	v.Postal = p.postal()
+	return v
+}
+
+// postal is the postal address, by lines, without the publication's name, which stands above it.
+func (p *Press) postal() (lines []string) {
+	name := cut(clean(p.pub.Name), 80)
 	for line := range strings.Lines(p.pub.PostalAddress) {
-		if line = clean(line); line != "" && line != v.Publication { // which stands above it
-			v.Postal = append(v.Postal, line)
+		if line = clean(line); line != "" && line != name {
+			lines = append(lines, line)
 		}
 	}
-	return v
+	return lines
 }
 
 // title is the edition's own, or its name.

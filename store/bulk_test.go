@@ -100,7 +100,7 @@ func (w *twin) step(rnd *rand.Rand, n int) {
 		if rnd.IntN(2) == 0 {
 			_, err = w.beside.Suppress(ctx, subscribers.Suppression{Address: s.Address, Reason: "complaint"}, w.now)
 		} else {
-			_, err = w.beside.LiftSuppression(ctx, s.Address, "asked", w.now)
+			_, err = w.beside.LiftSuppression(ctx, s.Address, subscribers.ByOperator, "asked", w.now)
 		}
 		w.must(err)
 	case 4:

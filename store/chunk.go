@@ -173,10 +173,7 @@ func (db *DB) chunk(ctx context.Context, q querier, i *digest.Issue, ids []int64
 			&m.Returned, &carry, &slot, &state, &copies, &start, &end); err != nil {
 			return m, err
 		}
-		for _, f := range parseFollows(sections) {
-			m.Sections = append(m.Sections, digest.Follow{Section: f.Section, Less: f.Level == "less", Muted: f.Level == "muted"})
-		}
-		m.Days, m.TextOnly = daysOf(days), format == "text"
+		m.Sections, m.Days, m.TextOnly = followsOf(sections), daysOf(days), format == "text"
 		if carry.Valid {
 			m.Carry = &carry.Int64
 		}
@@ -204,6 +201,14 @@ func (db *DB) chunk(ctx context.Context, q querier, i *digest.Issue, ids []int64
 	}
 	c.readers = list
 	return c, nil
+}
+
+// followsOf reads a settings row's sections.
+func followsOf(list string) (follows []digest.Follow) {
+	for _, f := range parseFollows(list) {
+		follows = append(follows, digest.Follow{Section: f.Section, Less: f.Level == "less", Muted: f.Level == "muted"})
+	}
+	return follows
 }
 
 // Seen meets [digest.Chunk].

@@ -232,6 +232,5 @@ func (db *DB) liftOf(ctx context.Context, t *tx, row int64, address string, now 
 	if err != nil {
 		return err
 	}
-	_, err = t.lift(ctx, hash, subscribers.Fold(address), "undone by the reader", now)
-	return err
+	return t.unbar(ctx, hash, subscribers.Fold(address), "undone by the reader", now)
 }

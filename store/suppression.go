@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -105,7 +106,8 @@ func (db *DB) Suppressions(ctx context.Context) iter.Seq2[Suppressed, error] {
 }
 
 // Suppress bars an address and takes the mail that waits for it out of the queue. A zero At
-// becomes now. added is false if the address was barred already; then nothing changes.
+// becomes now. added is false if the address was barred already, for a reason from which the way
+// back ([subscribers.WayBack]) is as long or longer; then nothing changes.
 func (db *DB) Suppress(ctx context.Context, s subscribers.Suppression, now time.Time) (added bool, err error) {
 	err = db.write(ctx, func(ctx context.Context, t *tx) error {
 		added, err = db.suppress(ctx, t, s, nil, 0, now)
@@ -144,7 +146,8 @@ func (db *DB) ImportSuppressions(ctx context.Context, rows []subscribers.Suppres
 }
 
 // suppress bars an address, or one that only its hash is known of. settings is the row of the
-// change that does so, 0 if none does.
+// change that does so, 0 if none does. A reason from which the way back is longer takes the place
+// of one from which it is shorter: a confirmation must not lift what a complaint would have barred.
 func (db *DB) suppress(ctx context.Context, t *tx, s subscribers.Suppression, hash *subscribers.Hash, settings int64, now time.Time) (added bool, err error) {
 	var address any
 	if hash == nil {
@@ -157,9 +160,17 @@ func (db *DB) suppress(ctx context.Context, t *tx, s subscribers.Suppression, ha
 	if s.At.IsZero() {
 		s.At = now
 	}
-	n, err := t.exec(ctx, `INSERT INTO suppressions (hash, address, reason, note, at, real_at, settings)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (hash) DO NOTHING`, hash[:], address, s.Reason, s.Note, us(s.At), us(db.real()), settings)
-	if err != nil || n == 0 {
+	var was string
+	err = t.scan(ctx, `SELECT reason FROM suppressions WHERE hash = ?1`, args{hash[:]}, &was)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return false, err
+	}
+	if err == nil && subscribers.WayBack(s.Reason) <= subscribers.WayBack(was) {
+		return false, nil
+	}
+	if _, err := t.exec(ctx, `INSERT INTO suppressions (hash, address, reason, note, at, real_at, settings)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (hash) DO UPDATE SET reason = ?3, note = ?4, at = ?5, real_at = ?6, settings = ?7`,
+		hash[:], address, s.Reason, s.Note, us(s.At), us(db.real()), settings); err != nil {
 		return false, err
 	}
 	if err := t.readersChanged(ctx); err != nil || address == nil {
@@ -177,15 +188,12 @@ func (db *DB) suppress(ctx context.Context, t *tx, s subscribers.Suppression, ha
 }
 
 // LiftSuppression takes a suppression back, for a reason that is kept, and forgives hard
-// marks. It is false if the address was not barred. Mail that was suppressed stays so.
-func (db *DB) LiftSuppression(ctx context.Context, address, why string, now time.Time) (lifted bool, err error) {
-	if db.opts.AddressHash == nil {
-		return false, fmt.Errorf("lift suppression: %w", ErrNoKey)
-	}
-	folded := subscribers.Fold(address)
-	hash := db.opts.AddressHash(folded)
+// marks. It is false if the address was not barred. Mail that was suppressed stays so. The error
+// is [subscribers.ErrNoWayBack] if the way by does not lead back from the suppression's reason,
+// and [subscribers.ErrWhy] where only an operator may lift it and why is "".
+func (db *DB) LiftSuppression(ctx context.Context, address string, by subscribers.Way, why string, now time.Time) (lifted bool, err error) {
 	err = db.write(ctx, func(ctx context.Context, t *tx) error {
-		lifted, err = t.lift(ctx, hash, folded, why, now)
+		lifted, err = db.lift(ctx, t, address, by, why, now)
 		return err
 	})
 	if err != nil {
@@ -194,18 +202,39 @@ func (db *DB) LiftSuppression(ctx context.Context, address, why string, now time
 	return lifted, nil
 }
 
-// lift is [DB.LiftSuppression] in a transaction, whatever the reason of the suppression.
-func (t *tx) lift(ctx context.Context, hash subscribers.Hash, folded, why string, now time.Time) (bool, error) {
-	n, err := t.exec(ctx, `INSERT INTO lifted_suppressions (hash, address, reason, note, at, lifted_at, why)
-		SELECT hash, address, reason, note, at, ?2, ?3 FROM suppressions WHERE hash = ?1`, hash[:], us(now), why)
-	if err != nil || n == 0 {
+// lift is [DB.LiftSuppression] in a transaction.
+func (db *DB) lift(ctx context.Context, t *tx, address string, by subscribers.Way, why string, now time.Time) (bool, error) {
+	if db.opts.AddressHash == nil {
+		return false, ErrNoKey
+	}
+	folded := subscribers.Fold(address)
+	hash := db.opts.AddressHash(folded)
+	var reason string
+	err := t.scan(ctx, `SELECT reason FROM suppressions WHERE hash = ?1`, args{hash[:]}, &reason)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return false, nil
+	case err != nil:
 		return false, err
+	case !subscribers.MayReturn(reason, by):
+		return false, fmt.Errorf("%w: it is for reason %s", subscribers.ErrNoWayBack, reason)
+	case why == "" && subscribers.WayBack(reason) == subscribers.ByOperator:
+		return false, subscribers.ErrWhy
+	}
+	return true, t.unbar(ctx, hash, folded, cmp.Or(why, by.String()), now)
+}
+
+// unbar lifts a suppression that is there, whatever its reason.
+func (t *tx) unbar(ctx context.Context, hash subscribers.Hash, folded, why string, now time.Time) error {
+	if _, err := t.exec(ctx, `INSERT INTO lifted_suppressions (hash, address, reason, note, at, lifted_at, why)
+		SELECT hash, address, reason, note, at, ?2, ?3 FROM suppressions WHERE hash = ?1`, hash[:], us(now), why); err != nil {
+		return err
 	}
 	if _, err := t.exec(ctx, `DELETE FROM suppressions WHERE hash = ?1`, hash[:]); err != nil {
-		return false, err
+		return err
 	}
 	if _, err := t.exec(ctx, `UPDATE subscribers SET hard_at = 0 WHERE address = ?1`, folded); err != nil {
-		return false, err
+		return err
 	}
-	return true, t.readersChanged(ctx)
+	return t.readersChanged(ctx)
 }

@@ -26,6 +26,7 @@ const (
 	FieldExternalID
 	FieldConsentSource
 	FieldConsentAt
+	FieldPausedUntil
 )
 
 // Has says that all of f are in the set.
@@ -126,6 +127,10 @@ var columns = []column{
 		func(s *Settings, c string) (err error) { s.ConsentAt, err = parseTime(c); return err },
 		func(s *Settings) string { return formatTime(s.ConsentAt) },
 		func(to, from *Settings) { to.ConsentAt = from.ConsentAt }},
+	{"paused_until", FieldPausedUntil,
+		func(s *Settings, c string) (err error) { s.PausedUntil, err = parseTime(c); return err },
+		func(s *Settings) string { return formatTime(s.pauseEnd()) },
+		func(to, from *Settings) { to.PausedUntil = from.PausedUntil }},
 }
 
 func columnNames() []string {

@@ -68,6 +68,9 @@ func someSettings(r *rand.Rand) Settings {
 	if r.IntN(2) == 0 {
 		s.ConsentAt = time.Unix(r.Int64N(4e9), r.Int64N(1e9)).UTC()
 	}
+	if s.Status == Paused && r.IntN(2) == 0 {
+		s.PausedUntil = time.Unix(r.Int64N(4e9), r.Int64N(1e9)).UTC()
+	}
 	return s
 }
 

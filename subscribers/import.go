@@ -30,7 +30,8 @@ type Row struct {
 }
 
 // NewReader reads the header: `email`, and any of name, sections, editions, hour, days, zone,
-// language, format, status, external_id, consent_source and consent_at, in any order and case.
+// language, format, status, external_id, consent_source, consent_at and paused_until, in any order
+// and case.
 // It takes UTF-8 with or without byte order mark, or windows-1252, with any line ends and `,`,
 // `;` or tab between the cells.
 func NewReader(r io.Reader, known Known) (*Reader, error) {

@@ -51,6 +51,9 @@ func TestSetAndGet(t *testing.T) {
 			t.Errorf("Set(%s, %s): %v, now %q", column, value, err, s.Get(column))
 		}
 	}
+	if err := s.Set("paused_until", "2026-12-03"); err != nil || s.Get("paused_until") != "2026-12-03T00:00:00Z" {
+		t.Errorf("paused until %q, %v", s.Get("paused_until"), err)
+	}
 	for _, c := range columns {
 		err := s.Set(c.name, "")
 		switch {

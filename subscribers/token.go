@@ -14,7 +14,7 @@ import (
 type Kind byte
 
 const (
-	Read          Kind = 1 + iota // opens a story
+	Read          Kind = 1 + iota // opens a story; belongs to the issue, no reader is named (in mails of old one is)
 	ViewInBrowser                 // shows the mail as a page
 	Preferences                   // shows everything the reader decided
 	Pause                         // asks for how long, and mails nothing till then
@@ -33,6 +33,8 @@ const (
 	ChangeAddress                 // asks for a new address
 	Erase                         // asks, and erases the reader
 	PrivateFeed                   // a reader's feed: Story is its number, and no reader is named
+	PastDigests                   // lists what the reader was sent
+	FeedAddress                   // shows the address of the reader's feed, and changes it
 	endKind
 )
 
@@ -49,7 +51,7 @@ func (k Kind) Life() time.Duration {
 		return Forever
 	case Confirm:
 		return 48 * time.Hour
-	case OwnData, ChangeAddress, Erase:
+	case OwnData, ChangeAddress, Erase, FeedAddress:
 		return 30 * time.Minute
 	case Undo:
 		return 30 * day

@@ -106,6 +106,13 @@ func (s *Set) index() error {
 	if s.words["en"] == nil {
 		return errors.New("load templates: words/en.yaml is missing")
 	}
+	for _, lang := range sorted(s.words) {
+		for _, key := range sorted(s.words["en"].Notices) {
+			if _, ok := s.words[lang].Notices[key]; !ok {
+				return fmt.Errorf("load templates: words/%s.yaml: key %q is missing", lang, "notices."+key)
+			}
+		}
+	}
 	s.tags = []string{"en"} // the matcher falls back to the first
 	for _, l := range sorted(s.words) {
 		if l != "en" {

@@ -67,6 +67,8 @@ func TestBadFiles(t *testing.T) {
 		"bad digits":         {"words/en.yaml", strings.Replace(string(english), "digits: latn", "digits: roman", 1), `"digits" is "roman"`},
 		"six days":           {"words/en.yaml", strings.Replace(string(english), "Mon, ", "", 1), `"weekdays_short" has 6 entries`},
 		"bad language":       {"words/english!.yaml", string(english), "english!.yaml"},
+		"missing notice":     {"words/ar.yaml", strings.Replace(string(arabic), "\n  left_all:", "\n  left_al:", 1), `words/ar.yaml: key "notices.left_all" is missing`},
+		"silent notice":      {"words/en.yaml", strings.Replace(string(english), "    button: Undo and stay\n", "", 1), `key "notices.left" needs subject`},
 		"incomplete further": {"words/fr.yaml", "direction: ltr\n", "fr.yaml"},
 	} {
 		_, err := Load(write(t, tc.file, tc.text))

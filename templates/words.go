@@ -63,6 +63,18 @@ type Words struct {
 	LeaveAll      string `yaml:"leave_all"`     // {publication}
 	SentTo        string `yaml:"sent_to"`
 	PostedFrom    string `yaml:"posted_from"`
+
+	NoticeFoot string                `yaml:"notice_foot"` // {publication}
+	Notices    map[string]NoticeText `yaml:"notices"`     // by what they say; English has all there are
+}
+
+// NoticeText is what a mail says that is no digest: {publication}, {edition}, {date}.
+type NoticeText struct {
+	Subject string `yaml:"subject"`
+	Heading string `yaml:"heading"`
+	Text    string `yaml:"text"`
+	Button  string `yaml:"button"`
+	Note    string `yaml:"note"` // how long the link works, and what to do if it was somebody else
 }
 
 // Plural is one phrase in the plural forms of CLDR that its language has; the others are "".
@@ -128,6 +140,11 @@ func (w *Words) check() error {
 		}
 		if len(list) != want {
 			return fmt.Errorf("key %q has %d entries, want %d", key, len(list), want)
+		}
+	}
+	for key, n := range w.Notices {
+		if n.Subject == "" || n.Heading == "" || n.Text == "" || n.Button == "" || n.Note == "" {
+			return fmt.Errorf("key %q needs subject, heading, text, button and note", "notices."+key)
 		}
 	}
 	if w.Dir != "ltr" && w.Dir != "rtl" {

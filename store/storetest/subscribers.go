@@ -157,11 +157,11 @@ func testSuppressions(t *testing.T, w *world) {
 		w.must(err)
 		gone.Hash, gone.Suppression = s.Hash, s.Suppression
 	}
-	lifted, err := w.db.LiftSuppression(ctx, "READER1@example.org", "asked for it", w.now())
+	lifted, err := w.db.LiftSuppression(ctx, "READER1@example.org", subscribers.ByOperator, "asked for it", w.now())
 	if err != nil || !lifted {
 		t.Fatal(lifted, err)
 	}
-	if again, err := w.db.LiftSuppression(ctx, "reader1@example.org", "", w.now()); err != nil || again {
+	if again, err := w.db.LiftSuppression(ctx, "reader1@example.org", subscribers.ByOperator, "", w.now()); err != nil || again {
 		t.Fatal("lifted twice", err)
 	}
 	gone.Address = ""

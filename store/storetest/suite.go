@@ -40,8 +40,10 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		{"recover", testRecover}, {"retry", testRetry}, {"only one", testOnly},
 		{"reply texts", testReplyTexts}, {"lists", testLists}, {"lookups", testLookups}, {"any order", testAnyOrder},
 		{"paused", testPaused}, {"clock jumps", testClockJumps}, {"together", testTogether},
+		{"past digests", testPast}, {"slot keys", testSlotKeys}, {"private feed", testPrivateFeed}, {"clicks", testClicks},
 		{"same second", testSameSecond}, {"old address", testOldAddress},
 		{"edit", testEdit}, {"edit together", testEditTogether}, {"leave all", testLeaveAll}, {"undo address", testUndoAddress}, {"any edit", testAnyEdit},
+		{"way back", testWayBack}, {"stricter", testStricter}, {"end pauses", testEndPauses},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
