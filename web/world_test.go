@@ -202,3 +202,14 @@ func changed(before, after []string) (lines []string) {
 	}
 	return lines
 }
+
+// edition is the number of an edition in tokens.
+func (w *world) edition(name string) int64 {
+	w.Helper()
+	db, err := sql.Open("sqlite", "file:"+w.file+"?mode=ro")
+	w.must(err)
+	defer db.Close()
+	var id int64
+	w.must(db.QueryRowContext(w.Context(), `SELECT id FROM editions WHERE name = ?1`, name).Scan(&id))
+	return id
+}
