@@ -33,7 +33,7 @@ var (
 	// ErrNotFound says that there is no such row.
 	ErrNotFound = subscribers.ErrNotFound
 	// ErrTaken says that the address belongs to another reader.
-	ErrTaken = errors.New("another reader has this address")
+	ErrTaken = subscribers.ErrTaken
 )
 
 // explain puts the words for people in front of the engine's own.

@@ -35,6 +35,10 @@ type Request struct {
 	Used       time.Time // when it was confirmed, or another in its place; zero = not yet
 }
 
-// ErrBarred says that no confirmation brings an address back: a complaint, an operator or the law
-// stands against it.
-var ErrBarred = errors.New("the address is barred")
+var (
+	// ErrBarred says that no confirmation brings an address back: a complaint, an operator or the
+	// law stands against it.
+	ErrBarred = errors.New("the address is barred")
+	// ErrTaken says that the address belongs to another reader.
+	ErrTaken = errors.New("another reader has this address")
+)

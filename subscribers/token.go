@@ -35,6 +35,7 @@ const (
 	PrivateFeed                   // a reader's feed: Story is its number, and no reader is named
 	PastDigests                   // lists what the reader was sent
 	FeedAddress                   // shows the address of the reader's feed, and changes it
+	SignUpForm                    // is in a form and opens no page: Story is when it was made, in milliseconds since 1970
 	endKind
 )
 
@@ -51,6 +52,8 @@ func (k Kind) Life() time.Duration {
 		return Forever
 	case Confirm:
 		return 48 * time.Hour
+	case SignUpForm:
+		return day
 	case OwnData, ChangeAddress, Erase, FeedAddress:
 		return 30 * time.Minute
 	case Undo:

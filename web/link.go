@@ -51,6 +51,7 @@ func (p *Pages) kinds() map[subscribers.Kind]kindPage {
 	}
 	maps.Copy(all, p.changeKinds())
 	maps.Copy(all, p.backKinds())
+	maps.Copy(all, p.accountKinds())
 	return all
 }
 

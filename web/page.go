@@ -57,6 +57,9 @@ func (v view) Whose(own bool) (whose, error) {
 // Link is the address of a token's page, in the language of this one.
 func (v view) Link(token string) string { return v.Base + "/l/" + token + v.query }
 
+// Path is the address of a page of ours, in the language of this one.
+func (v view) Path(path string) string { return v.Base + path + v.query }
+
 // T is a text in the page's language, with {name} filled from pairs. A key that is not there is
 // an error, and a test looks at all of them.
 func (v view) T(key string, pairs ...string) (string, error) { return text(v.texts, key, pairs) }

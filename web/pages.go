@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,8 @@ type Pages struct {
 	Clicks  ClickStore
 	Opener  func(e *schedule.Edition) *digest.Opener // to choose once more, for pages; it need have no relays
 	Random  io.Reader                                // for the numbers of feeds, which must not be guessed
+	SignUps SignUps
+	Account Account
 
 	Kick func() // notices are waiting to be written; nil = nobody is to be told
 
@@ -48,13 +51,13 @@ type route struct {
 
 // routes lists all that there are, for the router and for the test that walks them.
 func (p *Pages) routes() []route {
-	return append(p.frontRoutes(), []route{
+	return slices.Concat(p.signUpRoutes(), p.frontRoutes(), []route{
 		{"GET /l/{token...}", p.link},
 		{"POST /l/{token...}", p.link},
 		{"GET /assets/{name}", p.asset},
 		{"GET /healthz", healthy},
 		{"GET /", p.notFound}, // whatever no other pattern takes
-	}...)
+	})
 }
 
 // Handler makes the pages ready and returns their router. The error says what is wrong with the
