@@ -38,8 +38,9 @@ type Pages struct {
 	guard  *guesses
 	csrf   *http.CrossOriginProtection
 	clicks clicks
-	issues issues
-	places chan struct{} // for heavy work
+	issues keeper[issueKey, *publicIssue]
+	hinds  keeper[int64, *digest.Hindsight] // by issue
+	places chan struct{}                    // for heavy work
 }
 
 // route is one pattern of the router.
