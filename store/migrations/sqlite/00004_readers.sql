@@ -6,6 +6,8 @@ CREATE TABLE pauses (subscriber INTEGER PRIMARY KEY, until INTEGER NOT NULL); --
 CREATE INDEX pauses_until ON pauses (until);
 ALTER TABLE suppressions ADD COLUMN settings INTEGER NOT NULL DEFAULT 0; -- row of the change that made it, 0 = none
 
+CREATE INDEX lifted_suppressions_hash ON lifted_suppressions (hash);
+
 -- Forms as they came in, until they are looked through.
 CREATE TABLE signups (
   id INTEGER PRIMARY KEY, at INTEGER NOT NULL, client TEXT NOT NULL, page TEXT NOT NULL, language TEXT NOT NULL,
