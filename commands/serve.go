@@ -114,7 +114,9 @@ func (p *program) serveOn(ctx context.Context, e *engine, l net.Listener, hup <-
 			}
 			g.stop()
 			g.tasks.Wait()
+			last := g
 			g = s.start(ctx, next, g.sent)
+			last.writeClicks(ctx)
 			g.log.Info("configuration taken over", slog.Int("editions", len(g.cfg.Editions)), slog.Int("relays", len(g.cfg.Relays)))
 		}
 	}
@@ -123,6 +125,7 @@ func (p *program) serveOn(ctx context.Context, e *engine, l net.Listener, hup <-
 	defer stop()
 	err := pages.Shutdown(closing)
 	g.tasks.Wait()
+	g.writeClicks(closing)
 	<-g.sent
 	wg.Wait()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
@@ -146,6 +149,7 @@ func (s *server) start(ctx context.Context, e *engine, before <-chan struct{}) *
 	g.tasks.Go(func() { repeat(ctx, e.intakeOnce) })
 	g.tasks.Go(func() { repeat(ctx, e.openAll) })
 	g.tasks.Go(func() { e.deliver(ctx) })
+	g.tasks.Go(func() { repeat(ctx, e.writeClicks) })
 	go func() {
 		defer close(g.sent)
 		if before != nil {

@@ -49,6 +49,7 @@ type DB struct {
 
 	started time.Time // for the clock of leases
 	ledger  ledger
+	desk    *desk
 }
 
 // reading is how many connections read beside the one that writes.
@@ -67,7 +68,8 @@ func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
 	if err := prepareFile(path); err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
-	db := &DB{opts: opts, dialect: sqliteDialect, path: path, told: digestStories{of: make(map[int64][]int64)}, started: time.Now()}
+	db := &DB{opts: opts, dialect: sqliteDialect, path: path, told: digestStories{of: make(map[int64][]int64)}, started: time.Now(),
+		desk: newDesk()}
 	if err := db.connect(ctx); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("open database %s: %w", path, explain(err))

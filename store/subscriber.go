@@ -114,7 +114,9 @@ func (db *DB) AddSubscriber(ctx context.Context, s subscribers.Settings, by stri
 
 func (db *DB) insert(ctx context.Context, t *tx, s subscribers.Settings, by string, now time.Time) (int64, error) {
 	var id int64
-	err := t.scan(ctx, `INSERT INTO subscribers (address, settings, created) VALUES (?1, 0, ?2)
+	// The number of who is gone is not given again: links in old mails would open for somebody else.
+	err := t.scan(ctx, `INSERT INTO subscribers (id, address, settings, created)
+		VALUES ((SELECT 1 + max(value, coalesce((SELECT max(id) FROM subscribers), 0)) FROM counters WHERE name = 'gone'), ?1, 0, ?2)
 		ON CONFLICT (address) DO NOTHING RETURNING id`, args{subscribers.Fold(s.Address), us(now)}, &id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, ErrTaken

@@ -34,6 +34,7 @@ type world struct {
 	server *httptest.Server
 	log    bytes.Buffer
 	kicks  int
+	told   int // stories
 
 	mu sync.Mutex
 	at time.Time
@@ -78,6 +79,7 @@ func newWorld(t *testing.T, public string) *world {
 	t.Cleanup(func() { w.db.Close() })
 	w.pages = &web.Pages{Config: cfg, Keys: w.keys, Now: w.now, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 		Readers: w.db, Stories: w.db, Kick: func() { w.kicks++ }}
+	w.lookBack()
 	handler, err := w.pages.Handler()
 	w.must(err)
 	w.server = httptest.NewServer(handler)

@@ -7,11 +7,14 @@ CREATE INDEX pauses_until ON pauses (until);
 ALTER TABLE suppressions ADD COLUMN settings INTEGER NOT NULL DEFAULT 0; -- row of the change that made it, 0 = none
 
 CREATE INDEX lifted_suppressions_hash ON lifted_suppressions (hash);
+-- The highest number of a reader who was erased or forgotten.
+INSERT INTO counters (name, value) VALUES ('gone', 0);
 
 -- Forms as they came in, until they are looked through.
 CREATE TABLE signups (
-  id INTEGER PRIMARY KEY, at INTEGER NOT NULL, client TEXT NOT NULL, page TEXT NOT NULL, language TEXT NOT NULL,
-  address TEXT NOT NULL, form TEXT NOT NULL -- JSON
+  id INTEGER PRIMARY KEY, at INTEGER NOT NULL, subscriber INTEGER NOT NULL, -- whose address is to change, 0 = a sign-up
+  client TEXT NOT NULL, page TEXT NOT NULL, wording TEXT NOT NULL, language TEXT NOT NULL,
+  address TEXT NOT NULL, choices TEXT NOT NULL -- JSON
 );
 -- What waits for a confirmation by mail.
 CREATE TABLE requests (
