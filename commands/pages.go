@@ -10,7 +10,7 @@ import (
 
 // pages are what readers reach at public_url.
 func (e *engine) pages() (http.Handler, error) {
-	p := &web.Pages{Config: e.cfg, Keys: e.keys, Now: e.now, Log: e.log, Readers: e.db, Stories: e.db, SignUps: e.db, Account: e.db}
+	p := &web.Pages{Config: e.cfg, Keys: e.keys, Now: e.now, Log: e.log, Readers: e.db, Stories: e.db, SignUps: e.db, Account: e.db, Kick: e.postman.kick}
 	return p.Handler()
 }
 

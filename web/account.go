@@ -75,7 +75,6 @@ func (p *Pages) changeAddress(w http.ResponseWriter, r *http.Request, v *visit) 
 		p.trouble(w, r, "take address", err)
 		return
 	}
-	p.kick()
 	p.answerTyped(w, r, start, v.lang, "sent_address")
 }
 

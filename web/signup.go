@@ -133,7 +133,6 @@ func (p *Pages) signUp(w http.ResponseWriter, r *http.Request) {
 			p.trouble(w, r, "take sign-up", err)
 			return
 		}
-		p.kick()
 	}
 	p.answerTyped(w, r, start, lang, "sent")
 }
