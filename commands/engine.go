@@ -35,12 +35,13 @@ type engine struct {
 	log    *slog.Logger
 	worker string
 
-	read      func()            // called after each feed and file of intake, from several goroutines at a time; nil = not
-	patience  time.Duration     // as mailer.Sender has it
-	downAfter time.Duration     // see there; 0 = that
-	roots     *x509.CertPool    // whom relays' certificates must be from; nil = the system's
-	told      map[forecast]bool // that were logged
-	foretold  bool              // what there was at the start was looked at
+	read      func()                      // called after each feed and file of intake, from several goroutines at a time; nil = not
+	patience  time.Duration               // as mailer.Sender has it
+	downAfter time.Duration               // see there; 0 = that
+	roots     *x509.CertPool              // whom relays' certificates must be from; nil = the system's
+	clicks    func(context.Context) error // writes those that its pages counted; nil before there are pages
+	told      map[forecast]bool           // that were logged
+	foretold  bool                        // what there was at the start was looked at
 	finder    digest.Finder
 	composer  *digest.Composer
 	routes    *digest.Routes

@@ -198,11 +198,16 @@ func (p *program) issuesShow() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			clicks, err := db.Clicks(c.Context(), &found)
+			if err != nil {
+				return err
+			}
 			if asJSON {
 				return p.printJSON(struct {
 					issueJSON
 					Reasons []store.ReasonCount `json:"reasons"`
-				}{i, list(reasons)})
+					Clicks  []store.ClickCount  `json:"clicks"`
+				}{i, list(reasons), list(clicks)})
 			}
 			if err := p.issueTable([]issueJSON{i}); err != nil {
 				return err
@@ -212,6 +217,20 @@ func (p *program) issuesShow() *cobra.Command {
 				t := p.table("STATE", "REASON", "READERS")
 				for _, r := range reasons {
 					t.row(string(r.State), r.Reason, strconv.Itoa(r.Readers))
+				}
+				if err := t.flush(); err != nil {
+					return err
+				}
+			}
+			if len(clicks) > 0 {
+				fmt.Fprintf(p.stdout, "\nlinks followed in all mails of %s %s that at least 20 readers had\n", i.Edition, i.Slot)
+				t := p.table("CLICKS", "READERS", "LINK")
+				for _, c := range clicks {
+					link := c.Headline
+					if c.Story == 0 {
+						link = "more in " + c.Section
+					}
+					t.row(strconv.Itoa(c.Clicks), strconv.Itoa(c.Readers), link)
 				}
 				if err := t.flush(); err != nil {
 					return err

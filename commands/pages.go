@@ -1,17 +1,33 @@
 package commands
 
 import (
+	"context"
+	"crypto/rand"
 	"log/slog"
 	"net/http"
 	"time"
 
+	"broadsheet/digest"
+	"broadsheet/schedule"
 	"broadsheet/web"
 )
 
 // pages are what readers reach at public_url.
 func (e *engine) pages() (http.Handler, error) {
-	p := &web.Pages{Config: e.cfg, Keys: e.keys, Now: e.now, Log: e.log, Readers: e.db, Stories: e.db, SignUps: e.db, Account: e.db, Kick: e.postman.kick}
+	p := &web.Pages{Config: e.cfg, Keys: e.keys, Now: e.now, Log: e.log, Readers: e.db, Stories: e.db,
+		Archive: e.db, Slots: e.db, Feeds: e.db, Clicks: e.db, SignUps: e.db, Account: e.db, Random: rand.Reader,
+		Opener: func(ed *schedule.Edition) *digest.Opener { return e.opener(ed, nil) },
+		Kick:   e.postman.kick}
+	e.clicks = p.WriteClicks
 	return p.Handler()
+}
+
+// writeClicks puts on record how often links were followed since the last time.
+func (e *engine) writeClicks(ctx context.Context) time.Duration {
+	if e.clicks != nil {
+		e.complain(ctx, "write clicks", e.clicks(ctx))
+	}
+	return wake
 }
 
 // pageServer bounds what a client can take of the program by being slow or large: a request's

@@ -114,7 +114,9 @@ func (p *program) serveOn(ctx context.Context, e *engine, l net.Listener, hup <-
 			}
 			g.stop()
 			g.tasks.Wait()
+			last := g
 			g = s.start(ctx, next, g.sent)
+			last.writeClicks(ctx)
 			g.log.Info("configuration taken over", slog.Int("editions", len(g.cfg.Editions)), slog.Int("relays", len(g.cfg.Relays)))
 		}
 	}
@@ -122,7 +124,9 @@ func (p *program) serveOn(ctx context.Context, e *engine, l net.Listener, hup <-
 	closing, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer stop()
 	err := pages.Shutdown(closing)
+	g.writeClicks(closing)
 	g.tasks.Wait()
+	g.writeClicks(closing)
 	<-g.sent
 	wg.Wait()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
@@ -145,7 +149,9 @@ func (s *server) start(ctx context.Context, e *engine, before <-chan struct{}) *
 	s.pages.Store(&pages)
 	g.tasks.Go(func() { repeat(ctx, e.intakeOnce) })
 	g.tasks.Go(func() { repeat(ctx, e.openAll) })
+	g.tasks.Go(func() { repeat(ctx, e.writeClicks) })
 	g.tasks.Go(func() { e.deliver(ctx) })
+	g.tasks.Go(func() { repeat(ctx, e.forget) })
 	go func() {
 		defer close(g.sent)
 		if before != nil {

@@ -22,6 +22,7 @@ const (
 	NoticeData       = "data"        // a link of 30 minutes to the reader's own data
 	NoticeAddress    = "address"     // a link of 30 minutes to change the address
 	NoticeErase      = "erase"       // a link of 30 minutes to erase everything
+	NoticeFeed       = "feed"        // a link of 30 minutes to the address of the reader's feed
 )
 
 // NoticeLife is how long after its run a notice of a kind may still go.
@@ -29,7 +30,7 @@ func NoticeLife(kind string) time.Duration {
 	switch kind {
 	case NoticeConfirm, NoticeNewAddress:
 		return 48 * time.Hour
-	case NoticeData, NoticeAddress, NoticeErase: // as long as their links work
+	case NoticeData, NoticeAddress, NoticeErase, NoticeFeed: // as long as their links work
 		return 30 * time.Minute
 	}
 	return 24 * time.Hour

@@ -92,6 +92,8 @@ func noticeLink(n *Notice) (kind subscribers.Kind, number int64) {
 		return subscribers.ChangeAddress, 0
 	case NoticeErase:
 		return subscribers.Erase, 0
+	case NoticeFeed:
+		return subscribers.FeedAddress, 0
 	}
 	return 0, 0
 }

@@ -13,7 +13,7 @@ import (
 )
 
 var noticeKinds = []string{NoticeConfirm, NoticeKnown, NoticeNewAddress, NoticeMoved, NoticeLeft, NoticePaused, NoticeChanged,
-	NoticeLink, NoticeData, NoticeAddress, NoticeErase}
+	NoticeLink, NoticeData, NoticeAddress, NoticeErase, NoticeFeed}
 
 func noticePress(t testing.TB) *NoticePress {
 	t.Helper()

@@ -110,6 +110,13 @@ func newBrief(s *stories.Story) *brief {
 	return b
 }
 
+// Brief is a story's headline and the sentence below it as a digest shows them: cut to size, one
+// line each, with nothing that turns the direction of its neighbours.
+func Brief(s *stories.Story) (headline, sentence string) {
+	b := newBrief(s)
+	return b.headline, b.one
+}
+
 // summary is what stands below the headline, and how many words both have.
 func (b *brief) summary(role Role) (text string, words int) {
 	switch role {

@@ -57,6 +57,7 @@ func TestNothingScans(t *testing.T) {
 	_, bySlot := db.IssueBySlot(ctx, "morning", "1", "UTC", 0)
 	_, history := db.History(ctx, 1)
 	_, attempts := db.Attempts(ctx, 1)
+	lookBack(t, db, i, now)
 	_, edited := db.EditReader(ctx, 2, subscribers.Edit{By: "reader", Notice: digest.NoticePaused, Do: func(s *subscribers.Settings) error {
 		s.Pause(now)
 		return nil
@@ -64,22 +65,6 @@ func TestNothingScans(t *testing.T) {
 	_, ended := db.EndPauses(ctx, now)
 	left, leave := db.LeaveAll(ctx, 3, "reader", digest.NoticeLeft, now)
 	_, undone := db.Undo(ctx, 3, left.Row, now)
-	past, pastErr := db.Past(ctx, i.EditionID, i.Wall(), 1)
-	if past.Issue = i; errors.Is(pastErr, store.ErrNotFound) { // its slot "1" is no time
-		pastErr = nil
-	}
-	_, pasts := db.PastDigests(ctx, 1, now.Add(time.Hour), 20)
-	_, before := db.SeenBefore(ctx, &past, now.Add(-time.Hour), false)
-	_, slots := db.SlotKeys(ctx, "morning", "", 10)
-	_, arrival := db.ArrivalAt(ctx, now)
-	feed := db.SetPrivateFeed(ctx, 1, 77)
-	_, feedOf := db.PrivateFeedOf(ctx, 77)
-	_, feedNumber := db.PrivateFeed(ctx, 1)
-	clicks := db.AddClicks(ctx, map[digest.Click]int64{{Edition: i.EditionID, Slot: i.Wall(), Story: 1}: 1})
-	_, clicked := db.Clicks(ctx, &i)
-	if err := errors.Join(pastErr, pasts, before, slots, arrival, feed, feedOf, feedNumber, clicks, clicked); err != nil {
-		t.Fatal(err)
-	}
 	signUps(t, db, now)
 	if err := errors.Join(storetest.Intend(ctx, db, b, d, "k", now), storetest.Hand(ctx, db, b, d, now), storetest.Settle(ctx, db, b, d, o, now), db.Renew(ctx, b),
 		db.Release(ctx, b, now), chunk, places, last, pool, texts, dg, dgs, fragments, one, counts, due, who, spread, unfinished,
@@ -156,5 +141,27 @@ func TestNothingScans(t *testing.T) {
 			t.Errorf("%s\n\t%s", detail, query)
 		}
 		rows.Close()
+	}
+}
+
+// lookBack does what pages do that show what was sent.
+func lookBack(t *testing.T, db *store.DB, i digest.Issue, now time.Time) {
+	t.Helper()
+	ctx := t.Context()
+	past, found := db.Past(ctx, i.EditionID, i.Wall(), 1)
+	if past.Issue = i; errors.Is(found, store.ErrNotFound) { // its slot "1" is no time
+		found = nil
+	}
+	_, pasts := db.PastDigests(ctx, 1, now.Add(time.Hour), 20)
+	_, before := db.SeenBefore(ctx, &past, now.Add(-time.Hour), false)
+	_, slots := db.SlotKeys(ctx, "morning", "", 10)
+	_, arrival := db.ArrivalAt(ctx, now)
+	feed := db.SetPrivateFeed(ctx, 1, 77)
+	_, feedOf := db.PrivateFeedOf(ctx, 77)
+	_, feedNumber := db.PrivateFeed(ctx, 1)
+	clicks := db.AddClicks(ctx, map[digest.Click]int64{{Edition: i.EditionID, Slot: i.Wall(), Story: 1}: 1})
+	_, clicked := db.Clicks(ctx, &i)
+	if err := errors.Join(found, pasts, before, slots, arrival, feed, feedOf, feedNumber, clicks, clicked); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -50,6 +50,7 @@ func (p *Pages) kinds() map[subscribers.Kind]kindPage {
 		subscribers.Read: {get: p.read},
 	}
 	maps.Copy(all, p.changeKinds())
+	maps.Copy(all, p.backKinds())
 	maps.Copy(all, p.accountKinds())
 	return all
 }

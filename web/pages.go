@@ -1,12 +1,14 @@
 package web
 
 import (
+	"io"
 	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"broadsheet/digest"
 	"broadsheet/schedule"
 	"broadsheet/subscribers"
 )
@@ -21,14 +23,23 @@ type Pages struct {
 
 	Readers Readers
 	Stories StoryFinder
+	Archive Archive
+	Slots   Slots
+	Feeds   Feeds
+	Clicks  ClickStore
+	Opener  func(e *schedule.Edition) *digest.Opener // to choose once more, for pages; it need have no relays
+	Random  io.Reader                                // for the numbers of feeds, which must not be guessed
 	SignUps SignUps
 	Account Account
 
 	Kick func() // notices are waiting to be written; nil = nobody is to be told
 
-	texts *texts
-	guard *guesses
-	csrf  *http.CrossOriginProtection
+	texts  *texts
+	guard  *guesses
+	csrf   *http.CrossOriginProtection
+	clicks clicks
+	issues issues
+	places chan struct{} // for heavy work
 }
 
 // route is one pattern of the router.
@@ -39,7 +50,7 @@ type route struct {
 
 // routes lists all that there are, for the router and for the test that walks them.
 func (p *Pages) routes() []route {
-	return slices.Concat(p.signUpRoutes(), []route{
+	return slices.Concat(p.frontRoutes(), p.signUpRoutes(), []route{
 		{"GET /l/{token...}", p.link},
 		{"POST /l/{token...}", p.link},
 		{"GET /assets/{name}", p.asset},
@@ -56,6 +67,7 @@ func (p *Pages) Handler() (http.Handler, error) {
 		return nil, err
 	}
 	p.guard, p.csrf = newGuesses(p.Now), http.NewCrossOriginProtection()
+	p.places = make(chan struct{}, 2)
 	mux := http.NewServeMux()
 	for _, r := range p.routes() {
 		mux.HandleFunc(r.pattern, r.serve)

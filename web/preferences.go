@@ -36,6 +36,7 @@ type prefsPage struct {
 	Undo  string // token
 	Wrong []string
 	Leave string // token of the page of leaving
+	Past  string // of the page of past digests
 	Here  string // token of this page
 }
 
@@ -143,6 +144,11 @@ func (p *Pages) showPreferences(w http.ResponseWriter, r *http.Request, v *visit
 	d.Here = v.token
 	// The same age as the link at hand: it must not grow young by being followed.
 	var err error
+	d.Past, err = p.Keys.Token(p.Keys.SigningID(), subscribers.Action{Kind: subscribers.PastDigests, Slot: v.Slot, Subscriber: v.Subscriber})
+	if err != nil {
+		p.trouble(w, r, "make link", err)
+		return
+	}
 	d.Leave, err = p.Keys.Token(p.Keys.SigningID(), subscribers.Action{Kind: subscribers.LeaveAll, Slot: v.Slot, Subscriber: v.Subscriber})
 	if err != nil {
 		p.trouble(w, r, "make link", err)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+
+	"broadsheet/digest"
 )
 
 // StoryFinder says where a story can be read. store.DB meets it.
@@ -21,6 +23,9 @@ func (p *Pages) read(w http.ResponseWriter, r *http.Request, v *visit) {
 	case !public(address):
 		p.message(w, r, http.StatusNotFound, v.lang, "no_story", "headline", headline)
 	default:
+		if v.Subscriber == 0 { // a link of old names a reader: it is not counted
+			p.click(r, digest.Click{Edition: v.Edition, Slot: v.Slot, Story: v.Story})
+		}
 		http.Redirect(w, r, address, http.StatusSeeOther)
 	}
 }

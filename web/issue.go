@@ -1,0 +1,218 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"broadsheet/digest"
+	"broadsheet/schedule"
+	"broadsheet/subscribers"
+)
+
+// Slots is what the public face needs of the database. store.DB meets it.
+type Slots interface {
+	// SlotKeys lists the slots of an edition that have an issue anywhere, the latest keys first, of
+	// keys below before; "" = all.
+	SlotKeys(ctx context.Context, edition, before string, limit int) ([]string, error)
+	// IssueBySlot finds an issue by what it is for.
+	IssueBySlot(ctx context.Context, edition, slot, zone string, hour int) (digest.Issue, error)
+	// ArrivalAt is the highest arrival number given up to t, 0 if there is none.
+	ArrivalAt(ctx context.Context, t time.Time) (int64, error)
+}
+
+// publicIssue is an issue as the public may see it: with all sections, in the edition's own place.
+type publicIssue struct {
+	Issue digest.Issue
+	Page  *digest.Page // nil = it has nothing in that language
+	Lines []line
+	made  time.Time
+}
+
+// issueKey names one.
+type issueKey struct{ edition, slot, language string }
+
+// issues keeps public issues for a while: making one means reading all stories of a day or two.
+type issues struct {
+	mu   sync.Mutex
+	kept map[issueKey]*publicIssue
+}
+
+const (
+	issuesKept    = 200 // of some 50 KB
+	issuesCurrent = 10 * time.Minute
+)
+
+func (i *issues) get(k issueKey, now time.Time) *publicIssue {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if one := i.kept[k]; one != nil && now.Sub(one.made) < issuesCurrent && !now.Before(one.made) {
+		return one
+	}
+	return nil
+}
+
+func (i *issues) put(k issueKey, one *publicIssue) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.kept == nil {
+		i.kept = map[issueKey]*publicIssue{}
+	}
+	for other := range i.kept {
+		if len(i.kept) < issuesKept {
+			break
+		}
+		delete(i.kept, other)
+	}
+	i.kept[k] = one
+}
+
+// issueLanguages are those that an edition has issues in, the default first.
+func (p *Pages) issueLanguages(e *schedule.Edition) []string {
+	own := p.Config.Publication.Language
+	if len(e.Languages) == 0 {
+		return []string{own}
+	}
+	list := slices.Clone(e.Languages)
+	if i := slices.Index(list, own); i > 0 {
+		list = slices.Insert(slices.Delete(list, i, i+1), 0, own)
+	}
+	return list
+}
+
+// place is where the public issues of an edition are at home: the zone, and the hour as
+// [schedule.Edition.Next] wants it.
+func (p *Pages) place(e *schedule.Edition) (*time.Location, int) {
+	if e.Zone != schedule.ReaderZone {
+		return p.zone(e.Zone), -1
+	}
+	return p.zone(""), e.ReaderHour(-1)
+}
+
+// slotOf is the slot of that key at the edition's own place.
+func (p *Pages) slotOf(e *schedule.Edition, key string) (schedule.Slot, bool) {
+	zone, hour := p.place(e)
+	at, err := time.ParseInLocation("2006-01-02 15:04", key, zone)
+	if err != nil {
+		if at, err = time.ParseInLocation(time.DateOnly, key, zone); err != nil {
+			return schedule.Slot{}, false
+		}
+	}
+	end := at.Add(50 * time.Hour) // a gap in the clock may have moved it into the next day
+	for s, ok := e.Next(zone, hour, at.Add(-2*time.Hour)); ok && s.Due.Before(end); s, ok = e.Next(zone, hour, s.Due) {
+		if s.Key == key {
+			return s, true
+		}
+	}
+	return schedule.Slot{}, false
+}
+
+// cutoff is what the issue of a slot at the edition's own place may show. Where no reader is, there
+// is no such issue, and what had arrived in time counts.
+func (p *Pages) cutoff(ctx context.Context, e *schedule.Edition, s schedule.Slot) (digest.Issue, error) {
+	i, err := p.Slots.IssueBySlot(ctx, e.Name, s.Key, s.Zone, s.Hour)
+	if !errors.Is(err, subscribers.ErrNotFound) {
+		return i, err
+	}
+	zone, hour := p.place(e)
+	i = digest.NewIssue(e, zone, hour, s, s.Due)
+	i.Cutoff, err = p.Slots.ArrivalAt(ctx, s.Due)
+	return i, err
+}
+
+// publicKeys lists the slots of an edition whose hour has come at its own place, the latest first.
+func (p *Pages) publicKeys(ctx context.Context, e *schedule.Edition, before string, limit int) ([]string, error) {
+	const ahead = 4 // slots that have come further east
+	keys, err := p.Slots.SlotKeys(ctx, e.Name, before, limit+ahead)
+	if err != nil {
+		return nil, err
+	}
+	now := p.Now()
+	keys = slices.DeleteFunc(keys, func(key string) bool {
+		s, ok := p.slotOf(e, key)
+		return !ok || s.Due.After(now)
+	})
+	return keys[:min(len(keys), limit)], nil
+}
+
+// publicIssue makes an issue, or finds it. The error is [subscribers.ErrNotFound] if the public may
+// not see one there, or there is nothing in it.
+func (p *Pages) publicIssue(ctx context.Context, e *schedule.Edition, key, language string) (*publicIssue, error) {
+	k := issueKey{e.Name, key, language}
+	one := p.issues.get(k, p.Now())
+	if one == nil {
+		free := p.heavy(ctx)
+		if free == nil {
+			return nil, ctx.Err()
+		}
+		defer free()
+		if one = p.issues.get(k, p.Now()); one == nil { // made while this one waited
+			var err error
+			if one, err = p.makeIssue(ctx, e, key, language); err != nil {
+				return nil, err
+			}
+			p.issues.put(k, one)
+		}
+	}
+	if one.Page == nil {
+		return nil, subscribers.ErrNotFound
+	}
+	return one, nil
+}
+
+func (p *Pages) makeIssue(ctx context.Context, e *schedule.Edition, key, language string) (*publicIssue, error) {
+	keys, err := p.Slots.SlotKeys(ctx, e.Name, key+"\x01", 2) // it and the one before
+	if err != nil {
+		return nil, err
+	}
+	s, ok := p.slotOf(e, key)
+	if len(keys) == 0 || keys[0] != key || !ok || s.Due.After(p.Now()) {
+		return nil, subscribers.ErrNotFound
+	}
+	i, err := p.cutoff(ctx, e, s)
+	if err != nil {
+		return nil, err
+	}
+	one := &publicIssue{Issue: i, made: p.Now()}
+	if i.Cutoff == 0 {
+		return one, nil
+	}
+	since := int64(-1)
+	if len(keys) > 1 {
+		if before, ok := p.slotOf(e, keys[1]); ok {
+			last, err := p.cutoff(ctx, e, before)
+			if err != nil {
+				return nil, err
+			}
+			since = last.Cutoff
+		}
+	}
+	d, err := p.Opener(e).Public(ctx, i, language, since)
+	if errors.Is(err, digest.ErrNothingNew) {
+		return one, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	story, err := p.addresses(ctx, d.Items)
+	if err != nil {
+		return nil, err
+	}
+	if one.Page, err = digest.BrowserPage(d, story); err != nil {
+		return nil, err
+	}
+	var revisions []int64
+	for _, item := range d.Items {
+		revisions = append(revisions, item.Revision)
+	}
+	one.Lines, err = p.lines(ctx, p.texts.set.Words(language), p.zone(d.Zone), i.Due, revisions)
+	return one, err
+}
+
+// issuePath is the path of a public issue, behind the base.
+func issuePath(edition, key string) string {
+	return "/e/" + edition + "/" + strings.Replace(key, " ", "T", 1)
+}
