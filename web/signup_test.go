@@ -46,7 +46,7 @@ func (w *world) take() int {
 // confirmLink is that of the latest request of a reader.
 func (w *world) confirmLink(subscriber int64) string {
 	w.Helper()
-	for id := int64(20); id > 0; id-- {
+	for id := int64(100); id > 0; id-- {
 		if _, err := w.db.Request(w.Context(), id, subscriber); err == nil {
 			return w.link(subscribers.Confirm, subscribers.Action{Subscriber: subscriber, Story: id})
 		}
@@ -234,7 +234,7 @@ func TestSignUpTellsNothing(t *testing.T) {
 	took, answers := map[string][]time.Duration{}, map[string]string{}
 	work := make(chan [2]int)
 	var wg sync.WaitGroup
-	for range 4 {
+	for range 8 {
 		wg.Go(func() {
 			for job := range work {
 				kind, n := kinds[job[0]], job[1]
