@@ -149,6 +149,7 @@ func (s *server) start(ctx context.Context, e *engine, before <-chan struct{}) *
 	g.tasks.Go(func() { repeat(ctx, e.intakeOnce) })
 	g.tasks.Go(func() { repeat(ctx, e.openAll) })
 	g.tasks.Go(func() { repeat(ctx, e.writeClicks) })
+	g.tasks.Go(func() { e.deliver(ctx) })
 	go func() {
 		defer close(g.sent)
 		if before != nil {

@@ -10,6 +10,7 @@ import (
 	"math"
 	"time"
 
+	"broadsheet/digest"
 	"broadsheet/mailer"
 )
 
@@ -52,10 +53,13 @@ func scanDelivery(r *sql.Rows) (d DeliveryRow, err error) {
 // Deliveries lists deliveries by slot and subscriber. Memory stays flat.
 func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) iter.Seq2[DeliveryRow, error] {
 	if f.Subscriber != 0 {
-		// A look into each slot; there are few of them.
+		// A look into each slot; there are few of them, but for runs of notices.
 		return pages(func(after DeliveryRow) ([]DeliveryRow, error) {
-			return selectAll(ctx, db.read(), deliveryColumns+`slots s CROSS JOIN deliveries d ON d.slot = s.id`+deliveryJoins+`
-				WHERE s.id > ?1 AND d.subscriber = ?2 AND (?3 = 0 OR d.issue = ?3) AND (?4 = '' OR d.state = ?4) ORDER BY s.id LIMIT ?5`,
+			return selectAll(ctx, db.read(), deliveryColumns+`(SELECT slots.id FROM editions CROSS JOIN slots
+					WHERE editions.name <> '`+digest.NoticeEdition+`' AND slots.edition = editions.id
+				UNION ALL SELECT slot FROM notice_slots WHERE subscriber = ?2) mine
+				CROSS JOIN slots s ON s.id = mine.id CROSS JOIN deliveries d ON d.slot = s.id`+deliveryJoins+`
+				WHERE mine.id > ?1 AND d.subscriber = ?2 AND (?3 = 0 OR d.issue = ?3) AND (?4 = '' OR d.state = ?4) ORDER BY s.id LIMIT ?5`,
 				args{after.Slot, f.Subscriber, f.Issue, string(f.State), pageSize}, scanDelivery)
 		}, "list deliveries")
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"broadsheet/digest"
 	"broadsheet/mailer"
 )
 
@@ -19,6 +20,13 @@ func (db *DB) Statements() []string {
 	}
 	db.stmts.Range(func(query, _ any) bool { all[query.(string)] = true; return true })
 	return slices.Collect(maps.Keys(all))
+}
+
+// AddNotice notes a notice by itself.
+func (db *DB) AddNotice(ctx context.Context, n digest.Notice, now time.Time) error {
+	return db.write(ctx, func(ctx context.Context, t *tx) error {
+		return t.notice(ctx, n.Kind, n.Subscriber, n.SettingsID, n.Number, n.Detail, now)
+	})
 }
 
 // OneByOne has all marks written one by one.

@@ -28,6 +28,7 @@ type issueRow struct {
 	ends          time.Time
 	minGap        time.Duration
 	zone, quiet   string
+	notice        bool  // a run of notices
 	readers       int64 // the counter
 }
 
@@ -63,10 +64,10 @@ func (h *held) find(slot, subscriber int64) *heldRow {
 
 func (t *tx) issueRow(ctx context.Context, id int64) (i issueRow, err error) {
 	var ends, gap int64
-	err = t.scan(ctx, `SELECT i.slot, i.edition, i.ends, i.min_gap, i.zone, i.quiet,
+	err = t.scan(ctx, `SELECT i.slot, i.edition, i.ends, i.min_gap, i.zone, i.quiet, `+isNotice+`,
 			(SELECT value FROM counters WHERE name = 'readers')
 		FROM issues i WHERE i.id = ?1`, args{id},
-		&i.slot, &i.edition, &ends, &gap, &i.zone, &i.quiet, &i.readers)
+		&i.slot, &i.edition, &ends, &gap, &i.zone, &i.quiet, &i.notice, &i.readers)
 	i.ends, i.minGap = fromUS(ends), time.Duration(gap)*time.Microsecond
 	return i, err
 }
@@ -148,7 +149,8 @@ func (db *DB) hold(ctx context.Context, t *tx, b *leased, now time.Time, only in
 	}
 	barred, err := db.barred(ctx, t, addresses)
 	for n := range h.rows {
-		h.rows[n].mayGo = h.rows[n].mayGo && barred[n] == nil && err == nil
+		r := &h.rows[n]
+		r.mayGo = (r.mayGo || h.notice) && !i.stops(barred[n]) && err == nil
 	}
 	if errors.Is(err, ErrNoKey) {
 		err = nil // the intent will say so

@@ -142,8 +142,8 @@ func (db *DB) reassign(ctx context.Context, batch int64, routes *digest.Routes, 
 // split moves deliveries of a batch to a new one like it, for another relay.
 func (t *tx) split(ctx context.Context, batch int64, relay string, list []key) error {
 	var id int64
-	if err := t.scan(ctx, `INSERT INTO batches (issue, edition, relay, first, last, size, priority, shuffle, start, due)
-		SELECT issue, edition, ?2, ?3, ?4, ?5, priority, shuffle, start, due FROM batches WHERE id = ?1 RETURNING id`,
+	if err := t.scan(ctx, `INSERT INTO batches (issue, edition, relay, first, last, size, priority, shuffle, start, due, urgent)
+		SELECT issue, edition, ?2, ?3, ?4, ?5, priority, shuffle, start, due, urgent FROM batches WHERE id = ?1 RETURNING id`,
 		args{batch, relay, list[0].subscriber, list[len(list)-1].subscriber, len(list)}, &id); err != nil {
 		return err
 	}

@@ -46,14 +46,14 @@ func (db *DB) intend(ctx context.Context, t *tx, m *mailer.Mark, now time.Time) 
 		row.State, row.Reason = s, reason
 		return nil, mailer.ErrLost, t.save(ctx, row, now)
 	}
-	if !row.active {
+	if !row.active && !row.notice {
 		return end(mailer.Suppressed, row.away())
 	}
 	barred, err := db.barred(ctx, t, []string{row.Address})
 	if err != nil {
 		return nil, nil, err
 	}
-	if barred[0] != nil {
+	if barred[0] != nil && (!row.notice || stopsNotices(barred[0].Reason)) {
 		return end(mailer.Suppressed, barred[0].Reason)
 	}
 	if now.After(row.Ends) {

@@ -51,7 +51,7 @@ type route struct {
 
 // routes lists all that there are, for the router and for the test that walks them.
 func (p *Pages) routes() []route {
-	return slices.Concat(p.signUpRoutes(), p.frontRoutes(), []route{
+	return slices.Concat(p.frontRoutes(), p.signUpRoutes(), []route{
 		{"GET /l/{token...}", p.link},
 		{"POST /l/{token...}", p.link},
 		{"GET /assets/{name}", p.asset},

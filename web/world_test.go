@@ -78,7 +78,7 @@ func newWorld(t *testing.T, public string) *world {
 	w.must(err)
 	t.Cleanup(func() { w.db.Close() })
 	w.pages = &web.Pages{Config: cfg, Keys: w.keys, Now: w.now, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
-		Readers: w.db, Stories: w.db, Kick: func() { w.kicks++ }}
+		Readers: w.db, Stories: w.db, SignUps: w.db, Account: w.db, Kick: func() { w.kicks++ }}
 	w.lookBack()
 	handler, err := w.pages.Handler()
 	w.must(err)

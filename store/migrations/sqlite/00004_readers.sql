@@ -38,6 +38,12 @@ CREATE TABLE notices (
   detail TEXT NOT NULL, at INTEGER NOT NULL
 );
 CREATE INDEX notices_subscriber ON notices (subscriber);
+-- The slots in which a reader has notices. Their runs are many, so nobody looks for a reader in all of them.
+CREATE TABLE notice_slots (subscriber INTEGER NOT NULL, slot INTEGER NOT NULL, PRIMARY KEY (subscriber, slot)) WITHOUT ROWID;
+ALTER TABLE batches ADD COLUMN urgent INTEGER NOT NULL DEFAULT 0; -- 1 = goes before all that are not
+CREATE INDEX batches_urgent ON batches (relay, due) WHERE done = 0 AND urgent = 1;
+DROP INDEX issues_opened;
+CREATE INDEX issues_opened ON issues (edition, opened);
 
 CREATE TABLE private_feeds (subscriber INTEGER PRIMARY KEY, number INTEGER NOT NULL UNIQUE);
 -- How often links of an issue were followed; nothing of readers.
