@@ -116,7 +116,7 @@ func TestMore(t *testing.T) {
 				t.Errorf("%s is in the mail already", s[1])
 			}
 		}
-		givesNothingAway(t, "the rest of a section", strings.ReplaceAll(body, `href="/l/`, "")) // the page's own address in its language links
+		givesNothingAway(t, "the rest of a section", body)
 	}
 }
 

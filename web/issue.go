@@ -154,11 +154,11 @@ func (p *Pages) publicIssue(ctx context.Context, e *schedule.Edition, key, langu
 	k := issueKey{e.Name, key, language}
 	one, ok := p.issues.get(k, p.Now())
 	if !ok {
-		free := p.heavy(ctx)
-		if free == nil {
+		done := p.making.take(ctx)
+		if done == nil {
 			return nil, ctx.Err()
 		}
-		defer free()
+		defer done()
 		if one, ok = p.issues.get(k, p.Now()); !ok { // else it was made while this one waited
 			var err error
 			if one, err = p.makeIssue(ctx, e, key, language); err != nil {

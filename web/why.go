@@ -32,11 +32,11 @@ func (p *Pages) hindsight(ctx context.Context, past *digest.Past, e *schedule.Ed
 	if h, ok := p.hinds.get(past.Issue.ID, p.Now()); ok {
 		return h, nil
 	}
-	free := p.heavy(ctx)
-	if free == nil {
+	done := p.looking.take(ctx)
+	if done == nil {
 		return nil, ctx.Err()
 	}
-	defer free()
+	defer done()
 	if h, ok := p.hinds.get(past.Issue.ID, p.Now()); ok { // made while this one waited
 		return h, nil
 	}
