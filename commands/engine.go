@@ -46,6 +46,7 @@ type engine struct {
 	composer  *digest.Composer
 	routes    *digest.Routes
 	domains   *mailer.Domains
+	postman   *postman
 	presses   map[string]*digest.Press // by edition; made at the start, so that a broken template stops the program and not a run
 }
 
@@ -92,7 +93,7 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 	if err := cfg.CheckLimits(mailer.Providers()); err != nil {
 		return nil, usage(err)
 	}
-	for _, ed := range cfg.Editions {
+	for n, ed := range cfg.Editions {
 		dir := ed.Template
 		if dir != "" && !filepath.IsAbs(dir) {
 			dir = filepath.Join(filepath.Dir(cfg.File), dir)
@@ -104,6 +105,14 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 		if e.presses[ed.Name], err = digest.NewPress(cfg, ed, set); err != nil {
 			return nil, usage(err)
 		}
+		if n > 0 {
+			continue
+		}
+		notices, err := digest.NewNoticePress(cfg, set) // the first edition's look is the house's
+		if err != nil {
+			return nil, usage(err)
+		}
+		e.postman = newPostman(digest.Postman{Outbox: db, Press: notices, Routes: e.routes, Now: now, Log: log})
 	}
 	return e, nil
 }

@@ -167,6 +167,7 @@ func (p *program) issuesList() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&filter.Edition, "edition", "", "only issues of this `edition`")
+	c.Flags().BoolVar(&filter.Notices, "notices", false, "runs of notices too: confirmations and other mails that are no digest")
 	c.Flags().IntVar(&limit, "limit", 50, "at most `N`; 0 = all")
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	return c

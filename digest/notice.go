@@ -38,7 +38,8 @@ func NoticeLife(kind string) time.Duration {
 
 // Notice is a mail to one reader that is no digest: a confirmation, or word of a change.
 type Notice struct {
-	ID         int64 // of its row, gone once it is a delivery
+	ID         int64     // of its row, gone once it is a delivery
+	At         time.Time // when it was noted
 	Kind       string
 	Subscriber int64
 	SettingsID int64 // its address is written to, in its language

@@ -55,6 +55,7 @@ type Batch struct {
 	Relay      string
 	Fence      int64      // rises with every lease; writes with an older one are refused
 	Until      time.Time  // end of the lease, real time
+	Urgent     bool       // goes before all that are not
 	Deliveries []Delivery // those due
 }
 
@@ -123,6 +124,20 @@ type Queue interface {
 	Commit(ctx context.Context, marks []Mark, now time.Time) error
 	// NextDue is when the next open delivery of relay is due; ok is false if none is open.
 	NextDue(ctx context.Context, relay string) (at time.Time, ok bool, err error)
+}
+
+// Hurrier is a Queue whose urgent batches can be had alone, by a sender that has others enough at
+// hand: they go before those.
+type Hurrier interface {
+	// LeaseUrgent is Lease for urgent batches. It costs little if there is none.
+	LeaseUrgent(ctx context.Context, relay, worker string, now time.Time) (*Batch, error)
+}
+
+// Recaller is a Queue that knows of deliveries that nobody wants any more though they are on record
+// as handed: their last octet may not have left yet.
+type Recaller interface {
+	// Recalled reports whether a handed delivery should stay here.
+	Recalled(ctx context.Context, d *Delivery) (bool, error)
 }
 
 // Message is a delivery ready for the wire.

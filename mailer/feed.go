@@ -29,6 +29,7 @@ const longShut = time.Second
 
 // feed leases batches so that there is a delivery to draw for every connection.
 func (r *run) feed(ctx context.Context) {
+	var asked time.Time // for urgent batches
 	for ctx.Err() == nil {
 		r.mu.Lock()
 		changed, busy, idle, enough := r.changed, r.inHand > 0, r.lines == 0, r.undrawn() >= r.enough()
@@ -39,6 +40,10 @@ func (r *run) feed(ctx context.Context) {
 			continue
 		}
 		if enough {
+			if h, ok := r.Queue.(Hurrier); ok && now().Sub(asked) >= r.Poll {
+				asked = now()
+				r.hurry(ctx, h)
+			}
 			r.sleep(ctx, changed, r.Poll)
 			continue
 		}
@@ -53,11 +58,7 @@ func (r *run) feed(ctx context.Context) {
 		case err != nil:
 			r.fail(fmt.Errorf("lease batch for relay %s: %w", r.Relay.Name, err))
 		case b != nil && len(b.Deliveries) > 0:
-			if p, ok := r.Composer.(Preparer); ok {
-				if err := p.Prepare(ctx, b.Deliveries); err != nil {
-					r.Log.Debug("batch not prepared", slog.Int64("batch", b.ID), slog.String("error", err.Error()))
-				}
-			}
+			r.prepareBatch(ctx, b)
 			r.add(b)
 		case b != nil:
 			r.release(ctx, b)
@@ -66,6 +67,27 @@ func (r *run) feed(ctx context.Context) {
 			r.cancel()
 		default:
 			r.sleep(ctx, changed, r.idle(ctx))
+		}
+	}
+}
+
+func (r *run) prepareBatch(ctx context.Context, b *Batch) {
+	if p, ok := r.Composer.(Preparer); ok {
+		if err := p.Prepare(ctx, b.Deliveries); err != nil {
+			r.Log.Debug("batch not prepared", slog.Int64("batch", b.ID), slog.String("error", err.Error()))
+		}
+	}
+}
+
+// hurry takes urgent batches though there is enough at hand. An error shows at the next lease.
+func (r *run) hurry(ctx context.Context, h Hurrier) {
+	for _, name := range r.names() {
+		b, err := h.LeaseUrgent(ctx, name, r.Worker, r.Now())
+		if err != nil {
+			r.Log.Debug("urgent batch not leased", slog.String("error", err.Error()))
+		} else if b != nil {
+			r.prepareBatch(ctx, b)
+			r.add(b)
 		}
 	}
 }
@@ -114,19 +136,28 @@ func (r *run) add(b *Batch) {
 	if l.term <= 0 { // over before it reached us: renewing it tells
 		l.until, l.term = now(), time.Second
 	}
-	r.batches = append(r.batches, l)
+	at := len(r.batches)
+	for b.Urgent && at > 0 && !r.batches[at-1].batch.Urgent {
+		at--
+	}
+	r.batches = slices.Insert(r.batches, at, l)
 	r.wake()
 }
 
-// draw takes up to n deliveries, without waiting: left over letters first, then those that waited
-// for their provider's turn, then a fair share of what the oldest batch has.
+// draw takes up to n deliveries, without waiting: urgent ones first, then left over letters, then
+// those that waited for their provider's turn, then a fair share of what the oldest batch has.
 func (r *run) draw(n int) (letters []*Letter) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := now()
 	share := (r.undrawn() + 2*max(1, r.lines) - 1) / (2 * max(1, r.lines))
 	n = min(n, max(share, 1))
-	if k := min(n, len(r.spares)); k > 0 {
+	for _, l := range r.batches {
+		if l.batch.Urgent {
+			letters = r.drawFrom(l, letters, n, t)
+		}
+	}
+	if k := min(n-len(letters), len(r.spares)); k > 0 {
 		letters = append(letters, r.spares[:k]...)
 		r.spares = slices.Delete(r.spares, 0, k)
 	}
@@ -137,23 +168,30 @@ func (r *run) draw(n int) (letters []*Letter) {
 		}
 	}
 	for _, l := range r.batches {
-		for !l.lost && len(letters) < n && l.next < len(l.batch.Deliveries) {
-			letter := &Letter{leased: l, d: &l.batch.Deliveries[l.next]}
-			l.next++
-			l.inHand++
-			r.inHand++
-			if a := r.lane(letter.d); a != nil {
-				letter.lane = a
-				if len(a.waiting) > 0 || !a.turn(t) {
-					a.waiting = append(a.waiting, letter)
-					continue
-				}
-			}
-			letters = append(letters, letter)
-		}
+		letters = r.drawFrom(l, letters, n, t)
 	}
 	if r.undrawn() < r.enough() {
 		r.wake() // the feeder looks for more
+	}
+	return letters
+}
+
+// drawFrom takes deliveries of a batch until there are n letters; r.mu is held.
+func (r *run) drawFrom(l *leased, letters []*Letter, n int, t time.Time) []*Letter {
+	for !l.lost && len(letters) < n && l.next < len(l.batch.Deliveries) {
+		letter := &Letter{leased: l, d: &l.batch.Deliveries[l.next]}
+		l.next++
+		l.inHand++
+		r.inHand++
+		if a := r.lane(letter.d); a != nil {
+			letter.lane = a
+			before := a.before(letter)
+			if before > 0 || !a.turn(t) {
+				a.waiting = slices.Insert(a.waiting, before, letter)
+				continue
+			}
+		}
+		letters = append(letters, letter)
 	}
 	return letters
 }

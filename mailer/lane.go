@@ -32,6 +32,16 @@ func (r *run) lane(d *Delivery) *lane {
 	return a
 }
 
+// before is how many of those waiting a letter has before it: urgent ones go first.
+func (a *lane) before(l *Letter) int {
+	n := len(a.waiting)
+	if l.leased.batch.Urgent {
+		for n = 0; n < len(a.waiting) && a.waiting[n].leased.batch.Urgent; n++ {
+		}
+	}
+	return n
+}
+
 // turn takes a turn if there is one.
 func (a *lane) turn(t time.Time) bool {
 	if a.pause(t) > 0 {

@@ -49,29 +49,36 @@ func (q *memQueue) Lease(_ context.Context, relay, worker string, now time.Time)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for part := range slices.Collect(slices.Chunk(q.rows, q.size)) {
-		id := int64(part)
-		l := q.leases[id]
-		if l == nil {
-			l = &memLease{}
-			q.leases[id] = l
+		if b := q.leasePart(part, relay, now); b != nil {
+			return b, nil
 		}
-		if l.held && time.Now().Before(l.until) {
-			continue
-		}
-		var due []Delivery
-		for _, d := range q.rows[part*q.size : min((part+1)*q.size, len(q.rows))] {
-			if (d.State == Queued || d.State == Deferred) && !d.Due.After(now) {
-				due = append(due, d)
-			}
-		}
-		if len(due) == 0 {
-			continue
-		}
-		l.fence++
-		l.held, l.until = true, time.Now().Add(q.term)
-		return &Batch{ID: id, Issue: 1, Relay: relay, Fence: l.fence, Until: l.until, Deliveries: due}, nil
 	}
 	return nil, nil
+}
+
+// leasePart leases a run of rows, nil if nothing of it is due; q.mu is held.
+func (q *memQueue) leasePart(part int, relay string, now time.Time) *Batch {
+	id := int64(part)
+	l := q.leases[id]
+	if l == nil {
+		l = &memLease{}
+		q.leases[id] = l
+	}
+	if l.held && time.Now().Before(l.until) {
+		return nil
+	}
+	var due []Delivery
+	for _, d := range q.rows[part*q.size : min((part+1)*q.size, len(q.rows))] {
+		if (d.State == Queued || d.State == Deferred) && !d.Due.After(now) {
+			due = append(due, d)
+		}
+	}
+	if len(due) == 0 {
+		return nil
+	}
+	l.fence++
+	l.held, l.until = true, time.Now().Add(q.term)
+	return &Batch{ID: id, Issue: 1, Relay: relay, Fence: l.fence, Until: l.until, Deliveries: due}
 }
 
 // ours returns the row if the lease still stands; q.mu is held.

@@ -155,6 +155,9 @@ func (g *group) check(ctx context.Context, b *groupBatch) error {
 			}
 			addresses = append(addresses, address)
 		}
+		if b.notice { // asks for no follower
+			active = b.intends
+		}
 		for _, id := range active {
 			delete(b.waits, id)
 		}
@@ -163,7 +166,7 @@ func (g *group) check(ctx context.Context, b *groupBatch) error {
 			return err
 		}
 		for n, id := range b.intends {
-			b.waits[id] = b.waits[id] || barred[n] != nil
+			b.waits[id] = b.waits[id] || b.stops(barred[n])
 		}
 	}
 	if b.minGap == 0 {

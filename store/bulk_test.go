@@ -98,7 +98,8 @@ func (w *twin) step(rnd *rand.Rand, n int) {
 		s, err := w.db.SubscriberByID(ctx, reader)
 		w.must(err)
 		if rnd.IntN(2) == 0 {
-			_, err = w.beside.Suppress(ctx, subscribers.Suppression{Address: s.Address, Reason: "complaint"}, w.now)
+			reason := []string{"complaint", "unsubscribed"}[rnd.IntN(2)]
+			_, err = w.beside.Suppress(ctx, subscribers.Suppression{Address: s.Address, Reason: reason}, w.now)
 		} else {
 			_, err = w.beside.LiftSuppression(ctx, s.Address, subscribers.ByOperator, "asked", w.now)
 		}
@@ -116,6 +117,14 @@ func (w *twin) step(rnd *rand.Rand, n int) {
 				w.must(err)
 			}
 		}
+	case 25, 26, 27:
+		kind := []string{digest.NoticeConfirm, digest.NoticeLeft}[rnd.IntN(2)]
+		for range 1 + rnd.IntN(5) {
+			id := int64(1 + rnd.IntN(24))
+			w.must(w.db.AddNotice(ctx, digest.Notice{Kind: kind, Subscriber: id, SettingsID: id, Number: int64(n)}, w.now))
+		}
+		_, err := w.beside.PostNotices(ctx, 100, w.now, planNotices)
+		w.must(err)
 	case 5, 12, 13:
 		if k := len(w.batches); k > 0 {
 			k = rnd.IntN(k)
@@ -228,7 +237,7 @@ func told(calls [][]mailer.Mark) string {
 func TestBulkIsAsOneByOne(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	bulk, single, redone, rounds := 0, 0, 0, uint64(2)
+	bulk, single, redone, notices, rounds := 0, 0, 0, 0, uint64(2)
 	if testing.Short() {
 		rounds = 1
 	}
@@ -274,10 +283,16 @@ func TestBulkIsAsOneByOne(t *testing.T) {
 			}
 		}
 		s := twins[0].db.Stats()
+		for d, err := range twins[0].db.Deliveries(t.Context(), store.DeliveryFilter{}) {
+			twins[0].must(err)
+			if d.Edition == digest.NoticeEdition && d.State != mailer.Queued && d.State != mailer.Expired {
+				notices++
+			}
+		}
 		bulk, single, redone = bulk+s.Bulk, single+s.Marks-s.Bulk, redone+s.Redone
 	}
-	t.Logf("%d in bulk, %d one by one, %d redone", bulk, single, redone)
-	if bulk < 100 || single < 100 || redone == 0 {
+	t.Logf("%d in bulk, %d one by one, %d redone, of notices %d", bulk, single, redone, notices)
+	if bulk < 100 || single < 100 || redone == 0 || notices < 20 {
 		t.Errorf("%d marks in bulk, %d one by one, %d groups done again: the history is too tame", bulk, single, redone)
 	}
 }

@@ -219,7 +219,8 @@ func (c *chunk) Seen(ctx context.Context, since time.Time, ownOnly bool) (map[in
 			return nil, nil // an edition without an issue or a reader so far
 		}
 	}
-	slots, err := selectAll(ctx, c.q, `SELECT slot FROM issues WHERE opened >= ?1 AND (?2 = 0 OR edition = ?2)`, args{us(since), own}, number)
+	slots, err := selectAll(ctx, c.q, `SELECT issues.slot FROM editions CROSS JOIN issues WHERE editions.name <> '`+digest.NoticeEdition+`'
+		AND (?2 = 0 OR editions.id = ?2) AND issues.edition = editions.id AND issues.opened >= ?1`, args{us(since), own}, number)
 	if err != nil {
 		return nil, fmt.Errorf("list slots: %w", err)
 	}

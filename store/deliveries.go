@@ -10,6 +10,7 @@ import (
 	"math"
 	"time"
 
+	"broadsheet/digest"
 	"broadsheet/mailer"
 )
 
@@ -35,10 +36,10 @@ type DeliveryFilter struct {
 	State      mailer.State
 }
 
-const deliveryColumns = `SELECT d.issue, d.slot, d.subscriber, coalesce(d.digest, 0), st.address, d.state, d.reason, d.attempts, d.copies,
+const deliveryColumns = `SELECT d.issue, d.slot, d.subscriber, coalesce(d.digest, 0), coalesce(st.address, ''), d.state, d.reason, d.attempts, d.copies,
 	d.date, d.key_id, d.selector, d.due, i.ends, d.at, e.name, s.slot_key, coalesce(nullif(d.relay, ''), b.relay, ''), d.code, d.enhanced, coalesce(rt.body, '') FROM `
 
-const deliveryJoins = ` JOIN editions e ON e.id = s.edition JOIN settings st ON st.id = d.settings JOIN issues i ON i.id = d.issue
+const deliveryJoins = ` JOIN editions e ON e.id = s.edition LEFT JOIN settings st ON st.id = d.settings JOIN issues i ON i.id = d.issue
 	LEFT JOIN batches b ON b.id = d.batch LEFT JOIN reply_texts rt ON rt.id = d.reply `
 
 func scanDelivery(r *sql.Rows) (d DeliveryRow, err error) {
@@ -52,10 +53,13 @@ func scanDelivery(r *sql.Rows) (d DeliveryRow, err error) {
 // Deliveries lists deliveries by slot and subscriber. Memory stays flat.
 func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) iter.Seq2[DeliveryRow, error] {
 	if f.Subscriber != 0 {
-		// A look into each slot; there are few of them.
+		// A look into each slot; there are few of them, but for runs of notices.
 		return pages(func(after DeliveryRow) ([]DeliveryRow, error) {
-			return selectAll(ctx, db.read(), deliveryColumns+`slots s CROSS JOIN deliveries d ON d.slot = s.id`+deliveryJoins+`
-				WHERE s.id > ?1 AND d.subscriber = ?2 AND (?3 = 0 OR d.issue = ?3) AND (?4 = '' OR d.state = ?4) ORDER BY s.id LIMIT ?5`,
+			return selectAll(ctx, db.read(), deliveryColumns+`(SELECT slots.id FROM editions CROSS JOIN slots
+					WHERE editions.name <> '`+digest.NoticeEdition+`' AND slots.edition = editions.id
+				UNION ALL SELECT slot FROM notice_slots WHERE subscriber = ?2) mine
+				CROSS JOIN slots s ON s.id = mine.id CROSS JOIN deliveries d ON d.slot = s.id`+deliveryJoins+`
+				WHERE mine.id > ?1 AND d.subscriber = ?2 AND (?3 = 0 OR d.issue = ?3) AND (?4 = '' OR d.state = ?4) ORDER BY s.id LIMIT ?5`,
 				args{after.Slot, f.Subscriber, f.Issue, string(f.State), pageSize}, scanDelivery)
 		}, "list deliveries")
 	}

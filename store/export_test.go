@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"maps"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"broadsheet/digest"
 	"broadsheet/mailer"
 )
 
@@ -19,6 +21,13 @@ func (db *DB) Statements() []string {
 	}
 	db.stmts.Range(func(query, _ any) bool { all[query.(string)] = true; return true })
 	return slices.Collect(maps.Keys(all))
+}
+
+// AddNotice notes a notice by itself.
+func (db *DB) AddNotice(ctx context.Context, n digest.Notice, now time.Time) error {
+	return db.write(ctx, func(ctx context.Context, t *tx) error {
+		return t.notice(ctx, n.Kind, n.Subscriber, n.SettingsID, n.Number, n.Detail, now)
+	})
 }
 
 // OneByOne has all marks written one by one.
@@ -81,3 +90,21 @@ func (db *DB) MakeRoom() error {
 
 // ForgetCallers has none of them waited for any more.
 func (db *DB) ForgetCallers() { db.ledger.callers.active(time.Now().Add(time.Hour)) }
+
+// ReadJournal reads lines as a group of a journal and says of what kinds they are; false if one of
+// them is none.
+func ReadJournal(lines []byte) (kinds []string, whole bool) {
+	body := append([]byte(journalHead+"x\n"), sealGroup(lines)...)
+	list, end, _, err := readJournal(bytes.NewReader(body), int64(len(body)), 0, "x")
+	for _, l := range list {
+		switch {
+		case l.hash == nil:
+			kinds = append(kinds, "h")
+		case l.back:
+			kinds = append(kinds, "r")
+		default:
+			kinds = append(kinds, "l")
+		}
+	}
+	return kinds, err == nil && end == int64(len(body)) && len(lines) > 0
+}

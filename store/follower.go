@@ -70,8 +70,10 @@ func (t *tx) readersChanged(ctx context.Context) error {
 }
 
 // bar takes the mail that waits for a reader out of the queue: all of it where a reason is
-// given, else that of editions that are no longer theirs. What is being sent is left
-// alone.
+// given, else that of editions that are no longer theirs. What a sender has in hand is among it
+// until it is handed: its hand then finds no row. What is on record as handed may have left or
+// not: the sender is told ([DB.Recalled]). Notices go on, for one may tell of this very
+// change, unless the reason bars them too or the reader is erased.
 func (t *tx) bar(ctx context.Context, subscriber int64, reason string, now time.Time) error {
 	type place struct{ slot, active int64 }
 	list, err := selectAll(ctx, t, `SELECT last_slot, active FROM followers WHERE subscriber = ?1 AND last_slot > 0`, args{subscriber},
@@ -83,19 +85,34 @@ func (t *tx) bar(ctx context.Context, subscriber int64, reason string, now time.
 		if p.active == 1 && reason == "" {
 			continue
 		}
-		d, err := t.delivery(ctx, p.slot, subscriber)
-		if err != nil {
-			return err
-		}
-		if d.State != mailer.Queued && d.State != mailer.Deferred {
-			continue
-		}
-		d.State, d.Reason = mailer.Suppressed, cmp.Or(reason, d.away())
-		if err := t.save(ctx, d, now); err != nil {
+		if err := t.barOne(ctx, p.slot, subscriber, reason, now); err != nil {
 			return err
 		}
 	}
+	if stopsNotices(reason) || reason == "erased" {
+		return t.barNotices(ctx, subscriber, reason, now)
+	}
 	return nil
+}
+
+// barOne takes a delivery out of the queue that has not left.
+func (t *tx) barOne(ctx context.Context, slot, subscriber int64, reason string, now time.Time) error {
+	d, err := t.delivery(ctx, slot, subscriber)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if d.State == mailer.Handed {
+		_, err := t.exec(ctx, `UPDATE deliveries SET reason = ?3 WHERE slot = ?1 AND subscriber = ?2`, slot, subscriber, reasonRecalled)
+		return err
+	}
+	if d.State != mailer.Queued && d.State != mailer.Deferred && d.State != mailer.Sending {
+		return nil
+	}
+	d.State, d.Reason = mailer.Suppressed, cmp.Or(reason, d.away())
+	return t.save(ctx, d, now)
 }
 
 // countSections keeps section_followers right: readers, but those who left for good, by the

@@ -148,13 +148,15 @@ func (db *DB) LastIssue(ctx context.Context, edition, zone string, hour int) (di
 type IssueFilter struct {
 	Edition string
 	Since   time.Time // due at or after
+	Notices bool      // runs of notices too
 }
 
 // Issues lists issues, the latest on record first. Memory stays flat.
 func (db *DB) Issues(ctx context.Context, f IssueFilter) iter.Seq2[digest.Issue, error] {
 	return pages(func(after digest.Issue) ([]digest.Issue, error) {
 		return selectAll(ctx, db.read(), `SELECT `+issueColumns+`WHERE (?1 = 0 OR i.id < ?1) AND (?2 = '' OR e.name = ?2)
-			AND i.due >= ?3 ORDER BY i.id DESC LIMIT ?4`, args{after.ID, f.Edition, us(f.Since), pageSize}, scanIssue)
+			AND i.due >= ?3 AND (?5 OR e.name <> '`+digest.NoticeEdition+`') ORDER BY i.id DESC LIMIT ?4`,
+			args{after.ID, f.Edition, us(f.Since), pageSize, f.Notices || f.Edition == digest.NoticeEdition}, scanIssue)
 	}, "list issues")
 }
 

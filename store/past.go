@@ -70,9 +70,10 @@ func (db *DB) SeenBefore(ctx context.Context, p *digest.Past, since time.Time, o
 		own = p.Issue.EditionID
 	}
 	q := db.read()
-	digests, err := selectAll(ctx, q, `SELECT DISTINCT d.digest FROM issues i`+db.dialect.by("issues_opened")+`
-		JOIN deliveries d ON d.slot = i.slot AND d.issue = i.id AND d.subscriber = ?3
-		WHERE i.opened >= ?1 AND i.id < ?2 AND i.slot <> ?4 AND (?5 = 0 OR i.edition = ?5) AND d.digest IS NOT NULL
+	digests, err := selectAll(ctx, q, `SELECT DISTINCT d.digest FROM editions CROSS JOIN issues i`+db.dialect.by("issues_opened")+`
+		CROSS JOIN deliveries d ON d.slot = i.slot AND d.issue = i.id AND d.subscriber = ?3
+		WHERE editions.name <> '`+digest.NoticeEdition+`' AND (?5 = 0 OR editions.id = ?5) AND i.edition = editions.id
+		AND i.opened >= ?1 AND i.id < ?2 AND i.slot <> ?4 AND d.digest IS NOT NULL
 		AND d.state IN ('queued', 'sending', 'handed', 'deferred', 'accepted', 'bounced', 'uncertain')`,
 		args{us(since), p.Issue.ID, p.Reader.Subscriber, p.Issue.SlotID, own}, number)
 	if err != nil {

@@ -12,7 +12,11 @@ import (
 	"broadsheet/mailer"
 )
 
-var _ mailer.Queue = (*DB)(nil)
+var (
+	_ mailer.Queue    = (*DB)(nil)
+	_ mailer.Hurrier  = (*DB)(nil)
+	_ mailer.Recaller = (*DB)(nil)
+)
 
 const (
 	// leaseTime is how long a batch stays with a sender that does not renew.
@@ -26,15 +30,16 @@ const (
 type leased struct {
 	id, issue, leaseUntil, start int64
 	relay                        string
+	urgent                       bool
 }
 
-const batchColumns = `SELECT b.id, b.issue, b.lease_until, b.start, b.relay FROM batches b `
+const batchColumns = `SELECT b.id, b.issue, b.lease_until, b.start, b.relay, b.urgent FROM batches b `
 
 func scanBatch(r *sql.Rows) (b leased, err error) {
-	return b, r.Scan(&b.id, &b.issue, &b.leaseUntil, &b.start, &b.relay)
+	return b, r.Scan(&b.id, &b.issue, &b.leaseUntil, &b.start, &b.relay, &b.urgent)
 }
 
-// Lease meets [mailer.Queue]. It takes batches by due time, then by how many of their readers
+// Lease meets [mailer.Queue]. It takes urgent batches first, then by due time, then by how many of their readers
 // the last issue missed, then in an order that changes with the issue.
 func (db *DB) Lease(ctx context.Context, relay, worker string, now time.Time) (*mailer.Batch, error) {
 	return db.lease(ctx, relay, 0, worker, now)
@@ -44,6 +49,12 @@ func (db *DB) Lease(ctx context.Context, relay, worker string, now time.Time) (*
 func (db *DB) lease(ctx context.Context, relay string, edition int64, worker string, now time.Time) (*mailer.Batch, error) {
 	var out *mailer.Batch
 	err := db.write(ctx, func(ctx context.Context, t *tx) error {
+		if edition == 0 {
+			var err error
+			if out, err = db.leaseUrgent(ctx, t, relay, worker, now); err != nil || out != nil {
+				return err
+			}
+		}
 		for {
 			found, err := selectAll(ctx, t, batchColumns+`WHERE b.relay = ?1 AND b.done = 0 AND b.due <= ?2 AND b.lease_until < ?3
 				AND (?4 = 0 OR b.edition = ?4)
@@ -59,6 +70,38 @@ func (db *DB) lease(ctx context.Context, relay string, edition int64, worker str
 	})
 	if err != nil {
 		return nil, fmt.Errorf("lease batch: %w", err)
+	}
+	return out, nil
+}
+
+// leaseUrgent takes the first urgent batch; nil if none is due.
+func (db *DB) leaseUrgent(ctx context.Context, t *tx, relay, worker string, now time.Time) (*mailer.Batch, error) {
+	for {
+		found, err := selectAll(ctx, t, batchColumns+`WHERE b.relay = ?1 AND b.done = 0 AND b.urgent = 1 AND b.due <= ?2 AND b.lease_until < ?3
+			ORDER BY b.due LIMIT 1`+db.dialect.skipLocked, args{relay, us(now), us(db.leaseClock())}, scanBatch)
+		if err != nil || len(found) == 0 {
+			return nil, err
+		}
+		if out, err := db.take(ctx, t, &found[0], worker, now, 0); err != nil || out != nil {
+			return out, err
+		}
+	}
+}
+
+// LeaseUrgent meets [mailer.Hurrier].
+func (db *DB) LeaseUrgent(ctx context.Context, relay, worker string, now time.Time) (*mailer.Batch, error) {
+	var some bool // mostly not: a look does not take the writer's turn
+	err := db.read().scan(ctx, `SELECT EXISTS (SELECT 1 FROM batches WHERE relay = ?1 AND done = 0 AND urgent = 1 AND due <= ?2 AND lease_until < ?3)`,
+		args{relay, us(now), us(db.leaseClock())}, &some)
+	var out *mailer.Batch
+	if err == nil && some {
+		err = db.write(ctx, func(ctx context.Context, t *tx) (err error) {
+			out, err = db.leaseUrgent(ctx, t, relay, worker, now)
+			return err
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lease urgent batch: %w", err)
 	}
 	return out, nil
 }
@@ -107,7 +150,7 @@ func (db *DB) take(ctx context.Context, t *tx, b *leased, worker string, now tim
 		args{b.id, cmp.Or(worker, "-"), us(h.until)}, &h.fence); err != nil {
 		return nil, err
 	}
-	out := &mailer.Batch{ID: b.id, Issue: b.issue, Relay: b.relay, Fence: h.fence, Until: h.until, Deliveries: make([]mailer.Delivery, len(h.rows))}
+	out := &mailer.Batch{ID: b.id, Issue: b.issue, Relay: b.relay, Fence: h.fence, Until: h.until, Urgent: b.urgent, Deliveries: make([]mailer.Delivery, len(h.rows))}
 	start := fromUS(b.start)
 	for n := range h.rows {
 		out.Deliveries[n] = h.rows[n].d

@@ -15,7 +15,7 @@ import (
 func testLeaving(t *testing.T, w *world) {
 	ctx := t.Context()
 	w.tell("world", 1)
-	ids := w.readers(6)
+	ids := w.readers(8)
 	i := w.openIssue("morning", "2026-04-02")
 	b := w.lease()
 	change := func(n int, f func(s *subscribers.Settings)) {
@@ -26,18 +26,25 @@ func testLeaving(t *testing.T, w *world) {
 		_, err = w.db.ChangeSettings(ctx, ids[n], s.Settings, "reader", w.now())
 		w.must(err)
 	}
-	w.must(Intend(ctx, w.db, b, &b.Deliveries[3], "k1", w.now()))
+	for n := range 2 {
+		w.must(Intend(ctx, w.db, b, &b.Deliveries[3+3*n], "k1", w.now()))
+	}
+	w.must(Intend(ctx, w.db, b, &b.Deliveries[7], "k1", w.now()))
+	w.must(Hand(ctx, w.db, b, &b.Deliveries[7], w.now()))
 	change(0, func(s *subscribers.Settings) { s.Status = subscribers.Unsubscribed })
 	change(1, func(s *subscribers.Settings) { s.Editions = nil })
 	change(2, func(s *subscribers.Settings) { s.Status = subscribers.Paused })
-	change(3, func(s *subscribers.Settings) { s.Status = subscribers.Unsubscribed }) // on its connection already
+	for _, n := range []int{3, 6, 7} { // being sent, and on its connection already
+		change(n, func(s *subscribers.Settings) { s.Status = subscribers.Unsubscribed })
+	}
 	if _, err := w.db.Suppress(ctx, subscribers.Suppression{Address: "reader5@example.org", Reason: "complaint"}, w.now()); err != nil {
 		t.Fatal(err)
 	}
 	w.want(i, ids[0], mailer.Suppressed, "unsubscribed")
 	w.want(i, ids[1], mailer.Suppressed, "left the edition")
 	w.want(i, ids[2], mailer.Suppressed, "paused")
-	w.want(i, ids[3], mailer.Sending, "")
+	w.want(i, ids[3], mailer.Suppressed, "unsubscribed")
+	w.want(i, ids[7], mailer.Handed, "")
 	w.want(i, ids[4], mailer.Suppressed, "complaint")
 	for n := range 6 {
 		d := &b.Deliveries[n]
@@ -46,8 +53,16 @@ func testLeaving(t *testing.T, w *world) {
 			t.Fatalf("reader %d: %v", n, err)
 		}
 	}
-	w.must(Hand(ctx, w.db, b, &b.Deliveries[3], w.now()))
-	w.must(Settle(ctx, w.db, b, &b.Deliveries[3], accepted(&b.Deliveries[3]), w.now()))
+	if err := Hand(ctx, w.db, b, &b.Deliveries[3], w.now()); !errors.Is(err, mailer.ErrLost) {
+		t.Fatalf("a mail whose reader has left is handed: %v", err)
+	}
+	if err := Settle(ctx, w.db, b, &b.Deliveries[6], refused(&b.Deliveries[6]), w.now()); !errors.Is(err, mailer.ErrLost) {
+		t.Fatalf("its outcome is taken: %v", err)
+	}
+	w.must(Settle(ctx, w.db, b, &b.Deliveries[7], accepted(&b.Deliveries[7]), w.now()))
+	for n, state := range map[int]mailer.State{3: mailer.Suppressed, 6: mailer.Suppressed, 7: mailer.Accepted} {
+		w.want(i, ids[n], state, "")
+	}
 	w.must(w.db.Release(ctx, b, w.now()))
 
 	change(2, func(s *subscribers.Settings) { s.Status = subscribers.Active })

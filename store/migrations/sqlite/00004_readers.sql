@@ -6,6 +6,7 @@ CREATE TABLE pauses (subscriber INTEGER PRIMARY KEY, until INTEGER NOT NULL); --
 CREATE INDEX pauses_until ON pauses (until);
 ALTER TABLE suppressions ADD COLUMN settings INTEGER NOT NULL DEFAULT 0; -- row of the change that made it, 0 = none
 
+CREATE INDEX lifted_suppressions_hash ON lifted_suppressions (hash);
 -- The highest number of a reader who was erased or forgotten.
 INSERT INTO counters (name, value) VALUES ('gone', 0);
 
@@ -38,6 +39,12 @@ CREATE TABLE notices (
   detail TEXT NOT NULL, at INTEGER NOT NULL
 );
 CREATE INDEX notices_subscriber ON notices (subscriber);
+-- The slots in which a reader has notices. Their runs are many, so nobody looks for a reader in all of them.
+CREATE TABLE notice_slots (subscriber INTEGER NOT NULL, slot INTEGER NOT NULL, PRIMARY KEY (subscriber, slot)) WITHOUT ROWID;
+ALTER TABLE batches ADD COLUMN urgent INTEGER NOT NULL DEFAULT 0; -- 1 = goes before all that are not
+CREATE INDEX batches_urgent ON batches (relay, due) WHERE done = 0 AND urgent = 1;
+DROP INDEX issues_opened;
+CREATE INDEX issues_opened ON issues (edition, opened);
 
 CREATE TABLE private_feeds (subscriber INTEGER PRIMARY KEY, number INTEGER NOT NULL UNIQUE);
 -- How often links of an issue were followed; nothing of readers.
