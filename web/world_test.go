@@ -78,7 +78,7 @@ func newWorld(t *testing.T, public string) *world {
 	w.must(err)
 	t.Cleanup(func() { w.db.Close() })
 	w.pages = &web.Pages{Config: cfg, Keys: w.keys, Now: w.now, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
-		Readers: w.db, Stories: w.db, Kick: func() { w.kicks++ }}
+		Readers: w.db, Stories: w.db, SignUps: w.db, Account: w.db, Kick: func() { w.kicks++ }}
 	w.lookBack()
 	handler, err := w.pages.Handler()
 	w.must(err)
@@ -201,4 +201,15 @@ func changed(before, after []string) (lines []string) {
 		}
 	}
 	return lines
+}
+
+// edition is the number of an edition in tokens.
+func (w *world) edition(name string) int64 {
+	w.Helper()
+	db, err := sql.Open("sqlite", "file:"+w.file+"?mode=ro")
+	w.must(err)
+	defer db.Close()
+	var id int64
+	w.must(db.QueryRowContext(w.Context(), `SELECT id FROM editions WHERE name = ?1`, name).Scan(&id))
+	return id
 }
