@@ -133,6 +133,13 @@ type Hurrier interface {
 	LeaseUrgent(ctx context.Context, relay, worker string, now time.Time) (*Batch, error)
 }
 
+// Recaller is a Queue that knows of deliveries that nobody wants any more though they are on record
+// as handed: their last octet may not have left yet.
+type Recaller interface {
+	// Recalled reports whether a handed delivery should stay here.
+	Recalled(ctx context.Context, d *Delivery) (bool, error)
+}
+
 // Message is a delivery ready for the wire.
 type Message struct {
 	ReturnPath string // envelope sender

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -48,6 +49,9 @@ const (
 	sliceTime = time.Second
 	// staleAfter is how long an outcome may wait for company on its way to the ledger.
 	staleAfter = 500 * time.Millisecond
+	// recallAfter is how long ago a letter may have been handed, ahead of its turn, to leave without a
+	// look at whether it is still wanted.
+	recallAfter = 20 * time.Millisecond
 )
 
 // newDesk makes the desk of a connection. Two marks of a delivery in one commit cost little more
@@ -179,8 +183,11 @@ func (k *desk) draw(most int) (fresh []*Letter) {
 // window, and so are the intents of the slice after it. A second copy waits for its own Hand: a
 // crash that found it handed and not sent would end it as uncertain, perhaps without any copy.
 func (k *desk) Hand(l *Letter) error {
-	if l.handed || l.refused != nil {
+	if l.refused != nil {
 		return l.refused
+	}
+	if l.handed {
+		return k.recalled(l)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -210,6 +217,24 @@ func (k *desk) Hand(l *Letter) error {
 	return l.refused
 }
 
+// recalled is an error if a letter that was handed ahead of its turn is not wanted any more.
+func (k *desk) recalled(l *Letter) error {
+	q, ok := k.r.Queue.(Recaller)
+	if !ok || now().Sub(l.handedAt) < recallAfter {
+		return nil
+	}
+	switch is, err := q.Recalled(k.ctx, l.d); {
+	case err != nil: // it is on record as handed: to go is no fault
+		k.r.Log.Debug("not known whether a delivery is still wanted", slog.String("error", err.Error()))
+	case is:
+		return errRecalled
+	}
+	return nil
+}
+
+// errRecalled is the end of a letter that stayed here though it was handed.
+var errRecalled = errors.New("delivery is not wanted any more")
+
 // Done meets [Office].
 func (k *desk) Done(l *Letter, verb Verb, reply Reply, err error) {
 	if n := slices.Index(k.given, l); n >= 0 {
@@ -224,7 +249,12 @@ func (k *desk) Done(l *Letter, verb Verb, reply Reply, err error) {
 		k.r.settled(l)
 		return
 	}
-	o := k.r.judge(k.ctx, k.c, l.d, verb, reply, err)
+	var o Outcome
+	if errors.Is(err, errRecalled) {
+		o = k.r.notBegun(l) // its next intent ends it
+	} else {
+		o = k.r.judge(k.ctx, k.c, l.d, verb, reply, err)
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.active = now()
@@ -290,7 +320,7 @@ func (k *desk) commit(hand, fresh []*Letter) error {
 	marks = marks[len(k.settled):]
 	k.settled = k.settled[:0]
 	for n, l := range hand {
-		l.handed, l.refused = marks[n].Err == nil, marks[n].Err
+		l.handed, l.handedAt, l.refused = marks[n].Err == nil, now(), marks[n].Err
 		if l.handed {
 			k.open++
 		} else if i := slices.Index(k.line, l); i >= 0 {
@@ -302,7 +332,7 @@ func (k *desk) commit(hand, fresh []*Letter) error {
 	marks = marks[len(hand):]
 	for n, l := range ahead {
 		if marks[len(fresh)+n].Err == nil {
-			l.handed = true
+			l.handed, l.handedAt = true, now()
 			k.open++
 		}
 	}

@@ -3,6 +3,7 @@ package mailer
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Letter is one message on its way over a connection; its intent is on record.
@@ -10,17 +11,18 @@ type Letter struct {
 	// Message is what goes out. Its Body is valid until Written or Done.
 	Message Message
 
-	leased  *leased
-	lane    *lane // of its recipient's provider; nil: none
-	d       *Delivery
-	before  int   // copies out before this try
-	handed  bool  // on record that its last octet is about to leave
-	refused error // what the ledger said to that, if not yes
-	buf     []byte
-	spare   []byte // of the unsigned message, where it is signed
-	free    *buffers
-	ready   chan struct{} // closed once the message is put together elsewhere; nil: not begun
-	err     error         // of putting it together
+	leased   *leased
+	lane     *lane // of its recipient's provider; nil: none
+	d        *Delivery
+	before   int  // copies out before this try
+	handed   bool // on record that its last octet is about to leave
+	handedAt time.Time
+	refused  error // what the ledger said to that, if not yes
+	buf      []byte
+	spare    []byte // of the unsigned message, where it is signed
+	free     *buffers
+	ready    chan struct{} // closed once the message is put together elsewhere; nil: not begun
+	err      error         // of putting it together
 }
 
 // Written says that the letter's Body is not needed any more: the next one may be put together in

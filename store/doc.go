@@ -11,6 +11,8 @@
 // a batch with [DB.Lease] (queue.go, held.go) and puts the marks of its deliveries on record with
 // [DB.Commit]: intent, hand and outcome, each by the rules of send.go. All of them stand under the
 // batch's fencing number, so a late worker changes nothing.
+// Mails that are no digest are noted in the transaction of the change that they tell of and posted
+// by [DB.PostNotices] (notice.go) as issues of their own, whose batches go first.
 // [DB.Assigned] and [DB.Reassign] (relays.go) know what relays were given to carry.
 //
 // How marks come on record, for many connections at a time:
@@ -22,7 +24,8 @@
 //     statement (bulk.go), by what is known of the leased batch (held.go). If the rows are not as
 //     expected, the transaction is done again, one by one. Both ways leave the same rows.
 //   - Hands go into the journal of this process first (journal.go), a file beside the database that
-//     is synced before the transaction commits: what left cannot be undone by an older database.
+//     is synced before the transaction commits: what left cannot be undone by an older database. So
+//     do readers who leave (leave.go), and [DB.Recover] has them leave again.
 //   - [DB.Recover], under the lock of [DB.LockSender] (lock.go), cleans up behind a sender that
 //     died: what was sending is queued again, what was handed goes once more or is uncertain. It
 //     holds the journals against the database (replay.go), and mails that left after the backup

@@ -78,8 +78,11 @@ func (db *DB) edit(ctx context.Context, t *tx, old *subscribers.Subscriber, s su
 	if old.Equal(s) && (!gone || old.Suppressed != nil) {
 		return out, nil
 	}
-	left := left(&old.Settings, &s)
-	if len(left) > 0 || notice != "" {
+	left, back := left(&old.Settings, &s), left(&s, &old.Settings)
+	if by != "reader" {
+		back = nil
+	}
+	if len(left)+len(back) > 0 || notice != "" {
 		if db.opts.AddressHash == nil {
 			return out, ErrNoKey
 		}
@@ -88,6 +91,9 @@ func (db *DB) edit(ctx context.Context, t *tx, old *subscribers.Subscriber, s su
 			if err := db.journalLeave(ctx, t, hash, edition, now); err != nil {
 				return out, err
 			}
+		}
+		for _, edition := range back {
+			db.journalReturn(t, hash, edition, now)
 		}
 	}
 	out.Changed = true

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"maps"
@@ -89,3 +90,21 @@ func (db *DB) MakeRoom() error {
 
 // ForgetCallers has none of them waited for any more.
 func (db *DB) ForgetCallers() { db.ledger.callers.active(time.Now().Add(time.Hour)) }
+
+// ReadJournal reads lines as a group of a journal and says of what kinds they are; false if one of
+// them is none.
+func ReadJournal(lines []byte) (kinds []string, whole bool) {
+	body := append([]byte(journalHead+"x\n"), sealGroup(lines)...)
+	list, end, _, err := readJournal(bytes.NewReader(body), int64(len(body)), 0, "x")
+	for _, l := range list {
+		switch {
+		case l.hash == nil:
+			kinds = append(kinds, "h")
+		case l.back:
+			kinds = append(kinds, "r")
+		default:
+			kinds = append(kinds, "l")
+		}
+	}
+	return kinds, err == nil && end == int64(len(body)) && len(lines) > 0
+}

@@ -71,7 +71,8 @@ func (t *tx) readersChanged(ctx context.Context) error {
 
 // bar takes the mail that waits for a reader out of the queue: all of it where a reason is
 // given, else that of editions that are no longer theirs. What a sender has in hand is among it
-// until it is handed: its hand then finds no row. Notices go on, for one may tell of this very
+// until it is handed: its hand then finds no row. What is on record as handed may have left or
+// not: the sender is told ([DB.Recalled]). Notices go on, for one may tell of this very
 // change, unless the reason bars them too or the reader is erased.
 func (t *tx) bar(ctx context.Context, subscriber int64, reason string, now time.Time) error {
 	type place struct{ slot, active int64 }
@@ -101,6 +102,10 @@ func (t *tx) barOne(ctx context.Context, slot, subscriber int64, reason string, 
 		return nil
 	}
 	if err != nil {
+		return err
+	}
+	if d.State == mailer.Handed {
+		_, err := t.exec(ctx, `UPDATE deliveries SET reason = ?3 WHERE slot = ?1 AND subscriber = ?2`, slot, subscriber, reasonRecalled)
 		return err
 	}
 	if d.State != mailer.Queued && d.State != mailer.Deferred && d.State != mailer.Sending {

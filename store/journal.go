@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -13,18 +14,21 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"broadsheet/subscribers"
 )
 
-// The journal of handed marks stands beside the database, a file for each process that sends:
-// PATH.handed-START-PID. It says of every mail whose last octet was about to leave so, in a way
-// that a database put back from a backup cannot undo.
+// The journal stands beside the database, a file for each process that writes into it:
+// PATH.handed-START-PID. It says of every mail whose last octet was about to leave so, and of
+// every reader who left, in a way that a database put back from a backup cannot undo.
 //
 // Its first line names the database, by the text that all copies of it have in common. Then
-// come groups, one for each transaction with hands: "g LENGTH CRC", and LENGTH octets of lines
-// "h AT EDITION SLOT SUBSCRIBER,SUBSCRIBER,...", edition and slot quoted. A group is synced before
-// the transaction commits, which keeps the file's name and the end of the group (table
-// journals); a line "c" behind it, not synced, says that it did. What stands behind a group
-// that did not get there is written over.
+// come groups, one for each transaction with hands or leaves: "g LENGTH CRC", and LENGTH octets of
+// lines "h AT EDITION SLOT SUBSCRIBER,SUBSCRIBER,..." or "l AT EDITION HASH" (left) or "r AT
+// EDITION HASH" (returned), edition and slot quoted, the hash that of an address in hex: a number may be another reader's once a database is
+// put back. An edition of "" is everything. A group is synced before the transaction commits,
+// which keeps the file's name and the end of the group (table journals); a line "c" behind it, not
+// synced, says that it did. What stands behind a group that did not get there is written over.
 
 const (
 	journalInfix = ".handed-"
@@ -134,8 +138,12 @@ func journalGroup(hands []hand, names map[int64]slotName) []byte {
 		}
 		b = strconv.AppendInt(b, h.subscriber, 10)
 	}
-	b = append(b, '\n')
-	return append(fmt.Appendf(nil, "g %d %08x\n", len(b), crc32.ChecksumIEEE(b)), b...)
+	return sealGroup(append(b, '\n'))
+}
+
+// sealGroup puts the head of a group before its lines.
+func sealGroup(lines []byte) []byte {
+	return append(fmt.Appendf(nil, "g %d %08x\n", len(lines), crc32.ChecksumIEEE(lines)), lines...)
 }
 
 // slotName is what names a slot in every copy of a database.
@@ -167,30 +175,37 @@ func (g *group) journal(ctx context.Context) error {
 	if len(g.hands) == 0 {
 		return nil
 	}
-	j := &g.db.ledger.journal
 	names, err := g.names(ctx)
 	if err != nil {
 		return err
 	}
 	began := time.Now()
-	if j.file == nil {
-		var database string
-		if err := g.t.scan(ctx, `SELECT value FROM meta WHERE name = 'database'`, nil, &database); err != nil {
-			return err
-		}
-		if err := j.open(g.db.path, database, g.db.real()); err != nil {
-			return fmt.Errorf("make journal of handed mails: %w", full(err))
-		}
-	}
-	b := journalGroup(g.hands, names)
-	if _, err := g.t.exec(ctx, `INSERT INTO journals (name, size) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET size = ?2`,
-		j.name, j.end+int64(len(b))); err != nil {
+	if err := g.db.journalAdd(ctx, g.t, journalGroup(g.hands, names)); err != nil {
 		return err
 	}
-	if err := j.add(b); err != nil {
-		return fmt.Errorf("write journal of handed mails: %w", full(err))
-	}
 	g.sync = time.Since(began)
+	return nil
+}
+
+// journalAdd writes a transaction's group into the journal, which is made with the first.
+func (db *DB) journalAdd(ctx context.Context, t *tx, group []byte) error {
+	j := &db.ledger.journal
+	if j.file == nil {
+		var database string
+		if err := t.scan(ctx, `SELECT value FROM meta WHERE name = 'database'`, nil, &database); err != nil {
+			return err
+		}
+		if err := j.open(db.path, database, db.real()); err != nil {
+			return fmt.Errorf("make journal: %w", full(err))
+		}
+	}
+	if _, err := t.exec(ctx, `INSERT INTO journals (name, size) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET size = ?2`,
+		j.name, j.end+int64(len(group))); err != nil {
+		return err
+	}
+	if err := j.add(group); err != nil {
+		return fmt.Errorf("write journal: %w", full(err))
+	}
 	return nil
 }
 
@@ -207,6 +222,8 @@ type journalLine struct {
 	at time.Time
 	slotName
 	subscribers []int64
+	hash        *subscribers.Hash // of who left or returned; nil in a line of hands
+	back        bool              // returned
 }
 
 // readJournal reads the lines of a journal's groups from an offset on, 0 = from the start, and
@@ -261,14 +278,18 @@ func readJournal(r io.ReaderAt, size, from int64, database string) (lines []jour
 var errJournalLine = errors.New("not a line of a journal")
 
 func parseLine(text string) (l journalLine, err error) {
-	text, ok := strings.CutPrefix(text, "h ")
+	kind, text, ok := strings.Cut(text, " ")
 	at, text, more := strings.Cut(text, " ")
 	v, err := strconv.ParseInt(at, 10, 64)
-	if !ok || !more || err != nil {
+	if !ok || !more || err != nil || kind != "h" && kind != "l" && kind != "r" {
 		return l, errJournalLine
 	}
 	l.at = fromUS(v)
-	for _, to := range []*string{&l.edition, &l.key} {
+	quoted := []*string{&l.edition, &l.key}
+	if kind != "h" {
+		quoted = quoted[:1]
+	}
+	for _, to := range quoted {
 		quoted, err := strconv.QuotedPrefix(text)
 		if err != nil {
 			return l, errJournalLine
@@ -279,6 +300,15 @@ func parseLine(text string) (l journalLine, err error) {
 		if text, ok = strings.CutPrefix(text[len(quoted):], " "); !ok {
 			return l, errJournalLine
 		}
+	}
+	if kind != "h" {
+		b, err := hex.DecodeString(text)
+		l.hash, l.back = new(subscribers.Hash), kind == "r"
+		if err != nil || len(b) != len(l.hash) {
+			return l, errJournalLine
+		}
+		copy(l.hash[:], b)
+		return l, nil
 	}
 	for _, s := range strings.Split(text, ",") {
 		id, err := strconv.ParseInt(s, 10, 64)

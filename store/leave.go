@@ -2,13 +2,130 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"fmt"
+	"slices"
 	"time"
 
 	"broadsheet/subscribers"
 )
 
-// journalLeave writes into the journal beside the database that an address leaves an edition, or
-// everything if edition is "", before the transaction t commits.
-func (db *DB) journalLeave(_ context.Context, _ *tx, _ subscribers.Hash, _ string, _ time.Time) error {
+// leave is a line for the journal.
+type leave struct {
+	at      time.Time
+	edition string // "" = everything
+	hash    subscribers.Hash
+	back    bool // took it back
+}
+
+// journalLeave has a line in the journal beside the database, synced before the transaction t
+// commits, that says that an address leaves an edition, or everything if edition is "".
+func (db *DB) journalLeave(_ context.Context, t *tx, hash subscribers.Hash, edition string, now time.Time) error {
+	t.leaves = append(t.leaves, leave{now, edition, hash, false})
 	return nil
+}
+
+// journalReturn has a line there that says that an address has come back, by the reader's own wish,
+// so that an older database does not lose who left and undid it.
+func (db *DB) journalReturn(t *tx, hash subscribers.Hash, edition string, now time.Time) {
+	t.leaves = append(t.leaves, leave{now, edition, hash, true})
+}
+
+// journalLeaves writes a transaction's leaves into the journal.
+func (db *DB) journalLeaves(ctx context.Context, t *tx) error {
+	if len(t.leaves) == 0 {
+		return nil
+	}
+	var b []byte
+	for _, l := range t.leaves {
+		kind := 'l'
+		if l.back {
+			kind = 'r'
+		}
+		b = fmt.Appendf(b, "%c %d %q %x\n", kind, us(l.at), l.edition, l.hash[:])
+	}
+	return db.journalAdd(ctx, t, sealGroup(b))
+}
+
+// replayLeaves has readers leave again who are back with an older database. It reads all
+// addresses to find them, which is once after a backup was put back or a writer was killed.
+func (db *DB) replayLeaves(ctx context.Context, t *tx, lines []journalLine) error {
+	if len(lines) == 0 {
+		return nil
+	}
+	if db.opts.AddressHash == nil {
+		return fmt.Errorf("find readers who left: %w", ErrNoKey)
+	}
+	ids := make(map[subscribers.Hash]int64)
+	for _, l := range lines {
+		ids[*l.hash] = 0
+	}
+	type row struct {
+		id      int64
+		address string
+	}
+	for after := int64(0); ; {
+		list, err := selectAll(ctx, t, `SELECT id, address FROM subscribers WHERE id > ?1 ORDER BY id LIMIT ?2`, args{after, pageSize},
+			func(r *sql.Rows) (v row, err error) { return v, r.Scan(&v.id, &v.address) })
+		if err != nil {
+			return err
+		}
+		if len(list) == 0 {
+			break
+		}
+		for _, v := range list {
+			hash := db.opts.AddressHash(v.address)
+			if _, left := ids[hash]; left {
+				ids[hash] = v.id
+			}
+		}
+		after = list[len(list)-1].id
+	}
+	slices.SortStableFunc(lines, func(a, b journalLine) int { return a.at.Compare(b.at) })
+	type what struct {
+		hash    subscribers.Hash
+		edition string
+	}
+	last := make(map[what]int)
+	for n, l := range lines {
+		last[what{*l.hash, l.edition}] = n
+	}
+	for n, l := range lines {
+		if l.back || last[what{*l.hash, l.edition}] != n {
+			continue
+		}
+		if err := db.leaveAgain(ctx, t, &l, ids[*l.hash]); err != nil {
+			return fmt.Errorf("leave again: %w", err)
+		}
+	}
+	return nil
+}
+
+// leaveAgain does what a line says, dated as it says, unless the reader, 0 if there is none of that
+// address, has decided something later. Who is not here any more, or not yet, is barred all the same.
+func (db *DB) leaveAgain(ctx context.Context, t *tx, l *journalLine, id int64) error {
+	var later bool
+	if err := t.scan(ctx, `SELECT EXISTS (SELECT 1 FROM subscribers s JOIN settings st ON st.id = s.settings WHERE s.id = ?1 AND st.at > ?2)
+		OR EXISTS (SELECT 1 FROM lifted_suppressions WHERE hash = ?3 AND lifted_at > ?2 AND ?4 = '')`, args{id, us(l.at), l.hash[:], l.edition}, &later); err != nil || later {
+		return err
+	}
+	if id == 0 {
+		if l.edition != "" {
+			return nil
+		}
+		_, err := db.suppress(ctx, t, subscribers.Suppression{Reason: "unsubscribed", At: l.at}, l.hash, 0, l.at)
+		return err
+	}
+	old, err := db.withSuppression(ctx, t, "s.id = ?1", id)
+	if err != nil {
+		return err
+	}
+	s := old.Clone()
+	if l.edition == "" {
+		s.Status = subscribers.Unsubscribed
+	} else {
+		s.LeaveEdition(l.edition)
+	}
+	_, err = db.edit(ctx, t, old, s, "reader", "", l.at)
+	return err
 }

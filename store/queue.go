@@ -13,8 +13,9 @@ import (
 )
 
 var (
-	_ mailer.Queue   = (*DB)(nil)
-	_ mailer.Hurrier = (*DB)(nil)
+	_ mailer.Queue    = (*DB)(nil)
+	_ mailer.Hurrier  = (*DB)(nil)
+	_ mailer.Recaller = (*DB)(nil)
 )
 
 const (

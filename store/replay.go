@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,11 +19,14 @@ const (
 	reasonPutBack = "handed before the database was put back"
 	// keepJournal is how long a journal stays that says nothing new.
 	keepJournal = 3 * 24 * time.Hour
+	// keepLeaves is how long one stays all the same that says of readers that they left: for so long a
+	// backup may be put back without writing to them again.
+	keepLeaves = 90 * 24 * time.Hour
 	// keepHanded is how long mails of slots that the database does not have are remembered.
 	keepHanded = 30 * 24 * time.Hour
 )
 
-// replay reads what the journals of handed mails say beyond what is on record here. A last group
+// replay reads what the journals say beyond what is on record here. Who left stays so. A last group
 // alone, of which nothing says that its transaction was committed, is that of a sender that died
 // in between: nothing of it has left, for that waits for the commit. More than that means that an
 // older database was put back: those mails have left, what became of them is not known, and they
@@ -40,6 +44,7 @@ func (db *DB) replay(ctx context.Context, t *tx, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	var leaves []journalLine
 	for _, f := range files {
 		name, ok := strings.CutPrefix(f.Name(), filepath.Base(db.path)+journalInfix)
 		if !ok {
@@ -50,9 +55,11 @@ func (db *DB) replay(ctx context.Context, t *tx, now time.Time) error {
 		if name == db.ledger.journal.name {
 			continue
 		}
-		if err := db.replayFile(ctx, t, name, from, database, now); err != nil {
+		found, err := db.replayFile(ctx, t, name, from, database, now)
+		if err != nil {
 			return fmt.Errorf("journal %s: %w", f.Name(), err)
 		}
+		leaves = append(leaves, found...)
 	}
 	delete(known, db.ledger.journal.name)
 	for name := range known { // the file is gone
@@ -60,8 +67,10 @@ func (db *DB) replay(ctx context.Context, t *tx, now time.Time) error {
 			return err
 		}
 	}
-	_, err = t.exec(ctx, `DELETE FROM handed_before WHERE at < ?1`, us(now.Add(-keepHanded)))
-	return err
+	if _, err := t.exec(ctx, `DELETE FROM handed_before WHERE at < ?1`, us(now.Add(-keepHanded))); err != nil {
+		return err
+	}
+	return db.replayLeaves(ctx, t, leaves)
 }
 
 // journals lists how far each journal is on record.
@@ -77,39 +86,48 @@ func (t *tx) journals(ctx context.Context) (map[string]int64, error) {
 	return sizes, err
 }
 
-func (db *DB) replayFile(ctx context.Context, t *tx, name string, from int64, database string, now time.Time) error {
+// replayFile takes in what a journal says of mails, and returns what it says of readers who left.
+func (db *DB) replayFile(ctx context.Context, t *tx, name string, from int64, database string, now time.Time) (leaves []journalLine, err error) {
 	f, err := os.Open(db.path + journalInfix + name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	lines, end, left, err := readJournal(f, info.Size(), from, database)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(lines) == 0 {
-		if db.real().Sub(info.ModTime()) < keepJournal {
-			return nil
+		age := db.real().Sub(info.ModTime())
+		if age < keepJournal {
+			return nil, nil
+		}
+		all, _, _, err := readJournal(f, info.Size(), 0, database)
+		if err != nil || age < keepLeaves && slices.ContainsFunc(all, func(l journalLine) bool { return l.hash != nil }) {
+			return nil, err
 		}
 		if err := os.Remove(f.Name()); err != nil {
-			return err
+			return nil, err
 		}
-		_, err := t.exec(ctx, `DELETE FROM journals WHERE name = ?1`, name)
-		return err
+		_, err = t.exec(ctx, `DELETE FROM journals WHERE name = ?1`, name)
+		return nil, err
 	}
-	if left {
-		for _, l := range lines {
+	for _, l := range lines {
+		switch {
+		case l.hash != nil: // whether or not that was committed: the reader wished it
+			leaves = append(leaves, l)
+		case left:
 			if err := t.putBack(ctx, &l, now); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
 	_, err = t.exec(ctx, `INSERT INTO journals (name, size) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET size = ?2`, name, end)
-	return err
+	return leaves, err
 }
 
 // putBack ends the deliveries of a journal's line, and remembers those that are not here yet.

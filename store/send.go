@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -15,6 +16,8 @@ import (
 const (
 	reasonMinGap = "min_gap"
 	reasonQuiet  = "quiet hours"
+	// reasonRecalled stands beside a delivery that was handed when its reader left, until it is settled.
+	reasonRecalled = "left while it was handed"
 )
 
 // ours reads the row of a mark's delivery if the mark's batch still has it, in one of states;
@@ -45,6 +48,9 @@ func (db *DB) intend(ctx context.Context, t *tx, m *mailer.Mark, now time.Time) 
 	end := func(s mailer.State, reason string) (*delivery, error, error) {
 		row.State, row.Reason = s, reason
 		return nil, mailer.ErrLost, t.save(ctx, row, now)
+	}
+	if row.Address == "" { // the reader is gone, and the settings that were used
+		return end(mailer.Suppressed, "erased")
 	}
 	if !row.active && !row.notice {
 		return end(mailer.Suppressed, row.away())
@@ -117,6 +123,16 @@ func (t *tx) hand(ctx context.Context, m *mailer.Mark, now time.Time) (row *deli
 	row.State, row.At = mailer.Handed, now
 	row.Copies++
 	return row, nil, err
+}
+
+// Recalled meets [mailer.Recaller].
+func (db *DB) Recalled(ctx context.Context, d *mailer.Delivery) (is bool, err error) {
+	err = db.read().scan(ctx, `SELECT EXISTS (SELECT 1 FROM deliveries WHERE slot = ?1 AND subscriber = ?2 AND state = 'handed' AND reason = ?3)`,
+		args{d.Slot, d.Subscriber, reasonRecalled}, &is)
+	if err != nil {
+		return false, fmt.Errorf("look for recalled delivery: %w", err)
+	}
+	return is, nil
 }
 
 // settle writes an outcome.

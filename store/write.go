@@ -31,7 +31,10 @@ func newWriter(pool *sql.DB, d dialect) *writer {
 }
 
 // tx is a transaction that writes. Rows are read to their end before the next statement.
-type tx struct{ w *writer }
+type tx struct {
+	w      *writer
+	leaves []leave // for the journal
+}
 
 // write runs fn in a transaction that has taken the write lock at its start. It waits for its
 // turn as long as ctx lasts; once begun, a transaction runs to its end, for it is short and an
@@ -43,7 +46,18 @@ func (db *DB) write(ctx context.Context, fn func(ctx context.Context, t *tx) err
 		return err
 	}
 	defer w.leave()
-	_, err := w.run(context.WithoutCancel(ctx), fn)
+	_, err := w.run(context.WithoutCancel(ctx), func(ctx context.Context, t *tx) error {
+		if err := fn(ctx, t); err != nil {
+			return err
+		}
+		return db.journalLeaves(ctx, t)
+	})
+	switch j := &db.ledger.journal; {
+	case err == nil:
+		j.keep()
+	case j.next != 0:
+		j.drop()
+	}
 	return explain(err)
 }
 
@@ -71,7 +85,7 @@ func (w *writer) run(ctx context.Context, fn func(ctx context.Context, t *tx) er
 		}
 		w.stmts = make(map[string]*sql.Stmt)
 	}
-	t := &tx{w}
+	t := &tx{w: w}
 	if _, err := t.exec(ctx, w.dialect.begin); err != nil {
 		if spoilt(err) {
 			w.drop()
