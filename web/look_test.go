@@ -135,7 +135,7 @@ func (w *world) accountPages(address string, r *subscribers.Subscriber) []shown 
 	return []shown{
 		{"signup", "/signup", ""},
 		{"signup-moved", "/signup", "[name=down]"},
-		{"signup-again", "/signup", ".bar button"}, // too fast for a person
+		{"signup-again", "/signup", ".primary"}, // too fast for a person
 		{"signup-embed", "/signup/embed", ""},
 		{"signup-confirm", confirm, ""},
 		{"signup-welcome", confirm, ".primary"},
