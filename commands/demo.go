@@ -37,7 +37,8 @@ func (p *program) demo() *cobra.Command {
 		Short: "The whole thing on this machine: feeds, readers, a relay and an inbox in your browser",
 		Long: `Plays the last 24 hours with a fresh database: stories served as real feeds, a dozen readers in
 as many zones, a relay that takes, refuses and greylists. Takes everything from schedule.yaml but
-feeds, relays and public_url. Prints what became of every mail, and shows the inbox until Ctrl-C.`,
+feeds, relays and public_url. Prints what became of every mail. Then, until Ctrl-C, it goes on by the
+true clock and shows the inbox, in which every link works, and the pages on which readers sign up.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return p.runDemo(c.Context(), f) },
 	}
@@ -51,14 +52,20 @@ feeds, relays and public_url. Prints what became of every mail, and shows the in
 // stage is the demo's world: clock, feeds, readers, relay, inbox.
 type stage struct {
 	*engine
-	clock   atomic.Int64 // the demo's time, Unix nanoseconds; it jumps from one due instant to the next
+	clock   atomic.Int64 // the demo's time, Unix nanoseconds; it jumps from one due instant to the next; 0 = it is now
 	inbox   *demo.Inbox
 	readers []demo.Reader
 	failed  map[string]error // feeds, by URL
 }
 
-func (s *stage) time() time.Time       { return time.Unix(0, s.clock.Load()).UTC() }
 func (s *stage) setTime(now time.Time) { s.clock.Store(now.UnixNano()) }
+
+func (s *stage) time() time.Time {
+	if at := s.clock.Load(); at != 0 {
+		return time.Unix(0, at).UTC()
+	}
+	return time.Now().UTC()
+}
 
 func (p *program) runDemo(ctx context.Context, f demoFlags) (err error) {
 	shipped, err := p.config()
@@ -116,21 +123,14 @@ func (p *program) runDemo(ctx context.Context, f demoFlags) (err error) {
 		return err
 	}
 
-	pages, err := s.pages()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	live := &server{program: p, failed: func(err error) { cancel(err) }}
+	handler, err := s.web(live, feedsHandler, end, "http://"+address)
 	if err != nil {
 		return err
 	}
-	mux := http.NewServeMux()
-	for _, path := range []string{"/l/", "/assets/", "/healthz"} {
-		mux.Handle(path, pages)
-	}
-	mux.Handle("/feeds/", feedsHandler)
-	stories, err := demo.Stories()
-	if err != nil {
-		return err
-	}
-	mux.Handle("/", (&demo.Page{Inbox: s.inbox, Readers: s.readers, Pictures: demo.Pictures(stories), Title: cfg.Publication.Name}).Handler())
-	server := pageServer(mux, log)
+	server := pageServer(handler, log)
 	go server.Serve(l)
 	defer server.Close()
 
@@ -148,9 +148,41 @@ func (p *program) runDemo(ctx context.Context, f demoFlags) (err error) {
 	if f.once {
 		return nil
 	}
-	fmt.Fprintf(p.stdout, "\nThe inbox is at http://%s/ (Ctrl-C ends)\n", address)
+	s.clock.Store(0)
+	g := live.start(ctx, s.engine, nil)
+	fmt.Fprintf(p.stdout, "\nThe inbox is at http://%s/inbox, readers sign up at http://%[1]s/signup (Ctrl-C ends)\n", address)
 	<-ctx.Done()
+	g.tasks.Wait()
+	<-g.sent
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
 	return nil
+}
+
+// web is everything under the demo's address: the program's own pages as serve has them, the inbox,
+// the feeds and the stories' pages.
+func (s *stage) web(live *server, feeds http.Handler, end time.Time, base string) (http.Handler, error) {
+	stories, err := demo.Stories()
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", demo.AtHome(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		pages := live.pages.Load()
+		if pages == nil {
+			http.Error(w, "the day is not over yet: come back in a moment", http.StatusServiceUnavailable)
+			return
+		}
+		(*pages).ServeHTTP(w, r)
+	}), base))
+	inbox := (&demo.Page{Inbox: s.inbox, Readers: s.readers, Pictures: demo.Pictures(stories), Title: s.cfg.Publication.Name}).Handler()
+	for _, path := range []string{"/inbox", "/inbox/", "/inbox-files/", "/pictures/"} {
+		mux.Handle(path, inbox)
+	}
+	mux.Handle("/stories/", demo.StoryPages(stories, end, s.time))
+	mux.Handle("/feeds/", feeds)
+	return mux, nil
 }
 
 // demoEditions are the demo's editions that a configuration has. Readers of the others get the

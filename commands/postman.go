@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"broadsheet/digest"
@@ -12,9 +13,12 @@ import (
 type postman struct {
 	digest.Postman
 	kicked chan struct{} // holds one
+	held   bool          // forms waited for the next hour when it last looked
 }
 
-func newPostman(p digest.Postman) *postman { return &postman{p, make(chan struct{}, 1)} }
+func newPostman(p digest.Postman) *postman {
+	return &postman{Postman: p, kicked: make(chan struct{}, 1)}
+}
 
 // kick has the postman look soon. It never waits.
 func (m *postman) kick() {
@@ -24,11 +28,12 @@ func (m *postman) kick() {
 	}
 }
 
-// deliver posts until ctx ends.
+// deliver looks through sign-ups and posts until ctx ends.
 func (e *engine) deliver(ctx context.Context) {
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
 	for ctx.Err() == nil {
+		e.takeSignUps(ctx)
 		_, err := e.postman.Post(ctx)
 		e.complain(ctx, "post notices", err)
 		select {
@@ -37,4 +42,30 @@ func (e *engine) deliver(ctx context.Context) {
 		case <-e.postman.kicked:
 		}
 	}
+}
+
+// takeSignUps looks through the forms that came in. That more come than may be mailed is an alarm,
+// once: as a rule somebody signs up other people's addresses.
+func (e *engine) takeSignUps(ctx context.Context) {
+	taken, err := e.db.TakeSignUps(ctx, e.cfg.Pages.SignUpsPerHour, e.now())
+	e.complain(ctx, "take sign-ups", err)
+	if taken.Dropped > 0 {
+		e.log.Error("sign-ups dropped: too many waited, or for too long", slog.Int("forms", taken.Dropped))
+	}
+	if taken.Held && !e.postman.held {
+		e.log.Error("sign-ups wait: as many confirmations went out as may within an hour", slog.Int("sign_ups_per_hour", e.cfg.Pages.SignUpsPerHour))
+	}
+	if err == nil {
+		e.postman.held = taken.Held
+	}
+}
+
+// forget deletes what was never confirmed once its time is up. It returns the wait to the next time.
+func (e *engine) forget(ctx context.Context) time.Duration {
+	f, err := e.db.ForgetUnconfirmed(ctx, e.now())
+	e.complain(ctx, "forget what was not confirmed", err)
+	if f.Readers > 0 {
+		e.log.Info("sign-ups that were not confirmed are forgotten", slog.Int("readers", f.Readers))
+	}
+	return wake
 }

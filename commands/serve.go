@@ -126,6 +126,7 @@ func (p *program) serveOn(ctx context.Context, e *engine, l net.Listener, hup <-
 	closing, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer stop()
 	err := pages.Shutdown(closing)
+	g.writeClicks(closing)
 	g.tasks.Wait()
 	g.writeClicks(closing)
 	<-g.sent
@@ -152,6 +153,7 @@ func (s *server) start(ctx context.Context, e *engine, before <-chan struct{}) *
 	g.tasks.Go(func() { repeat(ctx, e.openAll) })
 	g.tasks.Go(func() { repeat(ctx, e.writeClicks) })
 	g.tasks.Go(func() { e.deliver(ctx) })
+	g.tasks.Go(func() { repeat(ctx, e.forget) })
 	go func() {
 		defer close(g.sent)
 		if before != nil {

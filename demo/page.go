@@ -36,8 +36,7 @@ var pageHeaders = map[string]string{
 const mailPolicy = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; form-action 'none'; " +
 	"frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox"
 
-// Page is the inbox as web pages: "/" and "/inbox" list every mail, "/inbox/N" shows one, and
-// "/pictures/" are the pictures of the stories. It reads only; GET and HEAD are all it takes.
+// Page is the inbox as web pages: "/inbox" lists every mail, "/inbox/N" shows one, and "/pictures/" are the pictures of the stories. It reads only; GET and HEAD are all it takes.
 type Page struct {
 	Inbox    *Inbox
 	Readers  []Reader // whose zone and sections are shown beside their mail
@@ -45,12 +44,9 @@ type Page struct {
 	Title    string // name of the publication; "" shows "Inbox" alone
 }
 
-// Handler is the page, to be mounted at "/" beside other handlers.
+// Handler is the page, to be mounted at its paths beside the pages for readers, to which it leads.
 func (p *Page) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, "/inbox", http.StatusFound)
-	})
 	mux.HandleFunc("GET /inbox", p.list)
 	mux.HandleFunc("GET /inbox/count", p.count)
 	mux.HandleFunc("GET /inbox/{id}", p.show)

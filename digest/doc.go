@@ -19,6 +19,8 @@
 //   - [Composer.Compose] (compose.go) fills the marks of a digest from a delivery, when it is about to be sent. It looks at
 //     nothing else, so the same delivery gives the same bytes.
 //
+// Mails that are no digest ([Notice]) are laid out by [NoticePress] and posted by [Postman], as issues of their own.
+//
 // The arrows of the floor plan: digest knows stories, subscribers, mailer, schedule and templates; what it needs of
 // the database it declares in ports.go, and the store meets it.
 package digest

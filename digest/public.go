@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"time"
 
 	"broadsheet/mailer"
 	"broadsheet/schedule"
@@ -58,92 +57,6 @@ func PublicSections(c *schedule.Config, e *schedule.Edition) []schedule.Section 
 		}
 	}
 	return list
-}
-
-// Past is a delivery as it was written, for pages that look back at it.
-type Past struct {
-	Issue      Issue
-	Digest     int64
-	Reader     Reader // by the settings that were used; without address
-	Start, End int64  // its window
-	Subject    string
-	Due        time.Time
-}
-
-// Recount is what became of every story for the reader of a digest.
-type Recount struct {
-	Left     map[string][]Pick // by section: what was eligible and found no place, best first
-	Verdicts []Verdict
-}
-
-// Recount goes once more over what was there to choose from for a digest that shows those items:
-// the settings, the window and the cut-off are those of then, and so is what the reader had seen.
-func (o *Opener) Recount(ctx context.Context, s *Past, items []Item, seen func(since time.Time) ([]int64, error)) (Recount, error) {
-	var out Recount
-	i := s.Issue
-	w, err := o.writer(ctx, &i, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return out, fmt.Errorf("recount issue %d: %w", i.ID, err)
-	}
-	r := s.Reader
-	if r.Language == "" {
-		r.Language = o.Config.Publication.Language
-	}
-	had, err := seen(w.since([]Reader{r}))
-	if err != nil {
-		return out, fmt.Errorf("recount issue %d: %w", i.ID, err)
-	}
-	w.chooser.Told = func(v Verdict) { out.Verdicts = append(out.Verdicts, v) }
-	out.Left = w.chooser.recount(&r, Window{Start: s.Start, End: s.End, Fresh: s.Start, Oldest: w.spans.Oldest(r.Days)}, had, items)
-	return out, nil
-}
-
-// recount is [Chooser.Choose] where the places are given already. It returns what they left.
-func (c *Chooser) recount(r *Reader, w Window, seen []int64, shown []Item) map[string][]Pick {
-	c.begin(r, w, seen)
-	c.gather(r, w)
-	has := make(map[int64]bool, len(shown))
-	for _, item := range shown {
-		has[item.Story] = true
-		if s, ok := c.pool.index[item.Story]; ok {
-			c.settle(s)
-		}
-	}
-	for n := range c.offers {
-		o := &c.offers[n]
-		for _, i := range o.pairs {
-			if has[c.pool.stories[c.pool.pairs[i].story].id] {
-				o.taken = append(o.taken, i)
-				c.tell(i, Sent)
-			}
-		}
-		o.pairs = slices.DeleteFunc(o.pairs, func(i int32) bool { return slices.Contains(o.taken, i) })
-	}
-	left := map[string][]Pick{}
-	for _, mailed := range []bool{true, false} { // in the order of [Chooser.finish]
-		for n := range c.offers {
-			o := &c.offers[n]
-			if len(o.taken) > 0 != mailed {
-				continue
-			}
-			for _, i := range o.pairs {
-				s := c.pool.pairs[i].story
-				if c.has(s, isTwin) {
-					c.tell(i, Duplicate)
-					continue
-				}
-				c.settle(s)
-				e := &c.pool.stories[s]
-				left[c.pool.ids[o.section]] = append(left[c.pool.ids[o.section]], Pick{Story: e.id, Revision: e.revision})
-				if o.less {
-					c.tell(i, LessLimit)
-				} else {
-					c.tell(i, OverCap)
-				}
-			}
-		}
-	}
-	return left
 }
 
 // Click names a link that may be followed in any mail of a slot.

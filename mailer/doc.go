@@ -7,7 +7,7 @@
 // nothing of one another, but for [Sender.StandIn]. It leases batches of deliveries from its
 // [Queue] (feed.go) and keeps enough of them for its connections, which all draw from the same
 // batches. A lease that grows old is renewed; one that is lost costs nothing but the deliveries not
-// yet drawn; while the relay is waited for for long, none is kept. A delivery to a provider with a
+// yet drawn; an urgent one goes before all others ([Hurrier]); while the relay is waited for for long, none is kept. A delivery to a provider with a
 // limit ([Domains]) waits in that provider's lane (lane.go), and the others overtake it; what is
 // too much for a lane goes back to the queue.
 //
@@ -26,7 +26,8 @@
 // about to leave ([Hand]), and the intents ([Intend]) of the next slice. So nothing of a delivery
 // reaches the network before its intent is on record, and a message costs a share of a commit.
 // Where several letters may be in doubt, or the dialogue hands before it says anything, intent and
-// hand go together. The queue may answer an intent with [ErrLost], the delivery is no longer ours,
+// hand go together; a letter that was handed so and whose turn comes later is asked about once more
+// ([Recaller]). The queue may answer an intent with [ErrLost], the delivery is no longer ours,
 // or [ErrWait], it may not go yet. A desk that waits behind a slow reply gives its slice to others.
 //
 // The [Composer] puts the message together, the [Signer] (signer.go, dkim.go) puts its

@@ -46,7 +46,7 @@ func (t *tx) ask(ctx context.Context, kind string, hash subscribers.Hash, at tim
 // if three of the kind were asked for within a day.
 func (db *DB) AskLink(ctx context.Context, id int64, kind string, now time.Time) (asked bool, err error) {
 	switch kind {
-	case digest.NoticeLink, digest.NoticeData, digest.NoticeAddress, digest.NoticeErase:
+	case digest.NoticeLink, digest.NoticeData, digest.NoticeAddress, digest.NoticeErase, digest.NoticeFeed:
 	default:
 		return false, fmt.Errorf("ask for link: there is no notice %q of that sort", kind)
 	}

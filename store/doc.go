@@ -1,7 +1,7 @@
 // Package store keeps everything on record: all SQL of the program is here, and nothing else is.
 //
 // [DB] is one concrete type; the small interfaces it meets belong to those who call them
-// (stories.Shelf, digest.Ledger, digest.Diary, digest.Archive, mailer.Queue, web.StoryFinder).
+// (stories.Shelf, digest.Ledger, digest.Diary, digest.Archive, mailer.Queue, and those of web).
 //
 // The flow. Intake ([DB.AddStories], intake.go) gives every (story, section) the next number of
 // the counter `arrival`. [DB.BeginIssue] (issue.go) takes the same counter row to fix an issue's

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -326,6 +327,53 @@ func TestNoticePutBack(t *testing.T) {
 		o.post()
 		if sent := o.send(); !slices.Equal(sent, []int64{1}) {
 			t.Errorf("posted %t: sent to %v", posted, sent)
+		}
+	}
+}
+
+// TestGoneWhileOnItsWay takes the settings of readers away whose mail waits, is being sent or is
+// handed: it comes to its end, and nothing else is held up.
+func TestGoneWhileOnItsWay(t *testing.T) {
+	for _, slow := range []bool{false, true} {
+		o := newOffice(t, 5)
+		if slow {
+			o.OneByOne()
+		}
+		i, err := o.BeginIssue(t.Context(), digest.Issue{Edition: "morning", Slot: "2", Zone: "UTC", Due: o.now, Ends: o.now.Add(6 * time.Hour)}, o.now)
+		o.must(err)
+		plan(t, o.DB, &i, o.now)
+		b, err := o.Lease(t.Context(), "main", "w", o.now)
+		o.must(err)
+		o.must(errors.Join(storetest.Intend(t.Context(), o.DB, b, &b.Deliveries[1], "k", o.now), storetest.Intend(t.Context(), o.DB, b, &b.Deliveries[2], "k", o.now),
+			storetest.Hand(t.Context(), o.DB, b, &b.Deliveries[2], o.now)))
+		raw, err := sql.Open("sqlite", o.path)
+		o.must(err)
+		defer raw.Close()
+		_, err = raw.Exec(`PRAGMA foreign_keys = OFF; DELETE FROM settings WHERE id <= 3; UPDATE counters SET value = value + 1 WHERE name = 'readers'`)
+		o.must(err)
+		o.must(storetest.Settle(t.Context(), o.DB, b, &b.Deliveries[2], taken250(&b.Deliveries[2]), o.now))
+		o.must(o.Release(t.Context(), b, o.now)) // the second one was being sent
+		_, err = o.Loads(t.Context(), 0, nil)
+		o.must(err)
+		o.now = o.now.Add(time.Minute)
+		b, err = o.Lease(t.Context(), "main", "w", o.now)
+		o.must(err)
+		for k := range b.Deliveries {
+			d := &b.Deliveries[k]
+			err := storetest.Intend(t.Context(), o.DB, b, d, "k", o.now)
+			if gone := d.Subscriber <= 2; gone != errors.Is(err, mailer.ErrLost) {
+				t.Errorf("reader %d: %v", d.Subscriber, err)
+			} else if !gone {
+				o.must(errors.Join(storetest.Hand(t.Context(), o.DB, b, d, o.now), storetest.Settle(t.Context(), o.DB, b, d, taken250(d), o.now)))
+			}
+		}
+		o.must(o.Release(t.Context(), b, o.now))
+		counts, err := o.IssueCounts(t.Context(), i.ID)
+		if err != nil || counts["accepted"] != 3 || counts["suppressed"] != 2 {
+			t.Errorf("%v, %v", counts, err)
+		}
+		if b, err := o.Lease(t.Context(), "main", "w", o.now); b != nil || err != nil {
+			t.Errorf("%+v, %v", b, err)
 		}
 	}
 }

@@ -49,6 +49,9 @@ func (db *DB) intend(ctx context.Context, t *tx, m *mailer.Mark, now time.Time) 
 		row.State, row.Reason = s, reason
 		return nil, mailer.ErrLost, t.save(ctx, row, now)
 	}
+	if row.Address == "" { // the reader is gone, and the settings that were used
+		return end(mailer.Suppressed, "erased")
+	}
 	if !row.active && !row.notice {
 		return end(mailer.Suppressed, row.away())
 	}

@@ -137,12 +137,15 @@ func (p *Pages) nameOf(id string) string {
 	return id
 }
 
-// heavy waits for one of few places for work that reads a day's stories, so that pages do not take
-// a sending issue's time. free gives it back; nil if the visitor has gone.
-func (p *Pages) heavy(ctx context.Context) (free func()) {
+// turn is for work that reads all stories of a day or two: one at a time, so that visitors do not
+// take a sending issue's time.
+type turn chan struct{}
+
+// take waits for the turn. done gives it back; nil if the visitor has gone.
+func (t turn) take(ctx context.Context) (done func()) {
 	select {
-	case p.places <- struct{}{}:
-		return func() { <-p.places }
+	case t <- struct{}{}:
+		return func() { <-t }
 	case <-ctx.Done():
 		return nil
 	}

@@ -116,7 +116,7 @@ func TestMore(t *testing.T) {
 				t.Errorf("%s is in the mail already", s[1])
 			}
 		}
-		givesNothingAway(t, "the rest of a section", strings.ReplaceAll(body, `href="/l/`, "")) // the page's own address in its language links
+		givesNothingAway(t, "the rest of a section", body)
 	}
 }
 
@@ -283,5 +283,34 @@ func checkAtom(t *testing.T, feed string) {
 			t.Errorf("an entry is %+v", e)
 		}
 		ids[e.ID] = true
+	}
+}
+
+// TestFeedByMail: the page of past mails, which a forwarded mail leads to, only has the way to the feed mailed.
+func TestFeedByMail(t *testing.T) {
+	w, ada, _ := sentWorld(t, "https://tidewater.example")
+	w.pages.Account = w.db
+	path := w.link(subscribers.PastDigests, subscribers.Action{Subscriber: ada.ID})
+	for n := range 4 {
+		before := w.dump()
+		resp, body := w.post(path, "action", "mail-feed")
+		notices := 0
+		for _, line := range changed(before, w.dump()) {
+			if strings.HasPrefix(line, "+ notices ") && strings.Contains(line, " feed ") {
+				notices++
+			}
+			if strings.Contains(line, "private_feeds") {
+				t.Errorf("asking for a link made a feed: %s", line)
+			}
+		}
+		if want := min(1, 3-n); resp.StatusCode != http.StatusOK || notices != want {
+			t.Errorf("press %d gives %d and %d notices, want %d", n+1, resp.StatusCode, notices, want)
+		}
+		if strings.Contains(body, "lovelace") {
+			t.Error("the answer shows the address")
+		}
+	}
+	if w.kicks != 3 {
+		t.Errorf("the postman was called %d times", w.kicks)
 	}
 }

@@ -57,11 +57,13 @@ func (p *Pages) inBrowser(w http.ResponseWriter, r *http.Request, v *visit) {
 // letterStyle is that of what stands around a digest, and of one that is text only.
 const letterStyle = `
 body{margin:0}
-.strip{padding:6px 18px;font:14px/1.5 -apple-system,BlinkMacSystemFont,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;text-align:center;color:#5f594f;background:#f3f0e9}
-.strip a{display:inline-block;padding:8px 6px;color:#94231a;text-underline-offset:2px}
+.strip{display:flex;flex-wrap:wrap;justify-content:center;gap:0 14px;padding:6px 18px;font:14px/1.5 -apple-system,BlinkMacSystemFont,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;text-align:center;color:#5f594f;background:#f3f0e9}
+.strip a{padding:8px 4px;color:#94231a;text-underline-offset:2px}
 .strip:lang(ar){font-size:16px;font-family:'Noto Naskh Arabic','Geeza Pro','Segoe UI',Tahoma,Arial,sans-serif}
 .letter{max-width:40rem;margin:0 auto;padding:24px 18px;background:#fffdf9;color:#1b1916;font:16px/1.5 ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace;white-space:pre-wrap;overflow-wrap:anywhere}
 .letter a{color:#94231a}
+.letter hr{margin:4px 0;border:0;border-top:1px solid #8a8272}
+@media (max-width:480px){.letter{font-size:14px}}
 :focus-visible{outline:3px solid #94231a;outline-offset:2px}
 @media (prefers-color-scheme:dark){
 body,.strip{background:#11110f}.strip{color:#aca598}.strip a,.letter a{color:#ff9d8c}.letter{background:#1c1b19;color:#f1ede5}:focus-visible{outline-color:#ff9d8c}
@@ -94,15 +96,19 @@ func (p *Pages) showLetter(w http.ResponseWriter, l letter) {
 	_, _ = w.Write(b.Bytes())
 }
 
-// linked is plain text as HTML, with lines that are addresses as links.
+// linked is plain text as HTML, with lines that are addresses as links, and rules as wide as the
+// screen.
 func linked(text string) string {
 	var b strings.Builder
 	for whole := range strings.Lines(text) {
-		address := strings.TrimSpace(whole)
-		if escaped := html.EscapeString(address); public(address) {
-			before, after, _ := strings.Cut(whole, address)
-			b.WriteString(before + `<a href="` + escaped + `">` + escaped + "</a>" + after)
-		} else {
+		bare := strings.TrimSpace(whole)
+		escaped := html.EscapeString(bare)
+		switch {
+		case public(bare):
+			b.WriteString(`<a href="` + escaped + `">` + escaped + "</a>\n")
+		case len(bare) > 40 && strings.Trim(bare, "-") == "":
+			b.WriteString("<hr>")
+		default:
 			b.WriteString(html.EscapeString(whole))
 		}
 	}

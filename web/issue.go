@@ -29,46 +29,56 @@ type publicIssue struct {
 	Issue digest.Issue
 	Page  *digest.Page // nil = it has nothing in that language
 	Lines []line
-	made  time.Time
 }
 
 // issueKey names one.
 type issueKey struct{ edition, slot, language string }
 
-// issues keeps public issues for a while: making one means reading all stories of a day or two.
-type issues struct {
+// keeper keeps what was made at some cost for a while. The zero value is ready.
+type keeper[K comparable, V any] struct {
 	mu   sync.Mutex
-	kept map[issueKey]*publicIssue
+	kept map[K]made[V]
 }
 
-const (
-	issuesKept    = 200 // of some 50 KB
-	issuesCurrent = 10 * time.Minute
-)
-
-func (i *issues) get(k issueKey, now time.Time) *publicIssue {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if one := i.kept[k]; one != nil && now.Sub(one.made) < issuesCurrent && !now.Before(one.made) {
-		return one
-	}
-	return nil
+type made[V any] struct {
+	value V
+	at    time.Time
 }
 
-func (i *issues) put(k issueKey, one *publicIssue) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.kept == nil {
-		i.kept = map[issueKey]*publicIssue{}
+// current is how long what is kept is shown: a story may be corrected.
+const current = 10 * time.Minute
+
+func (k *keeper[K, V]) get(key K, now time.Time) (value V, ok bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	one, ok := k.kept[key]
+	if age := now.Sub(one.at); !ok || age < 0 || age > current {
+		return value, false
 	}
-	for other := range i.kept {
-		if len(i.kept) < issuesKept {
+	return one.value, true
+}
+
+// put keeps a value, of most at a time.
+func (k *keeper[K, V]) put(key K, value V, now time.Time, most int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.kept == nil {
+		k.kept = map[K]made[V]{}
+	}
+	for other := range k.kept {
+		if len(k.kept) < most {
 			break
 		}
-		delete(i.kept, other)
+		delete(k.kept, other)
 	}
-	i.kept[k] = one
+	k.kept[key] = made[V]{value, now}
 }
+
+// What is kept: public issues of some 50 KB, and what there was to choose from, of a day or two's stories.
+const (
+	issuesKept    = 200
+	hindsightKept = 24
+)
 
 // issueLanguages are those that an edition has issues in, the default first.
 func (p *Pages) issueLanguages(e *schedule.Edition) []string {
@@ -142,19 +152,19 @@ func (p *Pages) publicKeys(ctx context.Context, e *schedule.Edition, before stri
 // not see one there, or there is nothing in it.
 func (p *Pages) publicIssue(ctx context.Context, e *schedule.Edition, key, language string) (*publicIssue, error) {
 	k := issueKey{e.Name, key, language}
-	one := p.issues.get(k, p.Now())
-	if one == nil {
-		free := p.heavy(ctx)
-		if free == nil {
+	one, ok := p.issues.get(k, p.Now())
+	if !ok {
+		done := p.making.take(ctx)
+		if done == nil {
 			return nil, ctx.Err()
 		}
-		defer free()
-		if one = p.issues.get(k, p.Now()); one == nil { // made while this one waited
+		defer done()
+		if one, ok = p.issues.get(k, p.Now()); !ok { // else it was made while this one waited
 			var err error
 			if one, err = p.makeIssue(ctx, e, key, language); err != nil {
 				return nil, err
 			}
-			p.issues.put(k, one)
+			p.issues.put(k, one, p.Now(), issuesKept)
 		}
 	}
 	if one.Page == nil {
@@ -176,7 +186,7 @@ func (p *Pages) makeIssue(ctx context.Context, e *schedule.Edition, key, languag
 	if err != nil {
 		return nil, err
 	}
-	one := &publicIssue{Issue: i, made: p.Now()}
+	one := &publicIssue{Issue: i}
 	if i.Cutoff == 0 {
 		return one, nil
 	}

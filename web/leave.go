@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 
 	"broadsheet/digest"
 	"broadsheet/subscribers"
@@ -142,7 +141,7 @@ func (p *Pages) leave(w http.ResponseWriter, r *http.Request, v *visit) {
 
 // leaveEdition takes the reader out of the edition that the form names, or else the link.
 func (p *Pages) leaveEdition(w http.ResponseWriter, r *http.Request, v *visit, name string) {
-	if name == "" || !slices.Contains(v.reader.Editions, name) {
+	if name == "" {
 		var err error
 		if name, err = p.edition(r.Context(), v); err != nil {
 			p.trouble(w, r, "find edition", err)

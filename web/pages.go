@@ -34,12 +34,14 @@ type Pages struct {
 
 	Kick func() // notices are waiting to be written; nil = nobody is to be told
 
-	texts  *texts
-	guard  *guesses
-	csrf   *http.CrossOriginProtection
-	clicks clicks
-	issues issues
-	places chan struct{} // for heavy work
+	texts   *texts
+	guard   *guesses
+	csrf    *http.CrossOriginProtection
+	clicks  clicks
+	issues  keeper[issueKey, *publicIssue]
+	hinds   keeper[int64, *digest.Hindsight] // by issue
+	making  turn                             // of public issues
+	looking turn                             // back, of readers
 }
 
 // route is one pattern of the router.
@@ -67,7 +69,7 @@ func (p *Pages) Handler() (http.Handler, error) {
 		return nil, err
 	}
 	p.guard, p.csrf = newGuesses(p.Now), http.NewCrossOriginProtection()
-	p.places = make(chan struct{}, 2)
+	p.making, p.looking = make(turn, 1), make(turn, 1)
 	mux := http.NewServeMux()
 	for _, r := range p.routes() {
 		mux.HandleFunc(r.pattern, r.serve)

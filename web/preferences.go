@@ -21,11 +21,13 @@ type prefsPage struct {
 	Moved    string // id of the section just moved, which has the focus
 	Editions []prefsEdition
 	Hours    []option
+	Hour     string // of the default
 	Days     []option
 	Zone     string
 	ZoneName string // of the default
 	Language []option
-	Text     bool // the mail is text only
+	Tongue   string // language of the default
+	Text     bool   // the mail is text only
 	Pause    bool
 	Until    string // 2006-01-02, "" = no end
 	Soonest  string
@@ -121,7 +123,7 @@ func (p *Pages) showPreferences(w http.ResponseWriter, r *http.Request, v *visit
 		d.Paused = p.pausedText(v.lang, s)
 	}
 	for i, f := range wish.sections {
-		section, _ := p.Config.Section(f.Section)
+		section, _ := p.Config.Section(p.Config.MovedTo(f.Section))
 		d.Sections = append(d.Sections, prefsSection{f.Section, section.Name, string(f.Level), i == 0, i == len(wish.sections)-1})
 	}
 	zone := p.home(s)
@@ -129,12 +131,12 @@ func (p *Pages) showPreferences(w http.ResponseWriter, r *http.Request, v *visit
 		d.Editions = append(d.Editions, prefsEdition{Name: e.Name, Title: e.Title, Taken: slices.Contains(wish.editions, e.Name),
 			Next: p.nextIssue(words, &e, s, zone)})
 	}
-	d.Hours = p.hourOptions(words, zone, wish.hour)
+	d.Hours, d.Hour = p.hourOptions(words, zone, wish.hour), p.defaultHour(words, zone)
 	for i, name := range words.WeekdaysShort {
 		d.Days = append(d.Days, option{Value: strconv.Itoa(i + 1), Name: name, Chosen: len(wish.days) == 0 || slices.Contains(wish.days, i+1)})
 	}
 	d.Zone, d.ZoneName = wish.zone, zoneName(words, p.home(&subscribers.Settings{}).String())
-	d.Language = p.languageOptions(wish.language)
+	d.Language, d.Tongue = p.languageOptions(wish.language), p.texts.words[p.texts.match(p.Config.Publication.Language)]["language_name"]
 	d.Text = wish.format == subscribers.Text
 	today := p.Now().In(zone)
 	d.Pause, d.Soonest, d.Latest = wish.pause, today.AddDate(0, 0, 1).Format(time.DateOnly), today.Add(maxPause).Format(time.DateOnly)
@@ -201,6 +203,17 @@ func (p *Pages) hourOptions(words *templates.Words, zone *time.Location, chosen 
 		return cmp.Or(cmp.Compare(len(a.Value), len(b.Value)), cmp.Compare(a.Value, b.Value))
 	})
 	return list
+}
+
+// defaultHour is when the first edition with a choice of hours comes to who chooses none.
+func (p *Pages) defaultHour(words *templates.Words, zone *time.Location) string {
+	for i := range p.Config.Editions {
+		e := &p.Config.Editions[i]
+		if slot, ok := e.Next(zone, -1, p.Now()); ok && e.Zone == schedule.ReaderZone && len(e.Hours) > 1 {
+			return words.Clock(slot.Due.In(zone))
+		}
+	}
+	return ""
 }
 
 // languageOptions are the languages of mails.

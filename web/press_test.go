@@ -54,6 +54,24 @@ func (w *world) tellIn(language, section string, headlines ...string) {
 	w.must(err)
 }
 
+// hostile takes stories in that consist of those strings; each is told apart from the others by its lead.
+func (w *world) hostile(list []string) {
+	w.Helper()
+	var batch []stories.Story
+	for n, text := range list[:min(len(list), 2500)] {
+		w.told++
+		lead := ""
+		for _, word := range []string{"oak", "ash", "elm", "fir", "yew", "bay", "fig", "box"} {
+			lead += fmt.Sprint(word, w.told, " ")
+		}
+		batch = append(batch, stories.Story{GUID: fmt.Sprint("tag:tidewater.example,2026:", w.told), URL: []string{text, "https://tidewater.example/" + text}[n%2], Headline: fmt.Sprint(text, " tree", w.told),
+			Lead: lead + text, Sections: []string{[]string{"world", "politics", "sport"}[n%3]}, Authors: []string{text}, City: text, Agencies: []string{text}, Byline: text,
+			Published: w.now(), Image: &stories.Image{URL: "https://pictures.tidewater.example/" + text, Alt: text, Credit: text}})
+	}
+	_, err := w.db.AddStories(w.Context(), batch, w.now())
+	w.must(err)
+}
+
 // send opens what is due of an edition, and has all of its mail accepted. It returns the mails by reader.
 func (w *world) send(edition string) map[int64][]byte {
 	w.Helper()

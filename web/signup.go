@@ -23,9 +23,9 @@ const (
 	maxTyped     = 2000      // octets kept of what was typed as an address, more than any has
 )
 
-// answerAfter is when a form is answered, whoever sent it and whatever became of it: the moment at
-// which a transaction ends would tell what others were about.
-const answerAfter = 100 * time.Millisecond
+// answerAfter is when a form is answered, whatever address is in it: how long a transaction waits
+// for its turn would tell what the forms before it came to.
+const answerAfter = 300 * time.Millisecond
 
 func (p *Pages) signUpRoutes() []route {
 	return []route{
@@ -133,7 +133,6 @@ func (p *Pages) signUp(w http.ResponseWriter, r *http.Request) {
 			p.trouble(w, r, "take sign-up", err)
 			return
 		}
-		p.kick()
 	}
 	p.answerTyped(w, r, start, lang, "sent")
 }

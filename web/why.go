@@ -18,15 +18,33 @@ func (p *Pages) recount(ctx context.Context, past *digest.Past, e *schedule.Edit
 	if err != nil {
 		return nil, digest.Recount{}, err
 	}
-	free := p.heavy(ctx)
-	if free == nil {
-		return nil, digest.Recount{}, ctx.Err()
+	h, err := p.hindsight(ctx, past, e)
+	if err != nil {
+		return nil, digest.Recount{}, err
 	}
-	defer free()
-	rest, err := p.Opener(e).Recount(ctx, past, d.Items, func(since time.Time) ([]int64, error) {
+	rest, err := h.Recount(past, d.Items, func(since time.Time) ([]int64, error) {
 		return p.Archive.SeenBefore(ctx, past, since, e.Roundup)
 	})
 	return d, rest, err
+}
+
+func (p *Pages) hindsight(ctx context.Context, past *digest.Past, e *schedule.Edition) (*digest.Hindsight, error) {
+	if h, ok := p.hinds.get(past.Issue.ID, p.Now()); ok {
+		return h, nil
+	}
+	done := p.looking.take(ctx)
+	if done == nil {
+		return nil, ctx.Err()
+	}
+	defer done()
+	if h, ok := p.hinds.get(past.Issue.ID, p.Now()); ok { // made while this one waited
+		return h, nil
+	}
+	h, err := p.Opener(e).Hindsight(ctx, past.Issue)
+	if err == nil {
+		p.hinds.put(past.Issue.ID, h, p.Now(), hindsightKept)
+	}
+	return h, err
 }
 
 // morePage is the rest of a section.
