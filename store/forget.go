@@ -26,12 +26,8 @@ func (db *DB) forget(ctx context.Context, t *tx, id int64, now time.Time) error 
 		return err
 	}
 	for _, query := range []string{
-<<<<<<< HEAD
 		`DELETE FROM notices WHERE subscriber = ?1`, `DELETE FROM notice_slots WHERE subscriber = ?1`,
 		`DELETE FROM requests WHERE subscriber = ?1`, `DELETE FROM consents WHERE subscriber = ?1`,
-=======
-		`DELETE FROM notice_slots WHERE subscriber = ?1`, `DELETE FROM requests WHERE subscriber = ?1`, `DELETE FROM consents WHERE subscriber = ?1`,
->>>>>>> readers
 		`DELETE FROM pauses WHERE subscriber = ?1`, `DELETE FROM private_feeds WHERE subscriber = ?1`,
 		`DELETE FROM settings WHERE subscriber = ?1`, `DELETE FROM followers WHERE subscriber = ?1`, `DELETE FROM subscribers WHERE id = ?1`,
 	} {
