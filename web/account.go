@@ -171,6 +171,7 @@ type comingPage struct {
 	Zone        string
 	State       string // before: it was confirmed already
 	Preferences string // token
+	Latest      *latestIssue
 }
 
 type comingEdition struct{ Name, Title, Next string }
@@ -189,4 +190,24 @@ func (p *Pages) comingUp(lang string, s *subscribers.Settings) (d comingPage) {
 	}
 	d.Zone = zoneName(words, zone.String())
 	return d
+}
+
+// toRead is the latest issue that is open to everybody, for who does not want to wait for the
+// next; nil if there is none.
+func (p *Pages) toRead(ctx context.Context, lang string, editions []string) *latestIssue {
+	for _, name := range editions {
+		e := p.Config.Edition(name)
+		if e == nil {
+			continue
+		}
+		recent, err := p.recent(ctx, e, lang, "", 1)
+		if err != nil { // the confirmation is what the page is about
+			p.Log.Error("find latest issue", "error", err)
+			return nil
+		}
+		if len(recent) > 0 {
+			return p.latest(lang, recent[0])
+		}
+	}
+	return nil
 }
