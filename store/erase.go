@@ -44,6 +44,9 @@ func (db *DB) Erase(ctx context.Context, id int64, now time.Time) error {
 		if err := db.forget(ctx, t, id, now); err != nil {
 			return err
 		}
+		if _, err := t.exec(ctx, `DELETE FROM signups WHERE id > ?1 AND subscriber = ?2`, 0, id); err != nil {
+			return err
+		}
 		for _, address := range owned {
 			if err := db.forgetAddress(ctx, t, address); err != nil {
 				return err
