@@ -19,6 +19,9 @@ type Account interface {
 	Confirm(ctx context.Context, id, subscriber int64, client string, now time.Time) (subscribers.Request, subscribers.Edited, error)
 	// AskLink has a link mailed by a notice of that kind; false = there were enough of them today.
 	AskLink(ctx context.Context, id int64, kind string, now time.Time) (asked bool, err error)
+	// OwnData is everything held about a reader, Erase deletes it.
+	OwnData(ctx context.Context, id int64, now time.Time) (*subscribers.Held, error)
+	Erase(ctx context.Context, id int64, now time.Time) error
 }
 
 // accountKinds are the links that only the mailbox itself gets.
@@ -26,6 +29,8 @@ func (p *Pages) accountKinds() map[subscribers.Kind]kindPage {
 	return map[subscribers.Kind]kindPage{
 		subscribers.Confirm:       {p.askConfirm, p.confirm},
 		subscribers.ChangeAddress: {p.askAddress, p.changeAddress},
+		subscribers.OwnData:       {p.ownData, nil},
+		subscribers.Erase:         {p.askErase, p.erase},
 	}
 }
 
@@ -171,6 +176,7 @@ type comingPage struct {
 	Zone        string
 	State       string // before: it was confirmed already
 	Preferences string // token
+	Latest      *latestIssue
 }
 
 type comingEdition struct{ Name, Title, Next string }
@@ -189,4 +195,24 @@ func (p *Pages) comingUp(lang string, s *subscribers.Settings) (d comingPage) {
 	}
 	d.Zone = zoneName(words, zone.String())
 	return d
+}
+
+// toRead is the latest issue that is open to everybody, for who does not want to wait for the
+// next; nil if there is none.
+func (p *Pages) toRead(ctx context.Context, lang string, editions []string) *latestIssue {
+	for _, name := range editions {
+		e := p.Config.Edition(name)
+		if e == nil {
+			continue
+		}
+		recent, err := p.recent(ctx, e, lang, "", 1)
+		if err != nil { // the confirmation is what the page is about
+			p.Log.Error("find latest issue", "error", err)
+			return nil
+		}
+		if len(recent) > 0 {
+			return p.latest(lang, recent[0])
+		}
+	}
+	return nil
 }
