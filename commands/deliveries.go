@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"iter"
@@ -96,7 +97,7 @@ func (p *program) printDeliveries(rows iter.Seq2[store.DeliveryRow, error], asJS
 			if d.Reply.Code != 0 {
 				reply = d.Reply.String()
 			}
-			return []string{itoa(d.ID()), itoa(d.Issue), d.Address, string(d.State), strconv.Itoa(d.Attempts), reply,
+			return []string{itoa(d.ID()), itoa(d.Issue), cmp.Or(d.Address, "(erased)"), string(d.State), strconv.Itoa(d.Attempts), reply,
 				d.At.UTC().Format(time.DateTime), d.Reason}
 		})
 }

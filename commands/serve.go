@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"broadsheet/store"
 )
 
 // wake is the longest the scheduler sleeps before it reads the wall clock again: long timers
@@ -200,6 +202,9 @@ func (e *engine) intakeOnce(ctx context.Context) time.Duration {
 // others. It returns how long it is to the next slot.
 func (e *engine) openAll(ctx context.Context) time.Duration {
 	e.complain(ctx, "end pauses", e.endPauses(ctx))
+	if err := e.db.Scrub(ctx); !errors.Is(err, store.ErrBusy) { // somebody reads for long: the next time
+		e.complain(ctx, "scrub database", err)
+	}
 	next, ok, err := e.nextSlot(ctx) // before opening: a slot that comes meanwhile is not slept over
 	e.complain(ctx, "find next slot", err)
 	n, err := e.db.Expire(ctx, e.now())

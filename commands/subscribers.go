@@ -18,7 +18,8 @@ import (
 func (p *program) subscribers() *cobra.Command {
 	return group("subscribers", "Readers: who they are and what they follow",
 		p.subscribersAdd(), p.subscribersChange(), p.subscribersList(), p.subscribersShow(),
-		p.subscribersSuppress(), p.subscribersImport(), p.subscribersExport())
+		p.subscribersSuppress(), p.subscribersImport(), p.subscribersExport(),
+		p.subscribersData(), p.subscribersErase())
 }
 
 // settingsFlags are the columns of the CSV form as flags.

@@ -39,8 +39,11 @@ type DeliveryFilter struct {
 const deliveryColumns = `SELECT d.issue, d.slot, d.subscriber, coalesce(d.digest, 0), coalesce(st.address, ''), d.state, d.reason, d.attempts, d.copies,
 	d.date, d.key_id, d.selector, d.due, i.ends, d.at, e.name, s.slot_key, coalesce(nullif(d.relay, ''), b.relay, ''), d.code, d.enhanced, coalesce(rt.body, '') FROM `
 
-const deliveryJoins = ` JOIN editions e ON e.id = s.edition LEFT JOIN settings st ON st.id = d.settings JOIN issues i ON i.id = d.issue
-	LEFT JOIN batches b ON b.id = d.batch LEFT JOIN reply_texts rt ON rt.id = d.reply `
+// ofSettings joins the settings that a delivery used; there are none once its reader is erased.
+const ofSettings = `LEFT JOIN settings st ON st.id = d.settings AND st.subscriber = d.subscriber`
+
+const deliveryJoins = ` JOIN editions e ON e.id = s.edition JOIN issues i ON i.id = d.issue
+	` + ofSettings + ` LEFT JOIN batches b ON b.id = d.batch LEFT JOIN reply_texts rt ON rt.id = d.reply `
 
 func scanDelivery(r *sql.Rows) (d DeliveryRow, err error) {
 	var date, due, ends, at int64

@@ -35,8 +35,11 @@ func (d *delivery) later() bool { return d.lastSlot != 0 && d.lastSlot != d.Slot
 
 // away says why the reader does not get the edition any more.
 func (d *delivery) away() string {
-	if d.status == subscribers.Active {
+	switch d.status {
+	case subscribers.Active:
 		return "left the edition"
+	case "":
+		return "erased"
 	}
 	return string(d.status)
 }
@@ -50,7 +53,7 @@ func (t *tx) delivery(ctx context.Context, slot, subscriber int64) (*delivery, e
 			d.key_id, d.selector, d.relay, d.code, d.enhanced, d.reply, d.at, coalesce(ds.address, ''),
 			i.edition, i.ends, i.min_gap, i.zone, i.quiet, b.fence, b.lease_until,
 			coalesce(f.last_slot, 0), coalesce(f.active, 0), coalesce(st.status, ''), `+isNotice+`
-		FROM deliveries d JOIN issues i ON i.id = d.issue LEFT JOIN settings ds ON ds.id = d.settings
+		FROM deliveries d JOIN issues i ON i.id = d.issue LEFT JOIN settings ds ON ds.id = d.settings AND ds.subscriber = d.subscriber
 		LEFT JOIN batches b ON b.id = d.batch
 		LEFT JOIN followers f ON f.edition = i.edition AND f.subscriber = d.subscriber
 		LEFT JOIN subscribers s ON s.id = d.subscriber LEFT JOIN settings st ON st.id = s.settings

@@ -40,6 +40,13 @@
 //     followers.carry, so the next window reaches back to it.
 //   - An issue's audience is the number of its deliveries, whatever their states.
 //
+// What readers do by themselves goes through [DB.EditReader], [DB.LeaveAll] and [DB.Undo] (edit.go):
+// the settings as they stand, the dated row that comes of it, journal, suppression and notice, all in
+// one transaction. The way back from a suppression is a table ([subscribers.WayBack]); who comes back
+// sooner than they left, by undoing it, keeps the window. Pauses with an end are in `pauses`, until
+// [DB.EndPauses]. [DB.Erase] (erase.go) leaves a reader's deliveries without an address, and numbers
+// of readers are never given again: followers, deliveries and old links go by them.
+//
 // Times are microseconds since 1970 in UTC, 0 where there is none. SQL is written once, with ?1
 // ?2; what engines do differently is in dialect.go, and their tables are in migrations. Texts
 // that people see are wrapped with what was tried; a full, locked or damaged database is

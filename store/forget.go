@@ -2,11 +2,23 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"time"
 )
 
-// forget takes a reader who never confirmed off the record.
+// forget takes a reader off the record: who never confirmed, or is erased.
 func (db *DB) forget(ctx context.Context, t *tx, id int64, now time.Time) error {
+	old, err := load(ctx, t, "s.id = ?1", id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := t.countSections(ctx, &old.Settings, nil); err != nil {
+		return err
+	}
 	if _, err := t.exec(ctx, `UPDATE counters SET value = max(value, ?1) WHERE name = 'gone'`, id); err != nil {
 		return err
 	}
@@ -14,12 +26,14 @@ func (db *DB) forget(ctx context.Context, t *tx, id int64, now time.Time) error 
 		return err
 	}
 	for _, query := range []string{
-		`DELETE FROM notice_slots WHERE subscriber = ?1`, `DELETE FROM requests WHERE subscriber = ?1`, `DELETE FROM consents WHERE subscriber = ?1`,
+		`DELETE FROM notices WHERE subscriber = ?1`, `DELETE FROM notice_slots WHERE subscriber = ?1`,
+		`DELETE FROM requests WHERE subscriber = ?1`, `DELETE FROM consents WHERE subscriber = ?1`,
+		`DELETE FROM pauses WHERE subscriber = ?1`, `DELETE FROM private_feeds WHERE subscriber = ?1`,
 		`DELETE FROM settings WHERE subscriber = ?1`, `DELETE FROM followers WHERE subscriber = ?1`, `DELETE FROM subscribers WHERE id = ?1`,
 	} {
 		if _, err := t.exec(ctx, query, id); err != nil {
 			return err
 		}
 	}
-	return nil
+	return t.readersChanged(ctx)
 }

@@ -77,7 +77,7 @@ const (
 	// when the mail has been accepted.
 	holdColumns = `coalesce(ds.address, ''), coalesce(f.active, 0),
 		CASE WHEN s.id IS NULL OR s.accepted <> 0 AND s.hard_at = 0 THEN 0 WHEN s.address = lower(ds.address) THEN 1 ELSE 2 END
-		FROM deliveries d LEFT JOIN settings ds ON ds.id = d.settings LEFT JOIN subscribers s ON s.id = d.subscriber
+		FROM deliveries d LEFT JOIN settings ds ON ds.id = d.settings AND ds.subscriber = d.subscriber LEFT JOIN subscribers s ON s.id = d.subscriber
 		LEFT JOIN followers f ON f.edition = ?2 AND f.subscriber = d.subscriber `
 	untried   = `d.state = 'queued' AND d.reason = '' AND d.attempts = 0 AND d.copies = 0 AND d.date = 0 AND d.due = 0`
 	holdOrder = ` ORDER BY d.slot, d.subscriber`

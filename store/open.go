@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"broadsheet/subscribers"
@@ -49,7 +50,9 @@ type DB struct {
 
 	started time.Time // for the clock of leases
 	ledger  ledger
-	desk    *desk
+
+	unscrubbed atomic.Bool // an erased reader may still stand in the WAL
+	desk       *desk
 }
 
 // reading is how many connections read beside the one that writes.
@@ -180,9 +183,10 @@ func (db *DB) source(query string, pragmas ...string) string {
 
 func (db *DB) connect(ctx context.Context) error {
 	// FULL: a power cut must not forget that a mail went out. The checkpoint is rare because a
-	// ledger that grows in key order writes its pages once.
+	// ledger that grows in key order writes its pages once. What is deleted is written over, for
+	// whoever is erased is to be nowhere in the file.
 	pool, err := sql.Open("sqlite", db.source("&_txlock=immediate", append([]string{
-		"journal_mode(WAL)", "synchronous(FULL)", "wal_autocheckpoint(10000)"}, db.opts.Pragmas...)...))
+		"journal_mode(WAL)", "synchronous(FULL)", "secure_delete(1)", "wal_autocheckpoint(10000)"}, db.opts.Pragmas...)...))
 	if err != nil {
 		return err
 	}

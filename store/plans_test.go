@@ -65,10 +65,12 @@ func TestNothingScans(t *testing.T) {
 	_, ended := db.EndPauses(ctx, now)
 	left, leave := db.LeaveAll(ctx, 3, "reader", digest.NoticeLeft, now)
 	_, undone := db.Undo(ctx, 3, left.Row, now)
+	_, own := db.OwnData(ctx, 3, now)
+	erase := db.Erase(ctx, 3, now)
 	signUps(t, db, now)
 	if err := errors.Join(storetest.Intend(ctx, db, b, d, "k", now), storetest.Hand(ctx, db, b, d, now), storetest.Settle(ctx, db, b, d, o, now), db.Renew(ctx, b),
 		db.Release(ctx, b, now), chunk, places, last, pool, texts, dg, dgs, fragments, one, counts, due, who, spread, unfinished,
-		reasons, bySlot, history, attempts, edited, ended, leave, undone); err != nil {
+		reasons, bySlot, history, attempts, edited, ended, leave, undone, own, erase); err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range []store.DeliveryFilter{{}, {Issue: i.ID}, {Subscriber: 1}} {

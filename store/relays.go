@@ -91,7 +91,7 @@ func (db *DB) reassign(ctx context.Context, batch int64, routes *digest.Routes, 
 			key
 			address string
 		}
-		list, err := selectAll(ctx, t, `SELECT d.slot, d.subscriber, coalesce(st.address, '') FROM deliveries d LEFT JOIN settings st ON st.id = d.settings
+		list, err := selectAll(ctx, t, `SELECT d.slot, d.subscriber, coalesce(st.address, '') FROM deliveries d `+ofSettings+`
 			WHERE d.batch = ?1 AND d.state IN ('queued', 'deferred') ORDER BY d.slot, d.subscriber`, args{batch},
 			func(r *sql.Rows) (d reader, err error) { return d, r.Scan(&d.slot, &d.subscriber, &d.address) })
 		if err != nil {
@@ -223,7 +223,7 @@ func (db *DB) Loads(ctx context.Context, edition int64, domains *mailer.Domains)
 
 // waiting lists the addresses of a batch's open deliveries.
 func (db *DB) waiting(ctx context.Context, batch int64) ([]string, error) {
-	return selectAll(ctx, db.read(), `SELECT coalesce(st.address, '') FROM deliveries d LEFT JOIN settings st ON st.id = d.settings
+	return selectAll(ctx, db.read(), `SELECT coalesce(st.address, '') FROM deliveries d `+ofSettings+`
 		WHERE d.batch = ?1 AND d.state IN ('queued', 'deferred', 'sending', 'handed')`, args{batch},
 		func(r *sql.Rows) (address string, err error) { return address, r.Scan(&address) })
 }

@@ -135,6 +135,9 @@ func checkDomain(domain string) (string, error) {
 	return ascii, nil
 }
 
+// ASCIIDomain is a domain as it stands on the wire, in A-labels (RFC 5890 section 2.3.2.1).
+func ASCIIDomain(domain string) (string, error) { return toASCII(domain) }
+
 // toASCII leaves ASCII alone: names in use that no IDNA version allows (two hyphens in third
 // place) have mailboxes all the same.
 func toASCII(domain string) (string, error) {

@@ -146,9 +146,7 @@ func (p *Pages) confirmed(w http.ResponseWriter, r *http.Request, v *visit, q su
 			return
 		}
 	}
-	for n := range d.Editions {
-		d.Editions[n].Latest = p.newest(r.Context(), d.Editions[n].Name, v.lang)
-	}
+	d.Latest = p.toRead(r.Context(), v.lang, e.Editions)
 	p.show(w, r, http.StatusOK, v.lang, "welcome", "welcome_title", d, "publication", isolated(v.lang, p.Config.Publication.Name))
 }
 
@@ -176,10 +174,7 @@ type comingPage struct {
 	Latest      *latestIssue
 }
 
-type comingEdition struct {
-	Name, Title, Next string
-	Latest            string // path of an issue to read at once, "" = there is none
-}
+type comingEdition struct{ Name, Title, Next string }
 
 func (p *Pages) comingUp(lang string, s *subscribers.Settings) (d comingPage) {
 	words, zone := p.texts.set.Words(lang), p.home(s)
@@ -190,7 +185,7 @@ func (p *Pages) comingUp(lang string, s *subscribers.Settings) (d comingPage) {
 	}
 	for _, name := range s.Editions {
 		if e := p.Config.Edition(name); e != nil {
-			d.Editions = append(d.Editions, comingEdition{Name: e.Name, Title: e.Title, Next: p.nextIssue(words, e, s, zone)})
+			d.Editions = append(d.Editions, comingEdition{e.Name, e.Title, p.nextIssue(words, e, s, zone)})
 		}
 	}
 	d.Zone = zoneName(words, zone.String())

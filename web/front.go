@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -133,18 +132,6 @@ func (p *Pages) latest(lang string, i *publicIssue) *latestIssue {
 	}
 	return &latestIssue{Path: path, Subject: i.Page.Subject, Language: i.Page.Language,
 		Date: words.Day(i.Issue.Due.In(p.zone(i.Issue.Zone)))}
-}
-
-// newest is the path of an edition's latest issue, "" if there is none.
-func (p *Pages) newest(ctx context.Context, edition, lang string) string {
-	list, err := p.recent(ctx, p.Config.Edition(edition), lang, "", 1)
-	if err != nil {
-		p.Log.Error("find the latest issue", slog.Any("error", err)) // what it is for goes on without
-	}
-	if len(list) == 0 {
-		return ""
-	}
-	return p.latest(lang, list[0]).Path
 }
 
 // recent makes the latest issues of an edition that hold something, for whoever reads pages in

@@ -132,9 +132,7 @@ func (p *Pages) showPreferences(w http.ResponseWriter, r *http.Request, v *visit
 			Next: p.nextIssue(words, &e, s, zone)})
 	}
 	d.Hours, d.Hour = p.hourOptions(words, zone, wish.hour), p.defaultHour(words, zone)
-	for i, name := range words.WeekdaysShort {
-		d.Days = append(d.Days, option{Value: strconv.Itoa(i + 1), Name: name, Chosen: len(wish.days) == 0 || slices.Contains(wish.days, i+1)})
-	}
+	d.Days = p.dayOptions(words, wish.days)
 	d.Zone, d.ZoneName = wish.zone, zoneName(words, p.home(&subscribers.Settings{}).String())
 	d.Language, d.Tongue = p.languageOptions(wish.language), p.texts.words[p.texts.match(p.Config.Publication.Language)]["language_name"]
 	d.Text = wish.format == subscribers.Text

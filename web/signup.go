@@ -45,6 +45,7 @@ type signUpPage struct {
 	Moved    string // id of the section just moved, which has the focus
 	Editions []prefsEdition
 	Hours    []option
+	Hour     string // of the default
 	Days     []option
 	Zone     string
 	ZoneName string // of the default
@@ -220,7 +221,8 @@ func (p *Pages) showSignUp(w http.ResponseWriter, r *http.Request, status int, l
 		e := &p.Config.Editions[i]
 		d.Editions = append(d.Editions, prefsEdition{Name: e.Name, Title: e.Title, Taken: slices.Contains(wish.editions, e.Name), Next: p.nextIssue(words, e, &s, zone)})
 	}
-	d.Hours, d.Days = p.hourOptions(words, zone, wish.hour), p.dayOptions(words, wish.days)
+	d.Hours, d.Hour = p.hourOptions(words, zone, wish.hour), p.defaultHour(words, zone)
+	d.Days = p.dayOptions(words, wish.days)
 	d.Zone, d.ZoneName = wish.zone, zoneName(words, p.home(&subscribers.Settings{}).String())
 	for _, o := range p.languageOptions(wish.language) {
 		if o.Chosen || slices.Contains(p.mailLanguages(), o.Value) {

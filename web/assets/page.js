@@ -10,6 +10,9 @@ for (const list of document.querySelectorAll('select[data-guess=zone]')) {
   list.value = zone;
 }
 
+// Whoever has changed something long above the button has it in sight.
+for (const form of document.forms) form.addEventListener('input', () => form.classList.add('changed'));
+
 // The order of a list: <ul data-sort> of <li>, whose buttons data-move="up" and "down" send the
 // form where no script runs. Rows can be dragged by [data-grip], with mouse, pen or finger.
 for (const list of document.querySelectorAll('[data-sort]')) {
@@ -23,6 +26,7 @@ for (const list of document.querySelectorAll('[data-sort]')) {
   };
   const tell = (row) => {
     place();
+    list.closest('form')?.classList.add('changed');
     if (said) said.textContent = `${row.dataset.name} ${[...list.children].indexOf(row) + 1}/${list.children.length}`;
   };
   list.addEventListener('click', (e) => {

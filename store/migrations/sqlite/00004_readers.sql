@@ -4,9 +4,9 @@ ALTER TABLE settings ADD COLUMN paused_until INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE settings ADD COLUMN draft INTEGER NOT NULL DEFAULT 0; -- 1 = wished for and not in force: a request waits for its confirmation
 CREATE TABLE pauses (subscriber INTEGER PRIMARY KEY, until INTEGER NOT NULL); -- of readers who are paused with an end
 CREATE INDEX pauses_until ON pauses (until);
+CREATE INDEX lifted_suppressions_hash ON lifted_suppressions (hash);
 ALTER TABLE suppressions ADD COLUMN settings INTEGER NOT NULL DEFAULT 0; -- row of the change that made it, 0 = none
 
-CREATE INDEX lifted_suppressions_hash ON lifted_suppressions (hash);
 -- The highest number of a reader who was erased or forgotten.
 INSERT INTO counters (name, value) VALUES ('gone', 0);
 
@@ -26,6 +26,7 @@ CREATE INDEX requests_expires ON requests (expires);
 -- Mails that somebody asked for, by what is limited: an address's hash, a client's.
 CREATE TABLE asked (kind TEXT NOT NULL, hash BLOB NOT NULL, at INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (kind, hash, at)) WITHOUT ROWID;
 CREATE INDEX asked_at ON asked (at);
+CREATE INDEX asked_hash ON asked (hash);
 CREATE TABLE wordings (id INTEGER PRIMARY KEY, body TEXT NOT NULL UNIQUE);
 CREATE TABLE consents (
   id INTEGER PRIMARY KEY, subscriber INTEGER NOT NULL, wording INTEGER NOT NULL, page TEXT NOT NULL, language TEXT NOT NULL,

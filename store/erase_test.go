@@ -1,0 +1,248 @@
+package store_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"broadsheet/digest"
+	"broadsheet/mailer"
+	"broadsheet/store"
+	"broadsheet/store/storetest"
+	"broadsheet/subscribers"
+)
+
+// sealed is a hash from which nobody reads the address.
+func sealed(folded string) subscribers.Hash {
+	sum := sha256.Sum256([]byte("key " + folded))
+	return subscribers.Hash(sum[:16])
+}
+
+// found lists the files beside a database in which a text stands, in any case of letters.
+func found(t *testing.T, path, text string) (files []string) {
+	t.Helper()
+	list, err := filepath.Glob(path + "*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range list {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(bytes.ToLower(b), []byte(strings.ToLower(text))) {
+			files = append(files, filepath.Base(file))
+		}
+	}
+	return files
+}
+
+// TestErase erases readers among many, whose rows have been moved about by many changes, and looks
+// for them in all files.
+func TestErase(t *testing.T) {
+	ctx, now := t.Context(), time.Date(2026, 4, 2, 6, 0, 0, 0, time.UTC)
+	seed := uint64(time.Now().UnixNano())
+	rnd := rand.New(rand.NewPCG(seed, 3))
+	t.Logf("seed %d", seed)
+	path := filepath.Join(t.TempDir(), "b.db")
+	db := open(t, path, store.Options{AddressHash: sealed})
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := db.AddStories(ctx, story(1), now)
+	must(err)
+	const readers = 600
+	address := func(id int64, generation int) string {
+		return fmt.Sprintf("Zebra.%dg%d.q%s@reader.example", id, generation, strings.Repeat("z", int(id%37)))
+	}
+	var ids []int64
+	var rows []subscribers.Row
+	for n := range readers {
+		id := int64(n + 1)
+		s := subscribers.NewSettings(address(id, 0))
+		s.Status, s.Editions, s.Name, s.ConsentSource = subscribers.Active, []string{"morning"}, fmt.Sprintf("Quagga %d the first", id), fmt.Sprintf("form of okapi %d.", id)
+		s.Sections = []subscribers.Follow{{Section: "world", Level: subscribers.Normal}}
+		rows = append(rows, subscribers.Row{Line: n + 2, Settings: s, Given: ^subscribers.Fields(0)})
+		ids = append(ids, id)
+	}
+	_, err = db.ImportRows(ctx, rows, now)
+	must(err)
+	for range readers {
+		id := ids[rnd.IntN(len(ids))]
+		_, err := db.EditReader(ctx, id, subscribers.Edit{By: "reader", Notice: digest.NoticeChanged, Do: func(s *subscribers.Settings) error {
+			if rnd.IntN(3) == 0 {
+				s.Address = address(id, 1+rnd.IntN(100))
+			}
+			s.Name = fmt.Sprintf("Quagga %d the x%s", id, strings.Repeat("x", rnd.IntN(100)))
+			return nil
+		}}, now)
+		must(err)
+	}
+	i, err := db.BeginIssue(ctx, digest.Issue{Edition: "morning", Slot: "2026-04-02", Zone: "UTC", Due: now, Next: now.Add(24 * time.Hour), Ends: now.Add(6 * time.Hour)}, now)
+	must(err)
+	plan(t, db, &i, now)
+	b, err := db.Lease(ctx, "main", "w", now)
+	must(err)
+	// The first are handed, accepted, deferred with the relay's words and on their connections; the others wait.
+	for n := range 3 {
+		d := &b.Deliveries[n]
+		must(storetest.Intend(ctx, db, b, d, "k", now))
+		must(storetest.Hand(ctx, db, b, d, now))
+		o := mailer.Outcome{State: mailer.Accepted, Charged: true, Copies: 1, Relay: "main", Reply: mailer.Reply{Code: 250, Text: "Ok"}}
+		if n == 2 {
+			o = mailer.Outcome{State: mailer.Deferred, Reason: "recipient: " + d.Address, Due: now.Add(time.Minute), Charged: true, Relay: "main",
+				Reply: mailer.Reply{Code: 450, Text: "<" + strings.ToUpper(d.Address) + ">: try again"}}
+		}
+		if n > 0 {
+			must(storetest.Settle(ctx, db, b, d, o, now))
+		}
+	}
+	must(storetest.Intend(ctx, db, b, &b.Deliveries[3], "k", now))
+	_, err = db.Suppress(ctx, subscribers.Suppression{Address: b.Deliveries[4].Address, Reason: "complaint", Note: "Quagga 5 the writer of letters"}, now)
+	must(err)
+	_, err = db.LeaveAll(ctx, ids[5], "reader", digest.NoticeLeft, now)
+	must(err)
+	must(db.SetPrivateFeed(ctx, ids[6], 77))
+	_, err = db.EditReader(ctx, ids[7], subscribers.Edit{By: "reader", Do: func(s *subscribers.Settings) error { s.Pause(now.Add(time.Hour)); return nil }}, now)
+	must(err)
+	last := int64(readers) // has the highest numbers of all
+	gone := []int64{1, 2, 3, 4, 5, 6, 7, 8, last}
+	for range 15 {
+		gone = append(gone, 10+rnd.Int64N(readers-20))
+	}
+	erased := make(map[int64]string)
+	for _, id := range gone {
+		if erased[id] != "" {
+			continue
+		}
+		s, err := db.SubscriberByID(ctx, id)
+		must(err)
+		erased[id] = s.Address
+		must(db.Erase(ctx, id, now))
+	}
+	raw, err := sql.Open("sqlite", path)
+	must(err)
+	defer raw.Close()
+	for id, address := range erased {
+		for _, text := range []string{fmt.Sprintf("Zebra.%dg", id), fmt.Sprintf("Quagga %d the", id), fmt.Sprintf("okapi %d.", id)} {
+			if files := found(t, path, text); len(files) > 0 {
+				t.Errorf("%q stands in %v", text, files)
+			}
+		}
+		if _, err := db.SubscriberByID(ctx, id); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("reader %d: %v", id, err)
+		}
+		for _, table := range []string{"settings", "followers", "pauses", "private_feeds", "notices", "requests", "consents"} {
+			var n int
+			if must(raw.QueryRow(`SELECT count(*) FROM `+table+` WHERE subscriber = ?`, id).Scan(&n)); n > 0 {
+				t.Errorf("%d rows of reader %d in %s", n, id, table)
+			}
+		}
+		if err := db.Erase(ctx, id, now); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("erased twice: %v", err)
+		}
+		// An import of an old list brings nobody back.
+		row := subscribers.Row{Line: 2, Given: subscribers.FieldStatus, Settings: subscribers.NewSettings(address)}
+		row.Settings.Status = subscribers.Active
+		_, err := db.ImportRows(ctx, []subscribers.Row{row}, now)
+		must(err)
+		s, err := db.Subscriber(ctx, address)
+		must(err)
+		want := "erased"
+		if id == 5 {
+			want = "complaint"
+		}
+		if s.Suppressed == nil || s.Suppressed.Reason != want || s.Suppressed.Address != "" || s.Suppressed.Note != "" {
+			t.Errorf("reader %d comes back with %+v", id, s.Suppressed)
+		}
+		if s.ID <= last {
+			t.Errorf("the number %d is given again", s.ID)
+		}
+	}
+	if files := found(t, path, fmt.Sprintf("Zebra.%dg", 9)); len(files) == 0 {
+		t.Error("the test does not find who is there")
+	}
+	// The books balance, and what is still in doubt comes to its end.
+	must(storetest.Settle(ctx, db, b, &b.Deliveries[0], mailer.Outcome{State: mailer.Accepted, Charged: true, Copies: 1, Relay: "main"}, now))
+	if err := storetest.Hand(ctx, db, b, &b.Deliveries[3], now); !errors.Is(err, mailer.ErrLost) {
+		t.Errorf("a mail to who is erased leaves: %v", err)
+	}
+	counts, err := db.IssueCounts(ctx, i.ID)
+	must(err)
+	i, err = db.Issue(ctx, i.ID)
+	must(err)
+	sum, listed := 0, 0
+	for _, n := range counts {
+		sum += n
+	}
+	for d, err := range db.Deliveries(ctx, store.DeliveryFilter{Issue: i.ID}) {
+		must(err)
+		listed++
+		was, is := erased[d.Subscriber], d.Address
+		want := mailer.Suppressed
+		if d.Subscriber <= 2 {
+			want = mailer.Accepted
+		}
+		if was != "" && (is != "" || d.State != want) || was == "" && is == "" {
+			t.Errorf("delivery of %d to %q is %s (%s)", d.Subscriber, is, d.State, d.Reason)
+		}
+	}
+	if sum != i.Audience || listed != i.Audience {
+		t.Errorf("audience %d, states %d, listed %d", i.Audience, sum, listed)
+	}
+	followed, err := db.FollowedSections(ctx)
+	must(err)
+	if want := readers - len(erased); followed["world"] != want {
+		t.Errorf("%d follow, want %d", followed["world"], want)
+	}
+}
+
+// TestScrubWaits: somebody who reads for long keeps the file of changes as it is, and no longer.
+func TestScrubWaits(t *testing.T) {
+	ctx, now := t.Context(), time.Now()
+	path := filepath.Join(t.TempDir(), "b.db")
+	db := open(t, path, store.Options{AddressHash: sealed})
+	r, err := db.AddSubscriber(ctx, subscribers.NewSettings("zebra@reader.example"), "command", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	reader, err := raw.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	if err := reader.QueryRow(`SELECT count(*) FROM subscribers`).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Erase(ctx, r.ID, now); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Scrub(ctx); !errors.Is(err, store.ErrBusy) {
+		t.Fatalf("while somebody reads: %v", err)
+	}
+	if err := reader.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Scrub(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if files := found(t, path, "zebra@"); len(files) > 0 {
+		t.Errorf("it stands in %v", files)
+	}
+}
