@@ -342,3 +342,17 @@ func TestExpired(t *testing.T) {
 		t.Errorf("left by an old link: %+v", now.Settings)
 	}
 }
+
+// TestOldBrowser: one from before Sec-Fetch-Site says that a form of ours comes from nowhere.
+func TestOldBrowser(t *testing.T) {
+	w := newWorld(t, "https://tidewater.example")
+	r := w.reader("ada@quill.example")
+	path := w.link(subscribers.LeaveAll, subscribers.Action{Edition: w.edition("morning"), Subscriber: r.ID})
+	resp, _ := w.ask("POST", path, url.Values{"action": {"all"}}, "Sec-Fetch-Site", "", "Origin", "null")
+	if resp.StatusCode != http.StatusOK || len(w.rows("suppressions")) != 1 {
+		t.Errorf("leaving gives %d, %q", resp.StatusCode, w.rows("suppressions"))
+	}
+	if resp, _ := w.ask("POST", "/signup", url.Values{"email": {"eve@quill.example"}}, "Sec-Fetch-Site", "", "Origin", "null"); resp.StatusCode != http.StatusForbidden {
+		t.Errorf("a sign-up from nowhere gives %d", resp.StatusCode)
+	}
+}

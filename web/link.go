@@ -86,7 +86,7 @@ func (p *Pages) link(w http.ResponseWriter, r *http.Request) {
 		p.message(w, r, http.StatusNotFound, "", "bad_link")
 		return
 	}
-	k, ok := p.kinds()[v.Kind]
+	k, ok := p.byKind[v.Kind]
 	if !ok || r.Method == http.MethodPost && k.post == nil {
 		p.message(w, r, http.StatusMethodNotAllowed, "", "no_button")
 		return

@@ -37,6 +37,7 @@ type Pages struct {
 	texts   *texts
 	guard   *guesses
 	csrf    *http.CrossOriginProtection
+	byKind  map[subscribers.Kind]kindPage
 	clicks  clicks
 	issues  keeper[issueKey, *publicIssue]
 	hinds   keeper[int64, *digest.Hindsight] // by issue
@@ -70,6 +71,7 @@ func (p *Pages) Handler() (http.Handler, error) {
 	}
 	p.guard, p.csrf = newGuesses(p.Now), http.NewCrossOriginProtection()
 	p.making, p.looking = make(turn, 1), make(turn, 1)
+	p.byKind = p.kinds()
 	mux := http.NewServeMux()
 	for _, r := range p.routes() {
 		mux.HandleFunc(r.pattern, r.serve)
