@@ -37,7 +37,7 @@ func (p *Pages) changed(w http.ResponseWriter, r *http.Request, v *visit, e subs
 	d := done{Back: p.back(v), SignUp: o.signUp}
 	if e.Changed {
 		if e.Row != 0 {
-			if d.Undo, err = p.token(subscribers.Undo, subscribers.Action{Subscriber: v.Subscriber, Story: e.Row}); err != nil {
+			if d.Undo, err = p.token(subscribers.Undo, subscribers.Action{Subscriber: v.Subscriber, Story: e.Row, Section: onPage}); err != nil {
 				p.trouble(w, r, "make link", err)
 				return
 			}
@@ -132,7 +132,7 @@ func isolated(lang, name string) string {
 // undo takes a change back.
 func (p *Pages) undo(w http.ResponseWriter, r *http.Request, v *visit) {
 	v.back = p.mine(r.PostFormValue("back"), v)
-	e, err := p.Readers.Undo(r.Context(), v.Subscriber, v.Story, p.Now())
+	e, err := p.Readers.Undo(r.Context(), v.Subscriber, v.Story, v.Section != onPage, p.Now())
 	p.changed(w, r, v, subscribers.Edited{Changed: false, Subscriber: e.Subscriber}, err, outcome{key: "undone", same: "undone"})
 }
 
@@ -152,6 +152,10 @@ func (p *Pages) askUndo(w http.ResponseWriter, r *http.Request, v *visit) {
 	}
 	p.question(w, r, v, question{key: "undo"})
 }
+
+// onPage marks the links to undo that stand on a page, before whoever has pressed its button; those
+// in mails are for the mailbox alone.
+const onPage = "page"
 
 // question is a page with one button.
 type question struct {
