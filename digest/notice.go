@@ -16,7 +16,7 @@ const (
 	NoticeNewAddress = "new-address" // confirm that mail goes to this address from now on. Number is the request
 	NoticeMoved      = "moved"       // to the old address: mail goes elsewhere. Number is the settings row
 	NoticeLeft       = "left"        // the reader left an edition (Detail) or everything (""). Number is the settings row
-	NoticePaused     = "paused"      // Number is the settings row, Detail the date 2006-01-02 of the first day on which mail comes again, or ""
+	NoticePaused     = "paused"      // Number is the settings row
 	NoticeChanged    = "changed"     // preferences were saved. Number is the settings row
 	NoticeLink       = "link"        // a fresh link to the preferences
 	NoticeData       = "data"        // a link of 30 minutes to the reader's own data
@@ -46,6 +46,8 @@ type Notice struct {
 	Address    string
 	Language   string
 	TextOnly   bool
-	Number     int64  // what its link is about; see the kinds
-	Detail     string // see the kinds
+	Zone       string    // of the reader, "" = the publication's
+	Paused     time.Time // until when the settings row has a pause, zero = it has none or one without end
+	Number     int64     // what its link is about; see the kinds
+	Detail     string    // see the kinds
 }

@@ -108,12 +108,15 @@ func (p *NoticePress) view(w *templates.Words, n *Notice) (*noticeView, error) {
 		key = "left_all"
 	case n.Kind == NoticeLeft:
 		fill = append(fill, "edition", isolate(cmp.Or(p.titles[n.Detail], cut(clean(n.Detail), 80)), w.RTL()))
-	case n.Kind == NoticePaused && n.Detail != "":
-		day, err := time.Parse(time.DateOnly, n.Detail)
-		if err != nil {
-			return nil, fmt.Errorf("lay out notice: end of pause: %w", err)
+	case n.Kind == NoticePaused && !n.Paused.IsZero():
+		zone, err := p.press.zone(n.Zone)
+		if err != nil { // one that this machine does not know
+			zone, err = p.press.zone("")
 		}
-		key, fill = "paused_until", append(fill, "date", w.Day(day))
+		if err != nil {
+			return nil, fmt.Errorf("lay out notice: %w", err)
+		}
+		key, fill = "paused_until", append(fill, "date", w.Day(n.Paused.In(zone)))
 	}
 	words, ok := w.Notices[key]
 	if !ok {

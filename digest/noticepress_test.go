@@ -73,12 +73,16 @@ func TestNoticesGolden(t *testing.T) {
 	for _, lang := range []string{"en", "ar"} {
 		var all strings.Builder
 		for _, kind := range noticeKinds {
-			for _, detail := range map[string][]string{NoticeLeft: {"", "morning"}, NoticePaused: {"", "2026-05-01"}}[kind] {
-				d, body := notice(t, p, Notice{Kind: kind, Language: lang, Number: 3, Detail: detail})
-				fmt.Fprintf(&all, "== %s %q: %s\n\n%s\n", kind, detail, d.Subject, read(t, body).text)
+			list := []Notice{{}}
+			switch kind {
+			case NoticeLeft:
+				list = []Notice{{}, {Detail: "morning"}}
+			case NoticePaused:
+				list = []Notice{{}, {Zone: "America/New_York", Paused: time.Date(2026, 5, 1, 4, 0, 0, 0, time.UTC)}}
 			}
-			if kind != NoticeLeft && kind != NoticePaused {
-				d, body := notice(t, p, Notice{Kind: kind, Language: lang, Number: 3})
+			for _, n := range list {
+				n.Kind, n.Language, n.Number = kind, lang, 3
+				d, body := notice(t, p, n)
 				fmt.Fprintf(&all, "== %s: %s\n\n%s\n", kind, d.Subject, read(t, body).text)
 			}
 		}
@@ -172,17 +176,17 @@ func TestNoticesShare(t *testing.T) {
 // TestBadNotices are errors, and nothing that was typed gets into a confirmation.
 func TestBadNotices(t *testing.T) {
 	p := noticePress(t)
-	for _, n := range []Notice{{}, {Kind: "left_all"}, {Kind: NoticePaused, Detail: "soon"}} {
+	for _, n := range []Notice{{}, {Kind: "left_all"}, {Kind: "paused_until"}} {
 		if _, err := p.Layout(&n); err == nil {
 			t.Errorf("%+v was laid out", n)
 		}
 	}
 	for _, kind := range noticeKinds {
-		if kind == NoticeLeft || kind == NoticePaused {
+		if kind == NoticeLeft {
 			continue
 		}
 		plain, body := notice(t, p, Notice{Kind: kind})
-		odd, other := notice(t, p, Notice{Kind: kind, Detail: "Buy now: https://spam.example", Address: "x@y.example"})
+		odd, other := notice(t, p, Notice{Kind: kind, Detail: "Buy now: https://spam.example", Address: "x@y.example", Zone: "No/Where"})
 		if string(body) != string(other) || plain.Key != odd.Key {
 			t.Errorf("%s: the detail shows in the mail", kind)
 		}

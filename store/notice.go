@@ -82,14 +82,14 @@ func (db *DB) PostNotices(ctx context.Context, limit int, now time.Time,
 // waitingNotices lists those that may go in one run, and those that nobody can get any more.
 func (t *tx) waitingNotices(ctx context.Context, limit int) (run digest.NoticeRun, lost []int64, err error) {
 	list, err := selectAll(ctx, t, `SELECT n.id, n.kind, n.subscriber, n.settings, n.number, n.detail, n.at,
-			st.address, coalesce(st.language, ''), coalesce(st.format, '')
+			st.address, coalesce(st.language, ''), coalesce(st.format, ''), coalesce(st.zone, ''), coalesce(st.paused_until, 0)
 		FROM notices n LEFT JOIN settings st ON st.id = n.settings WHERE n.id > ?1 ORDER BY n.id LIMIT ?2`, args{0, limit},
 		func(r *sql.Rows) (n digest.Notice, err error) {
-			var at int64
+			var at, paused int64
 			var address sql.NullString
 			var format string
-			err = r.Scan(&n.ID, &n.Kind, &n.Subscriber, &n.SettingsID, &n.Number, &n.Detail, &at, &address, &n.Language, &format)
-			n.At, n.Address, n.TextOnly = fromUS(at), address.String, format == "text"
+			err = r.Scan(&n.ID, &n.Kind, &n.Subscriber, &n.SettingsID, &n.Number, &n.Detail, &at, &address, &n.Language, &format, &n.Zone, &paused)
+			n.At, n.Paused, n.Address, n.TextOnly = fromUS(at), fromUS(paused), address.String, format == "text"
 			return n, err
 		})
 	if err != nil {

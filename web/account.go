@@ -19,6 +19,9 @@ type Account interface {
 	Confirm(ctx context.Context, id, subscriber int64, client string, now time.Time) (subscribers.Request, subscribers.Edited, error)
 	// AskLink has a link mailed by a notice of that kind; false = there were enough of them today.
 	AskLink(ctx context.Context, id int64, kind string, now time.Time) (asked bool, err error)
+	// OwnData is everything held about a reader, Erase deletes it.
+	OwnData(ctx context.Context, id int64, now time.Time) (*subscribers.Held, error)
+	Erase(ctx context.Context, id int64, now time.Time) error
 }
 
 // accountKinds are the links that only the mailbox itself gets.
@@ -26,6 +29,8 @@ func (p *Pages) accountKinds() map[subscribers.Kind]kindPage {
 	return map[subscribers.Kind]kindPage{
 		subscribers.Confirm:       {p.askConfirm, p.confirm},
 		subscribers.ChangeAddress: {p.askAddress, p.changeAddress},
+		subscribers.OwnData:       {p.ownData, nil},
+		subscribers.Erase:         {p.askErase, p.erase},
 	}
 }
 

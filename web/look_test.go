@@ -144,6 +144,8 @@ func (w *world) accountPages(address string, r *subscribers.Subscriber) []shown 
 		{"address-sent", change, ".primary"},
 		{"address-confirm", move, ""},
 		{"address-moved", move, ".primary"},
+		{"own-data", w.link(subscribers.OwnData, subscribers.Action{Subscriber: r.ID}), ""},
+		{"erase", w.link(subscribers.Erase, subscribers.Action{Subscriber: r.ID}), ""},
 		{"mailed", w.link(subscribers.Preferences, subscribers.Action{Subscriber: r.ID}), "[value=mail-erase]"},
 	}
 }

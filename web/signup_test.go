@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -358,5 +359,62 @@ func TestMailLink(t *testing.T) {
 	}
 	if notices != 3 {
 		t.Errorf("%d mails wait", notices)
+	}
+}
+
+func TestOwnDataAndErase(t *testing.T) {
+	w := newWorld(t, "https://tidewater.example")
+	r := w.reader("ada@quill.example")
+	other := w.reader("bo@quill.example")
+	data, erase := w.link(subscribers.OwnData, subscribers.Action{Subscriber: r.ID}), w.link(subscribers.Erase, subscribers.Action{Subscriber: r.ID})
+	before := w.dump()
+	if resp, body := w.get(data); resp.StatusCode != http.StatusOK || strings.Contains(body, "ada@") {
+		t.Errorf("the page of own data: %d\n%s", resp.StatusCode, body)
+	}
+	resp, body := w.get(data + "?file")
+	var held subscribers.Held
+	if err := json.Unmarshal([]byte(body), &held); err != nil || held.Now.Address != "ada@quill.example" || resp.Header.Get("Content-Type") != "application/json" {
+		t.Errorf("the file: %v, %+v", err, held)
+	}
+	wantGuarded(t, data, resp.Header)
+	if resp, _ := w.post(data); resp.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("posted to the data: %d", resp.StatusCode)
+	}
+	for _, method := range []string{"GET", "HEAD", "OPTIONS"} {
+		w.ask(method, erase, nil)
+	}
+	if lines := changed(before, w.dump()); len(lines) > 0 {
+		t.Errorf("looking at it changed %q", lines)
+	}
+	for n := range 2 {
+		if resp, body := w.post(erase); resp.StatusCode != http.StatusOK || !strings.Contains(body, "Everything is erased") {
+			t.Errorf("%d. press: %d\n%s", n+1, resp.StatusCode, body)
+		}
+	}
+	for _, line := range w.dump() {
+		if strings.Contains(line, "ada@") {
+			t.Errorf("left: %s", line)
+		}
+	}
+	if _, err := w.db.SubscriberByID(t.Context(), other.ID); err != nil {
+		t.Errorf("another reader: %v", err)
+	}
+	if resp, _ := w.get(data); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("the data after that: %d", resp.StatusCode)
+	}
+	// Whoever erased their data may come back by a confirmation.
+	w.ask("POST", "/signup", w.signUpForm("ada@quill.example"))
+	if n := w.take(); n != 1 {
+		t.Errorf("%d mails", n)
+	}
+	back, err := w.db.Subscriber(t.Context(), "ada@quill.example")
+	w.must(err)
+	w.post(w.confirmLink(back.ID))
+	if back, err = w.db.SubscriberByID(t.Context(), back.ID); err != nil || back.Status != subscribers.Active || back.Suppressed != nil || back.ID == r.ID {
+		t.Errorf("back: %+v, %v", back, err)
+	}
+	w.pass(32 * time.Minute)
+	if resp, _ := w.post(erase); resp.StatusCode != http.StatusGone {
+		t.Errorf("the link after 32 minutes: %d", resp.StatusCode)
 	}
 }
