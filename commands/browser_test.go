@@ -49,7 +49,7 @@ func (s *surfer) signsUp(address string) {
 	s.chooses("#zone", "Asia/Tokyo")
 	s.shot("signup-" + address[:4])
 	// Who is faster than any person is asked to look once more.
-	for end := time.Now().Add(patience); s.presses(".bar button.primary") != http.StatusOK; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(patience); s.presses("form button.primary") != http.StatusOK; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(end) {
 			s.Fatalf("the form is not taken:\n%s", s.text())
 		}
@@ -128,7 +128,7 @@ func (s *surfer) changesSections(scripts bool) {
 	}
 	s.chooses("#level-business", "less")
 	s.chooses("#level-health", "muted")
-	s.presses(".bar button.primary")
+	s.presses("form button.primary")
 	s.holds("#level-business", "less")
 	s.holds("#level-health", "muted")
 	if got := s.order(); got != want {
@@ -143,7 +143,7 @@ func (s *surfer) pauses() {
 	preferences := s.reads(`location.href`)
 	s.ticks(`input[name="pause"]`)
 	s.step("choose an end", chromedp.SetValue(chromedp.CSS("#until"), time.Now().AddDate(0, 0, 14).Format(time.DateOnly)))
-	s.presses(".bar button.primary")
+	s.presses("form button.primary")
 	if s.reads(`String(document.querySelector("input[name=pause]").checked)`) != "true" {
 		s.Fatalf("not paused:\n%s", s.text())
 	}
