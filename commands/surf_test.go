@@ -227,35 +227,48 @@ func (s *surfer) looks() {
 	s.seen++
 	s.letScripts(true) // axe's; the page's had their time, or had none
 	defer s.letScripts(!s.silent)
-	if _, err := chromedp.Run(s.ctx, chromedp.Evaluate[string](s.axe+`; "there"`)); err != nil {
+	if _, err := chromedp.Run(s.ctx, chromedp.Evaluate[string](s.axe+still)); err != nil {
 		s.Fatalf("%s: load axe: %v", s.at, err)
 	}
-	for _, scheme := range []string{"light", "dark"} {
+	for k, scheme := range []string{"light", "dark"} {
 		if _, err := chromedp.Call(s.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}); err != nil {
 			s.Fatal(err)
 		}
-		for _, width := range widths {
+		for n, width := range widths {
+			if n%2 != k && os.Getenv("BROADSHEET_LONG") == "" {
+				continue // half of the corners have each width and each scheme
+			}
 			if _, err := chromedp.Call(s.ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
-				Width: width, Height: 900, DeviceScaleFactor: 1}); err != nil {
+				Width: width, Height: 6000, DeviceScaleFactor: 1}); err != nil { // high, so that a bar at the foot covers nothing
 				s.Fatal(err)
 			}
-			found, err := chromedp.Run(s.ctx, chromedp.Evaluate[[]string](violations, chromedp.EvalAwaitPromise))
+			ctx, cancel := context.WithTimeout(s.ctx, patience)
+			found, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](violations, chromedp.EvalAwaitPromise))
+			cancel()
 			if err != nil {
 				s.Fatalf("%s: run axe: %v", s.at, err)
 			}
 			for _, f := range found {
 				s.Errorf("after %s, %s, %d px: %s", s.at, scheme, width, f)
 			}
+			if len(found) > 0 {
+				s.shot(fmt.Sprintf("found-%d-%s-%d", s.seen, scheme, width))
+			}
 		}
 	}
 }
 
+// still ends movements: axe is not to see the colours between two schemes.
+const still = `; document.adoptedStyleSheets = [new CSSStyleSheet()];
+document.adoptedStyleSheets[0].replaceSync("* { transition: none !important; animation: none !important }"); "still"`
+
 const violations = `(async () => {
 	const over = document.documentElement.scrollWidth - innerWidth;
+	const wide = [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > innerWidth + 0.5 || e.getBoundingClientRect().left < -0.5);
 	const r = await axe.run({iframes: false, runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'], resultTypes: ['violations']});
 	const list = r.violations.map(v => v.id + ': ' + v.nodes[0].html.slice(0, 200));
-	if (over > 0) list.push(over + ' px too wide');
+	if (over > 0) list.push(over + ' px too wide: ' + wide.map(e => e.outerHTML.slice(0, 80)).join(' | ').slice(0, 400));
 	return list;
 })()`
 

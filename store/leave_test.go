@@ -96,7 +96,7 @@ func TestLeavePutBack(t *testing.T) {
 	g.edit(6, func(s *subscribers.Settings) { s.Hour = 9 }) // no leaving
 	for _, e := range []subscribers.Edited{undone, gone} {
 		g.now = g.now.Add(time.Second)
-		_, err := g.Undo(t.Context(), e.ID, e.Row, g.now)
+		_, err := g.Undo(t.Context(), e.ID, e.Row, false, g.now)
 		g.must(err)
 	}
 	late := subscribers.NewSettings("late@example.org")

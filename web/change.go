@@ -40,7 +40,7 @@ func (p *Pages) changed(w http.ResponseWriter, r *http.Request, v *visit, e subs
 	}
 	if e.Changed {
 		if e.Row != 0 {
-			if d.Undo, err = p.token(subscribers.Undo, subscribers.Action{Subscriber: v.Subscriber, Story: e.Row}); err != nil {
+			if d.Undo, err = p.token(subscribers.Undo, subscribers.Action{Subscriber: v.Subscriber, Story: e.Row, Section: onPage}); err != nil {
 				p.trouble(w, r, "make link", err)
 				return
 			}
@@ -135,7 +135,7 @@ func isolated(lang, name string) string {
 // undo takes a change back.
 func (p *Pages) undo(w http.ResponseWriter, r *http.Request, v *visit) {
 	v.back = p.mine(r.PostFormValue("back"), v)
-	e, err := p.Readers.Undo(r.Context(), v.Subscriber, v.Story, p.Now())
+	e, err := p.Readers.Undo(r.Context(), v.Subscriber, v.Story, v.Section != onPage, p.Now())
 	p.changed(w, r, v, subscribers.Edited{Changed: false, Subscriber: e.Subscriber}, err, outcome{key: "undone", same: "undone"})
 }
 
@@ -155,6 +155,10 @@ func (p *Pages) askUndo(w http.ResponseWriter, r *http.Request, v *visit) {
 	}
 	p.question(w, r, v, question{key: "undo"})
 }
+
+// onPage marks the links to undo that stand on a page, before whoever has pressed its button; those
+// in mails are for the mailbox alone.
+const onPage = "page"
 
 // question is a page with one button.
 type question struct {
