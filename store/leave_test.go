@@ -130,6 +130,31 @@ func TestLeavePutBack(t *testing.T) {
 	}
 }
 
+// TestErasedPutBack: what was erased is erased in a backup put back too, and no file brings it back.
+func TestErasedPutBack(t *testing.T) {
+	g := newGone(t, 3)
+	is, err := g.SubscriberByID(t.Context(), 2)
+	g.must(err)
+	g.now = g.now.Add(time.Second)
+	g.must(g.Erase(t.Context(), 2, g.now))
+	want := g.books()
+	g.putBack()
+	if got := g.books(); got != want {
+		t.Errorf("put back:\n%s\nwant:\n%s", got, want)
+	}
+	n, err := g.ImportRows(t.Context(), []subscribers.Row{{Line: 2, Settings: is.Settings, Given: ^subscribers.Fields(0)}}, g.now)
+	g.must(err)
+	if n != (store.Imported{Erased: 1}) {
+		t.Errorf("imported %+v", n)
+	}
+	if _, err := g.AddSubscriber(t.Context(), is.Settings, "command", g.now); !errors.Is(err, store.ErrErased) {
+		t.Errorf("added: %v", err)
+	}
+	if got := g.books(); got != want {
+		t.Errorf("brought back:\n%s\nwant:\n%s", got, want)
+	}
+}
+
 // TestLeaveIsDated: a journal that is read once more, whole, changes nothing for who came back since.
 func TestLeaveIsDated(t *testing.T) {
 	g := newGone(t, 3)
