@@ -43,7 +43,7 @@ func (db *DB) EditReader(ctx context.Context, id int64, e subscribers.Edit, now 
 		if err := s.Validate(); err != nil {
 			return err
 		}
-		if out, err = db.edit(ctx, t, old, s, e.By, e.Notice, now); err == nil && e.Leave && !out.Changed {
+		if out, err = db.edit(ctx, t, old, s, e.By, e.Notice, e.Detail, now); err == nil && e.Leave && !out.Changed {
 			err = t.sealLeave(ctx, old, now)
 		}
 		return err
@@ -64,7 +64,7 @@ func (db *DB) LeaveAll(ctx context.Context, id int64, by, notice string, now tim
 		}
 		s := old.Clone()
 		s.Status = subscribers.Unsubscribed
-		if out, err = db.edit(ctx, t, old, s, by, notice, now); err == nil && !out.Changed {
+		if out, err = db.edit(ctx, t, old, s, by, notice, "", now); err == nil && !out.Changed {
 			err = t.sealLeave(ctx, old, now)
 		}
 		return err
@@ -86,7 +86,7 @@ func (t *tx) sealLeave(ctx context.Context, r *subscribers.Subscriber, now time.
 }
 
 // edit brings a reader from old to s, with the journal, suppression and notice that this takes.
-func (db *DB) edit(ctx context.Context, t *tx, old *subscribers.Subscriber, s subscribers.Settings, by, notice string, now time.Time) (subscribers.Edited, error) {
+func (db *DB) edit(ctx context.Context, t *tx, old *subscribers.Subscriber, s subscribers.Settings, by, notice, detail string, now time.Time) (subscribers.Edited, error) {
 	out := subscribers.Edited{Subscriber: *old}
 	gone := s.Status == subscribers.Unsubscribed
 	if old.Equal(s) && (!gone || old.Suppressed != nil) {
@@ -123,7 +123,6 @@ func (db *DB) edit(ctx context.Context, t *tx, old *subscribers.Subscriber, s su
 		}
 	}
 	if notice != "" && out.Row != 0 {
-		detail := ""
 		if notice == digest.NoticeLeft && !gone && len(left) > 0 {
 			detail = left[0]
 		}
@@ -221,7 +220,7 @@ func (db *DB) Undo(ctx context.Context, id, row int64, mailed bool, now time.Tim
 		if err != nil {
 			return err
 		}
-		if out, err = db.edit(ctx, t, old, s, "reader", "", now); err != nil {
+		if out, err = db.edit(ctx, t, old, s, "reader", "", "", now); err != nil {
 			return err
 		}
 		_, err = t.exec(ctx, `UPDATE followers SET returned = 0 WHERE subscriber = ?1 AND NOT EXISTS

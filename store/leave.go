@@ -141,6 +141,6 @@ func (db *DB) leaveAgain(ctx context.Context, t *tx, l *journalLine, id int64) e
 	} else {
 		s.LeaveEdition(l.edition)
 	}
-	_, err = db.edit(ctx, t, old, s, "reader", "", l.at)
+	_, err = db.edit(ctx, t, old, s, "reader", "", "", l.at)
 	return err
 }

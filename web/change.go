@@ -34,7 +34,10 @@ func (p *Pages) changed(w http.ResponseWriter, r *http.Request, v *visit, e subs
 		p.refused(w, r, v, err)
 		return
 	}
-	d := done{Back: p.back(v), SignUp: o.signUp}
+	d := done{SignUp: o.signUp}
+	if !o.signUp { // the preferences of who left everything would only say so
+		d.Back = p.back(v)
+	}
 	if e.Changed {
 		if e.Row != 0 {
 			if d.Undo, err = p.token(subscribers.Undo, subscribers.Action{Subscriber: v.Subscriber, Story: e.Row, Section: onPage}); err != nil {
@@ -75,7 +78,7 @@ func (p *Pages) refused(w http.ResponseWriter, r *http.Request, v *visit, err er
 // link that leaves for ever must not open everything else for ever. "" if it is too old.
 func (p *Pages) back(v *visit) string {
 	a := subscribers.Action{Kind: subscribers.Preferences, Slot: v.Slot, Subscriber: v.Subscriber}
-	if v.reader == nil || a.Expired(p.Now()) {
+	if v.reader == nil || a.Expired(p.Now()) || v.Kind == subscribers.Confirm { // whom a confirmation reaches may yet be a stranger
 		return ""
 	}
 	if v.Kind == subscribers.Undo {
