@@ -10,6 +10,7 @@ import (
 	"iter"
 	"log/slog"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,6 +56,12 @@ type choice struct {
 type key [16]byte
 
 func (o *Opener) writer(ctx context.Context, i *Issue, log *slog.Logger) (*writer, error) {
+	return o.writerBehind(ctx, i, -1, log)
+}
+
+// writerBehind is a writer for readers whose windows all start at that arrival number or later: it
+// leaves out what came before, which takes most of the time.
+func (o *Opener) writerBehind(ctx context.Context, i *Issue, start int64, log *slog.Logger) (*writer, error) {
 	cal, err := newCalendar(o.Edition, i)
 	if err != nil {
 		return nil, err
@@ -67,6 +74,7 @@ func (o *Opener) writer(ctx context.Context, i *Issue, log *slog.Logger) (*write
 	if err != nil {
 		return nil, fmt.Errorf("load stories: %w", err)
 	}
+	candidates = slices.DeleteFunc(candidates, func(c Candidate) bool { return c.Arrival <= start })
 	if i.ID == 0 && i.Cutoff == 0 {
 		for _, c := range candidates {
 			i.Cutoff = max(i.Cutoff, c.Arrival)

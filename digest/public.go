@@ -19,7 +19,7 @@ var ErrNothingNew = errors.New("nothing new")
 // issue before, negative if there was none. i need not be on record; its Cutoff counts. Nothing is
 // written. The error is [ErrNothingNew] if the issue has nothing in that language.
 func (o *Opener) Public(ctx context.Context, i Issue, language string, since int64) (*Digest, error) {
-	w, err := o.writer(ctx, &i, slog.New(slog.DiscardHandler))
+	w, err := o.writerBehind(ctx, &i, since, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, fmt.Errorf("make public issue %s %s: %w", i.Edition, i.Slot, err)
 	}

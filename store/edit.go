@@ -76,7 +76,7 @@ func (db *DB) LeaveAll(ctx context.Context, id int64, by, notice string, now tim
 }
 
 // pressedTwice is how soon after the first a second press on a button may come.
-const pressedTwice = time.Minute
+const pressedTwice = 10 * time.Second
 
 // sealLeave notes that a reader who had left has said so again. The way back on the page behind
 // the first press is closed then: a stranger with a forwarded mail may have been there first.

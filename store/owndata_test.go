@@ -50,7 +50,7 @@ func TestOwnData(t *testing.T) {
 	got, err := json.MarshalIndent(held, "", " ")
 	must(err)
 	for _, want := range []string{
-		`"status": "paused"`, `"paused_until": "2026-04-02T07:00:00Z"`, `"by": "import"`, `"by": "reader"`, `"private_feed": 77`,
+		`"status": "paused"`, `"paused_until": "2026-04-02T07:00:00Z"`, `"by": "import"`, `"by": "reader"`, `"private_feed": "77"`,
 		`"note": "asked by letter"`, `"why": "wrote again"`, `"kind": "paused"`, `"state": "suppressed"`, `"reply": "450 4.2.1 later"`,
 		`"section": "world",\s+"headline": "Headline Headline`, `"consents": \[\]`, `"requests": \[\]`, `"edition": "morning"`,
 	} {

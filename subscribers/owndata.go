@@ -11,14 +11,14 @@ type Held struct {
 	Now         OwnSettings   `json:"now"`
 	Changes     []OwnChange   `json:"changes"` // every change, the first one first
 	Consents    []OwnConsent  `json:"consents"`
-	Requests    []OwnRequest  `json:"requests"`              // what waited or waits for a confirmation
-	Barred      *OwnBar       `json:"barred,omitempty"`      // the address gets no mail
-	BarredOnce  []OwnBar      `json:"barred_once"`           // and did once
-	PrivateFeed int64         `json:"private_feed,omitzero"` // number of the feed
-	MailsAsked  []OwnAsked    `json:"mails_asked"`           // links and confirmations of the last 30 days, by the address's hash
-	Waiting     []OwnNotice   `json:"waiting"`               // mails about a change that are not written yet
-	TookMail    bool          `json:"took_mail"`             // a relay has taken a mail to the address
-	Refused     time.Time     `json:"refused,omitzero"`      // a relay first said that the mailbox does not exist
+	Requests    []OwnRequest  `json:"requests"`                     // what waited or waits for a confirmation
+	Barred      *OwnBar       `json:"barred,omitempty"`             // the address gets no mail
+	BarredOnce  []OwnBar      `json:"barred_once"`                  // and did once
+	PrivateFeed int64         `json:"private_feed,string,omitzero"` // number of the feed; as text, for JavaScript rounds numbers beyond 2^53
+	MailsAsked  []OwnAsked    `json:"mails_asked"`                  // links and confirmations of the last 30 days, by the address's hash
+	Waiting     []OwnNotice   `json:"waiting"`                      // mails about a change that are not written yet
+	TookMail    bool          `json:"took_mail"`                    // a relay has taken a mail to the address
+	Refused     time.Time     `json:"refused,omitzero"`             // a relay first said that the mailbox does not exist
 	Deliveries  []OwnDelivery `json:"deliveries"`
 }
 

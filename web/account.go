@@ -113,6 +113,10 @@ func (p *Pages) confirm(w http.ResponseWriter, r *http.Request, v *visit) {
 	if _, ok := p.request(w, r, v); !ok {
 		return
 	}
+	if r.PostForm.Get("action") == "fresh" {
+		p.mailLink(w, r, v, digest.NoticeLink)
+		return
+	}
 	q, e, err := p.Account.Confirm(r.Context(), v.Story, v.Subscriber, p.client(r), p.Now())
 	if err != nil {
 		p.unconfirmed(w, r, v, err)

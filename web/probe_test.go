@@ -201,7 +201,7 @@ func TestProbe(t *testing.T) {
 			t.Parallel()
 			s := httptest.NewTLSServer(leaver{keys, true, c.wrong})
 			defer s.Close()
-			good, bad := looked(t, &web.Probe{PublicURL: s.URL, Keys: keys, Roots: rootsOf(s)})
+			good, bad := looked(t, &web.Probe{PublicURL: s.URL, Keys: keys, Roots: rootsOf(s), Limit: time.Minute})
 			if len(bad) != len(c.want) || len(good) == 0 {
 				t.Fatalf("bad %d, want %d:\n%s\ngood:\n%s", len(bad), len(c.want), strings.Join(bad, "\n"), strings.Join(good, "\n"))
 			}
@@ -223,7 +223,7 @@ func rootsOf(s *httptest.Server) *x509.CertPool {
 // TestProbeSlow asks a server that takes longer than it may.
 func TestProbeSlow(t *testing.T) {
 	keys := probeKeys(t)
-	const limit = 50 * time.Millisecond
+	const limit = 500 * time.Millisecond // what answers at once does so on a busy machine too
 	s := httptest.NewServer(leaver{keys, false, func(_ http.ResponseWriter, r *http.Request) bool {
 		if r.Method == http.MethodPost {
 			<-time.After(limit + time.Millisecond)
@@ -232,7 +232,7 @@ func TestProbeSlow(t *testing.T) {
 	}})
 	defer s.Close()
 	_, bad := looked(t, &web.Probe{PublicURL: s.URL, Keys: keys, Limit: limit})
-	if len(bad) != 3 || !strings.HasPrefix(bad[0], "one-click POST, urlencoded: it takes 5") || !strings.HasSuffix(bad[0], "ms, more than 50ms") {
+	if len(bad) != 3 || !strings.HasPrefix(bad[0], "one-click POST, urlencoded: it takes ") || !strings.HasSuffix(bad[0], "ms, more than 500ms") {
 		t.Errorf("got %q", bad)
 	}
 }
@@ -265,13 +265,13 @@ func TestProbeConnection(t *testing.T) {
 		{"nobody", gone.URL, nil, "connection refused"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			good, bad := looked(t, &web.Probe{PublicURL: c.url, Keys: keys, Roots: c.roots})
+			good, bad := looked(t, &web.Probe{PublicURL: c.url, Keys: keys, Roots: c.roots, Limit: time.Minute})
 			if len(good) != 0 || len(bad) != 1 || !strings.HasPrefix(bad[0], "connection: ") || !strings.Contains(bad[0], c.want) {
 				t.Errorf("got %q and %q, want %q", good, bad, c.want)
 			}
 		})
 	}
-	good, bad := looked(t, &web.Probe{PublicURL: plain.URL, Keys: keys})
+	good, bad := looked(t, &web.Probe{PublicURL: plain.URL, Keys: keys, Limit: time.Minute})
 	if len(bad) != 0 || good[0] != "connection without TLS, which is for this machine alone" {
 		t.Errorf("got %q and %q", good, bad)
 	}
