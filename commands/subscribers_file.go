@@ -50,6 +50,9 @@ address, and no import lifts a bar. Exit code 1 says that not one row was good.`
 			if count.Idle > 0 {
 				fmt.Fprintf(p.stderr, "%s: note: %d new readers have no edition or no section and get no mail\n", args[0], count.Idle)
 			}
+			if count.Erased > 0 {
+				fmt.Fprintf(p.stderr, "%s: note: %d rows are left out: their owners had everything erased, and only a confirmed sign-up brings them back\n", args[0], count.Erased)
+			}
 			if asJSON {
 				return errors.Join(p.printJSON(count), err)
 			}
@@ -113,6 +116,7 @@ func importRows[R any](ctx context.Context, from csvRows[R], bad func(*subscribe
 		count.Same += n.Same
 		count.Suppressed += n.Suppressed
 		count.Idle += n.Idle
+		count.Erased += n.Erased
 		chunk = chunk[:0]
 		return err
 	}

@@ -31,7 +31,7 @@ func (db *DB) EditReader(ctx context.Context, id int64, e subscribers.Edit, now 
 		if e.By == "reader" {
 			switch {
 			case old.Status == subscribers.Unsubscribed && e.Leave:
-				return nil
+				return t.sealLeave(ctx, old, now)
 			case old.Status == subscribers.Unsubscribed, old.Status == subscribers.Pending && !e.Leave:
 				return subscribers.ErrNotActive
 			}
@@ -43,7 +43,9 @@ func (db *DB) EditReader(ctx context.Context, id int64, e subscribers.Edit, now 
 		if err := s.Validate(); err != nil {
 			return err
 		}
-		out, err = db.edit(ctx, t, old, s, e.By, e.Notice, now)
+		if out, err = db.edit(ctx, t, old, s, e.By, e.Notice, e.Detail, now); err == nil && e.Leave && !out.Changed {
+			err = t.sealLeave(ctx, old, now)
+		}
 		return err
 	})
 	if err != nil {
@@ -62,7 +64,9 @@ func (db *DB) LeaveAll(ctx context.Context, id int64, by, notice string, now tim
 		}
 		s := old.Clone()
 		s.Status = subscribers.Unsubscribed
-		out, err = db.edit(ctx, t, old, s, by, notice, now)
+		if out, err = db.edit(ctx, t, old, s, by, notice, "", now); err == nil && !out.Changed {
+			err = t.sealLeave(ctx, old, now)
+		}
 		return err
 	})
 	if err != nil {
@@ -71,8 +75,18 @@ func (db *DB) LeaveAll(ctx context.Context, id int64, by, notice string, now tim
 	return out, nil
 }
 
+// pressedTwice is how soon after the first a second press on a button may come.
+const pressedTwice = time.Minute
+
+// sealLeave notes that a reader who had left has said so again. The way back on the page behind
+// the first press is closed then: a stranger with a forwarded mail may have been there first.
+func (t *tx) sealLeave(ctx context.Context, r *subscribers.Subscriber, now time.Time) error {
+	_, err := t.exec(ctx, `UPDATE settings SET sealed = 1 WHERE id = ?1 AND sealed = 0 AND at < ?2`, r.SettingsID, us(now.Add(-pressedTwice)))
+	return err
+}
+
 // edit brings a reader from old to s, with the journal, suppression and notice that this takes.
-func (db *DB) edit(ctx context.Context, t *tx, old *subscribers.Subscriber, s subscribers.Settings, by, notice string, now time.Time) (subscribers.Edited, error) {
+func (db *DB) edit(ctx context.Context, t *tx, old *subscribers.Subscriber, s subscribers.Settings, by, notice, detail string, now time.Time) (subscribers.Edited, error) {
 	out := subscribers.Edited{Subscriber: *old}
 	gone := s.Status == subscribers.Unsubscribed
 	if old.Equal(s) && (!gone || old.Suppressed != nil) {
@@ -109,7 +123,6 @@ func (db *DB) edit(ctx context.Context, t *tx, old *subscribers.Subscriber, s su
 		}
 	}
 	if notice != "" && out.Row != 0 {
-		detail := ""
 		if notice == digest.NoticeLeft && !gone && len(left) > 0 {
 			detail = left[0]
 		}
@@ -149,15 +162,21 @@ func (db *DB) noticeOnce(ctx context.Context, t *tx, kind string, r *subscribers
 		ON CONFLICT (kind, hash, at) DO NOTHING`, kind, hash[:], us(now)); err != nil {
 		return err
 	}
-	return t.notice(ctx, kind, r.ID, row, row, detail, now)
+	to := row
+	if kind == digest.NoticeChanged {
+		to = r.SettingsID // in the language of the reader and not of whoever changed it
+	}
+	return t.notice(ctx, kind, r.ID, to, row, detail, now)
 }
 
 // Undo takes back the change that made a settings row, with the suppression that came with it.
-// The error is [subscribers.ErrLater] if another change stands above it; a change of address
-// alone is taken back all the same, for who got hold of the mailbox's links may have made
-// others since. What was undone already stays so. Mail that was suppressed is not sent any more:
+// The error is [subscribers.ErrLater] if another change stands above it, or if the reader has left
+// once more since. Who has the mail that told of the change (mailed) is the reader, of whom others
+// may have changed more: all that came after it goes too then, but for leaving everything and
+// another address. A change of address alone is taken back in any case, for who got hold of the
+// mailbox's links may have made others since. What was undone already stays so. Mail that was suppressed is not sent any more:
 // its stories are in the next window, as if the reader had never been away.
-func (db *DB) Undo(ctx context.Context, id, row int64, now time.Time) (out subscribers.Edited, err error) {
+func (db *DB) Undo(ctx context.Context, id, row int64, mailed bool, now time.Time) (out subscribers.Edited, err error) {
 	err = db.write(ctx, func(ctx context.Context, t *tx) error {
 		old, err := db.withSuppression(ctx, t, "s.id = ?1", id)
 		if err != nil {
@@ -178,7 +197,16 @@ func (db *DB) Undo(ctx context.Context, id, row int64, now time.Time) (out subsc
 			case made.Address != before.Address && moved.Equal(before.Settings) && old.Address == made.Address:
 				s = old.Clone()
 				s.Address = before.Address
+			case mailed && old.Status != subscribers.Unsubscribed && old.Address == before.Address:
 			default:
+				return subscribers.ErrLater
+			}
+		} else if !mailed {
+			var sealed bool
+			if err := t.scan(ctx, `SELECT sealed FROM settings WHERE id = ?1`, args{row}, &sealed); err != nil {
+				return err
+			}
+			if sealed {
 				return subscribers.ErrLater
 			}
 		}
@@ -192,7 +220,7 @@ func (db *DB) Undo(ctx context.Context, id, row int64, now time.Time) (out subsc
 		if err != nil {
 			return err
 		}
-		if out, err = db.edit(ctx, t, old, s, "reader", "", now); err != nil {
+		if out, err = db.edit(ctx, t, old, s, "reader", "", "", now); err != nil {
 			return err
 		}
 		_, err = t.exec(ctx, `UPDATE followers SET returned = 0 WHERE subscriber = ?1 AND NOT EXISTS

@@ -18,53 +18,54 @@ import (
 // found in the database's files afterwards, as soon as [DB.Scrub] gets its turn. The error is
 // [ErrNotFound] if there is no such reader.
 func (db *DB) Erase(ctx context.Context, id int64, now time.Time) error {
-	err := db.write(ctx, func(ctx context.Context, t *tx) error {
-		old, err := load(ctx, t, "s.id = ?1", id)
-		if err != nil {
-			return notFound(err, "subscriber %d", id)
-		}
-		if db.opts.AddressHash == nil {
-			return ErrNoKey
-		}
-		hash := db.opts.AddressHash(subscribers.Fold(old.Address))
-		if err := db.journalLeave(ctx, t, hash, "", now); err != nil {
-			return err
-		}
-		if err := t.bar(ctx, id, "erased", now); err != nil {
-			return err
-		}
-		// The reader's own addresses; a draft has one that may be another person's.
-		owned, err := selectAll(ctx, t, `SELECT DISTINCT address FROM settings WHERE subscriber = ?1 AND draft = 0`, args{id}, text)
-		if err != nil {
-			return err
-		}
-		if err := db.cutAddresses(ctx, t, id, owned); err != nil {
-			return err
-		}
-		if err := db.forget(ctx, t, id, now); err != nil {
-			return err
-		}
-		if _, err := t.exec(ctx, `DELETE FROM signups WHERE id > ?1 AND subscriber = ?2`, 0, id); err != nil {
-			return err
-		}
-		for _, address := range owned {
-			if err := db.forgetAddress(ctx, t, address); err != nil {
-				return err
-			}
-		}
-		_, err = t.exec(ctx, `INSERT INTO suppressions (hash, reason, note, at, real_at) VALUES (?1, 'erased', '', ?2, ?3)
-			ON CONFLICT (hash) DO UPDATE SET reason = CASE WHEN reason IN ('complaint', 'operator', 'legal') THEN reason ELSE 'erased' END,
-			settings = 0`, hash[:], us(now), us(db.real()))
-		return err
-	})
+	err := db.write(ctx, func(ctx context.Context, t *tx) error { return db.erase(ctx, t, id, now) })
 	if err != nil {
 		return fmt.Errorf("erase reader: %w", err)
 	}
-	db.unscrubbed.Store(true)
 	if err := db.Scrub(ctx); err != nil && !errors.Is(err, ErrBusy) {
 		return fmt.Errorf("erase reader: %w", err)
 	}
 	return nil
+}
+
+// erase is Erase in a transaction; what it leaves in the file of changes is for Scrub.
+func (db *DB) erase(ctx context.Context, t *tx, id int64, now time.Time) error {
+	old, err := load(ctx, t, "s.id = ?1", id)
+	if err != nil {
+		return notFound(err, "subscriber %d", id)
+	}
+	if db.opts.AddressHash == nil {
+		return ErrNoKey
+	}
+	hash := db.opts.AddressHash(subscribers.Fold(old.Address))
+	db.journalErased(t, hash, now)
+	if err := t.bar(ctx, id, "erased", now); err != nil {
+		return err
+	}
+	// The reader's own addresses; a draft has one that may be another person's.
+	owned, err := selectAll(ctx, t, `SELECT DISTINCT address FROM settings WHERE subscriber = ?1 AND draft = 0`, args{id}, text)
+	if err != nil {
+		return err
+	}
+	if err := db.cutAddresses(ctx, t, id, owned); err != nil {
+		return err
+	}
+	if err := db.forget(ctx, t, id, now); err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, `DELETE FROM signups WHERE id > ?1 AND subscriber = ?2`, 0, id); err != nil {
+		return err
+	}
+	for _, address := range owned {
+		if err := db.forgetAddress(ctx, t, address); err != nil {
+			return err
+		}
+	}
+	_, err = t.exec(ctx, `INSERT INTO suppressions (hash, reason, note, at, real_at) VALUES (?1, 'erased', '', ?2, ?3)
+			ON CONFLICT (hash) DO UPDATE SET reason = CASE WHEN reason IN ('complaint', 'operator', 'legal') THEN reason ELSE 'erased' END,
+			settings = 0`, hash[:], us(now), us(db.real()))
+	db.unscrubbed.Store(true)
+	return err
 }
 
 func text(r *sql.Rows) (s string, err error) { return s, r.Scan(&s) }

@@ -32,6 +32,8 @@ var (
 	ErrNoKey = errors.New("no key: suppressions are found by a keyed hash, set BROADSHEET_KEY or BROADSHEET_KEY_FILE")
 	// ErrNotFound says that there is no such row.
 	ErrNotFound = subscribers.ErrNotFound
+	// ErrErased says that the owner of an address had everything about it erased.
+	ErrErased = errors.New("this reader had everything erased: only a sign-up that is confirmed from the address brings it back")
 	// ErrTaken says that the address belongs to another reader.
 	ErrTaken = subscribers.ErrTaken
 )

@@ -97,14 +97,7 @@ func ReadJournal(lines []byte) (kinds []string, whole bool) {
 	body := append([]byte(journalHead+"x\n"), sealGroup(lines)...)
 	list, end, _, err := readJournal(bytes.NewReader(body), int64(len(body)), 0, "x")
 	for _, l := range list {
-		switch {
-		case l.hash == nil:
-			kinds = append(kinds, "h")
-		case l.back:
-			kinds = append(kinds, "r")
-		default:
-			kinds = append(kinds, "l")
-		}
+		kinds = append(kinds, string(l.kind))
 	}
 	return kinds, err == nil && end == int64(len(body)) && len(lines) > 0
 }

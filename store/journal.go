@@ -223,7 +223,7 @@ type journalLine struct {
 	slotName
 	subscribers []int64
 	hash        *subscribers.Hash // of who left or returned; nil in a line of hands
-	back        bool              // returned
+	kind        byte              // h, or see lineLeft
 }
 
 // readJournal reads the lines of a journal's groups from an offset on, 0 = from the start, and
@@ -281,10 +281,10 @@ func parseLine(text string) (l journalLine, err error) {
 	kind, text, ok := strings.Cut(text, " ")
 	at, text, more := strings.Cut(text, " ")
 	v, err := strconv.ParseInt(at, 10, 64)
-	if !ok || !more || err != nil || kind != "h" && kind != "l" && kind != "r" {
+	if !ok || !more || err != nil || len(kind) != 1 || !strings.Contains("hlre", kind) {
 		return l, errJournalLine
 	}
-	l.at = fromUS(v)
+	l.at, l.kind = fromUS(v), kind[0]
 	quoted := []*string{&l.edition, &l.key}
 	if kind != "h" {
 		quoted = quoted[:1]
@@ -303,7 +303,7 @@ func parseLine(text string) (l journalLine, err error) {
 	}
 	if kind != "h" {
 		b, err := hex.DecodeString(text)
-		l.hash, l.back = new(subscribers.Hash), kind == "r"
+		l.hash = new(subscribers.Hash)
 		if err != nil || len(b) != len(l.hash) {
 			return l, errJournalLine
 		}

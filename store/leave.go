@@ -15,20 +15,32 @@ type leave struct {
 	at      time.Time
 	edition string // "" = everything
 	hash    subscribers.Hash
-	back    bool // took it back
+	kind    byte // lineLeft, lineBack or lineErased
 }
+
+// Kinds of lines in the journal, beside those of handed mails.
+const (
+	lineLeft   = 'l'
+	lineBack   = 'r' // took it back
+	lineErased = 'e'
+)
 
 // journalLeave has a line in the journal beside the database, synced before the transaction t
 // commits, that says that an address leaves an edition, or everything if edition is "".
 func (db *DB) journalLeave(_ context.Context, t *tx, hash subscribers.Hash, edition string, now time.Time) error {
-	t.leaves = append(t.leaves, leave{now, edition, hash, false})
+	t.leaves = append(t.leaves, leave{now, edition, hash, lineLeft})
 	return nil
 }
 
 // journalReturn has a line there that says that an address has come back, by the reader's own wish,
 // so that an older database does not lose who left and undid it.
 func (db *DB) journalReturn(t *tx, hash subscribers.Hash, edition string, now time.Time) {
-	t.leaves = append(t.leaves, leave{now, edition, hash, true})
+	t.leaves = append(t.leaves, leave{now, edition, hash, lineBack})
+}
+
+// journalErased has a line there that says that an address was erased at its owner's wish.
+func (db *DB) journalErased(t *tx, hash subscribers.Hash, now time.Time) {
+	t.leaves = append(t.leaves, leave{now, "", hash, lineErased})
 }
 
 // journalLeaves writes a transaction's leaves into the journal.
@@ -38,11 +50,7 @@ func (db *DB) journalLeaves(ctx context.Context, t *tx) error {
 	}
 	var b []byte
 	for _, l := range t.leaves {
-		kind := 'l'
-		if l.back {
-			kind = 'r'
-		}
-		b = fmt.Appendf(b, "%c %d %q %x\n", kind, us(l.at), l.edition, l.hash[:])
+		b = fmt.Appendf(b, "%c %d %q %x\n", l.kind, us(l.at), l.edition, l.hash[:])
 	}
 	return db.journalAdd(ctx, t, sealGroup(b))
 }
@@ -91,7 +99,7 @@ func (db *DB) replayLeaves(ctx context.Context, t *tx, lines []journalLine) erro
 		last[what{*l.hash, l.edition}] = n
 	}
 	for n, l := range lines {
-		if l.back || last[what{*l.hash, l.edition}] != n {
+		if l.kind == lineBack || last[what{*l.hash, l.edition}] != n {
 			continue
 		}
 		if err := db.leaveAgain(ctx, t, &l, ids[*l.hash]); err != nil {
@@ -113,8 +121,15 @@ func (db *DB) leaveAgain(ctx context.Context, t *tx, l *journalLine, id int64) e
 		if l.edition != "" {
 			return nil
 		}
-		_, err := db.suppress(ctx, t, subscribers.Suppression{Reason: "unsubscribed", At: l.at}, l.hash, 0, l.at)
+		reason := "unsubscribed"
+		if l.kind == lineErased {
+			reason = "erased"
+		}
+		_, err := db.suppress(ctx, t, subscribers.Suppression{Reason: reason, At: l.at}, l.hash, 0, l.at)
 		return err
+	}
+	if l.kind == lineErased {
+		return db.erase(ctx, t, id, l.at)
 	}
 	old, err := db.withSuppression(ctx, t, "s.id = ?1", id)
 	if err != nil {
@@ -126,6 +141,6 @@ func (db *DB) leaveAgain(ctx context.Context, t *tx, l *journalLine, id int64) e
 	} else {
 		s.LeaveEdition(l.edition)
 	}
-	_, err = db.edit(ctx, t, old, s, "reader", "", l.at)
+	_, err = db.edit(ctx, t, old, s, "reader", "", "", l.at)
 	return err
 }

@@ -96,7 +96,7 @@ func TestLeavePutBack(t *testing.T) {
 	g.edit(6, func(s *subscribers.Settings) { s.Hour = 9 }) // no leaving
 	for _, e := range []subscribers.Edited{undone, gone} {
 		g.now = g.now.Add(time.Second)
-		_, err := g.Undo(t.Context(), e.ID, e.Row, g.now)
+		_, err := g.Undo(t.Context(), e.ID, e.Row, false, g.now)
 		g.must(err)
 	}
 	late := subscribers.NewSettings("late@example.org")
@@ -127,6 +127,31 @@ func TestLeavePutBack(t *testing.T) {
 	g.putBack()
 	if again := g.books(); again != got {
 		t.Errorf("put back again:\n%s\nbefore:\n%s", again, got)
+	}
+}
+
+// TestErasedPutBack: what was erased is erased in a backup put back too, and no file brings it back.
+func TestErasedPutBack(t *testing.T) {
+	g := newGone(t, 3)
+	is, err := g.SubscriberByID(t.Context(), 2)
+	g.must(err)
+	g.now = g.now.Add(time.Second)
+	g.must(g.Erase(t.Context(), 2, g.now))
+	want := g.books()
+	g.putBack()
+	if got := g.books(); got != want {
+		t.Errorf("put back:\n%s\nwant:\n%s", got, want)
+	}
+	n, err := g.ImportRows(t.Context(), []subscribers.Row{{Line: 2, Settings: is.Settings, Given: ^subscribers.Fields(0)}}, g.now)
+	g.must(err)
+	if n != (store.Imported{Erased: 1}) {
+		t.Errorf("imported %+v", n)
+	}
+	if _, err := g.AddSubscriber(t.Context(), is.Settings, "command", g.now); !errors.Is(err, store.ErrErased) {
+		t.Errorf("added: %v", err)
+	}
+	if got := g.books(); got != want {
+		t.Errorf("brought back:\n%s\nwant:\n%s", got, want)
 	}
 }
 

@@ -64,7 +64,7 @@ func TestNothingScans(t *testing.T) {
 	}}, now)
 	_, ended := db.EndPauses(ctx, now)
 	left, leave := db.LeaveAll(ctx, 3, "reader", digest.NoticeLeft, now)
-	_, undone := db.Undo(ctx, 3, left.Row, now)
+	_, undone := db.Undo(ctx, 3, left.Row, false, now)
 	_, own := db.OwnData(ctx, 3, now)
 	erase := db.Erase(ctx, 3, now)
 	signUps(t, db, now)

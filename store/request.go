@@ -135,6 +135,9 @@ func (db *DB) enter(ctx context.Context, t *tx, old *subscribers.Subscriber, r *
 	if err := db.comeBack(ctx, t, r.Draft.Address, now); err != nil {
 		return 0, err
 	}
+	if db.opts.AddressHash != nil {
+		db.journalReturn(t, db.opts.AddressHash(subscribers.Fold(r.Draft.Address)), "", now)
+	}
 	s := r.Draft
 	s.Status, s.ConsentSource, s.ConsentAt = subscribers.Active, r.page, now
 	return db.apply(ctx, t, old.ID, &old.Settings, s, "reader", now)

@@ -430,7 +430,7 @@ func TestChangeAddress(t *testing.T) {
 	if _, err := d.db.Subscriber(t.Context(), "old@example.org"); !errors.Is(err, subscribers.ErrNotFound) {
 		t.Errorf("old address: %v", err)
 	}
-	undone, err := d.db.Undo(t.Context(), r.ID, done.Row, d.now)
+	undone, err := d.db.Undo(t.Context(), r.ID, done.Row, false, d.now)
 	if err != nil || undone.Address != "old@example.org" || undone.Hour != 9 {
 		t.Errorf("undone: %+v, %v", undone, err)
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -91,7 +92,8 @@ func scanSubscriber(r *sql.Rows) (s subscribers.Subscriber, err error) {
 	return s, err
 }
 
-// AddSubscriber puts a new reader on record; [ErrTaken] if the address is known.
+// AddSubscriber puts a new reader on record; [ErrTaken] if the address is known, [ErrErased] if its
+// owner had it erased.
 // by says who did it: command, import, reader or operator.
 func (db *DB) AddSubscriber(ctx context.Context, s subscribers.Settings, by string, now time.Time) (*subscribers.Subscriber, error) {
 	if err := s.Validate(); err != nil {
@@ -99,6 +101,9 @@ func (db *DB) AddSubscriber(ctx context.Context, s subscribers.Settings, by stri
 	}
 	var added *subscribers.Subscriber
 	err := db.write(ctx, func(ctx context.Context, t *tx) error {
+		if erased, err := db.erased(ctx, t, s.Address); err != nil || erased {
+			return cmp.Or(err, ErrErased)
+		}
 		id, err := db.insert(ctx, t, s, by, now)
 		if err != nil {
 			return err
@@ -110,6 +115,13 @@ func (db *DB) AddSubscriber(ctx context.Context, s subscribers.Settings, by stri
 		return nil, fmt.Errorf("add subscriber: %w", err)
 	}
 	return added, nil
+}
+
+// erased reports whether the owner of an address had everything erased that was held: of such a one
+// the hash alone is known, whatever it is barred for.
+func (db *DB) erased(ctx context.Context, t *tx, address string) (bool, error) {
+	barred, err := db.barred(ctx, t, []string{address})
+	return err == nil && barred[0] != nil && (barred[0].Reason == "erased" || barred[0].Address == ""), err
 }
 
 func (db *DB) insert(ctx context.Context, t *tx, s subscribers.Settings, by string, now time.Time) (int64, error) {
@@ -271,6 +283,7 @@ type Imported struct {
 	Changed    int `json:"changed"`
 	Same       int `json:"same"`
 	Suppressed int `json:"suppressed"` // addresses barred because their row says unsubscribed
+	Erased     int `json:"erased"`     // rows left out: their owners had everything erased, and a file does not bring it back
 	Idle       int `json:"idle"`       // new readers with no edition or no section, who get no mail
 }
 
@@ -299,6 +312,12 @@ func (db *DB) upsert(ctx context.Context, t *tx, row subscribers.Row, now time.T
 		old = nil
 	} else if err != nil {
 		return err
+	}
+	if old == nil {
+		if erased, err := db.erased(ctx, t, row.Settings.Address); err != nil || erased {
+			done.Erased++
+			return err
+		}
 	}
 	s, suppress := subscribers.Merge(old, row)
 	switch {

@@ -65,6 +65,7 @@ type Edit struct {
 	By     string                // reader, operator, command
 	Do     func(*Settings) error // changes what it is given; an error ends the edit, and nothing is changed
 	Notice string                // kind of the notice that tells the reader, "" = none; see package digest
+	Detail string                // of the notice, "" = none; of an edition that was left the store knows it
 	Leave  bool                  // the reader leaves: it is written into the journal first
 }
 

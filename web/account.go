@@ -205,7 +205,7 @@ func (p *Pages) toRead(ctx context.Context, lang string, editions []string) *lat
 		if e == nil {
 			continue
 		}
-		recent, err := p.recent(ctx, e, lang, "", 1)
+		recent, _, err := p.recent(ctx, e, lang, "", 1)
 		if err != nil { // the confirmation is what the page is about
 			p.Log.Error("find latest issue", "error", err)
 			return nil

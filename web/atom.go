@@ -97,7 +97,7 @@ func (p *Pages) feed(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	language := p.issueLanguage(e, r.URL.Query().Get("lang"))
-	list, err := p.recentIn(r.Context(), e, language, "", feedShown)
+	list, _, err := p.recentIn(r.Context(), e, language, "", feedShown)
 	if err != nil {
 		p.trouble(w, r, "make feed", err)
 		return

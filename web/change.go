@@ -34,10 +34,13 @@ func (p *Pages) changed(w http.ResponseWriter, r *http.Request, v *visit, e subs
 		p.refused(w, r, v, err)
 		return
 	}
-	d := done{Back: p.back(v), SignUp: o.signUp}
+	d := done{SignUp: o.signUp}
+	if !o.signUp { // the preferences of who left everything would only say so
+		d.Back = p.back(v)
+	}
 	if e.Changed {
 		if e.Row != 0 {
-			if d.Undo, err = p.token(subscribers.Undo, subscribers.Action{Subscriber: v.Subscriber, Story: e.Row}); err != nil {
+			if d.Undo, err = p.token(subscribers.Undo, subscribers.Action{Subscriber: v.Subscriber, Story: e.Row, Section: onPage}); err != nil {
 				p.trouble(w, r, "make link", err)
 				return
 			}
@@ -75,7 +78,7 @@ func (p *Pages) refused(w http.ResponseWriter, r *http.Request, v *visit, err er
 // link that leaves for ever must not open everything else for ever. "" if it is too old.
 func (p *Pages) back(v *visit) string {
 	a := subscribers.Action{Kind: subscribers.Preferences, Slot: v.Slot, Subscriber: v.Subscriber}
-	if v.reader == nil || a.Expired(p.Now()) {
+	if v.reader == nil || a.Expired(p.Now()) || v.Kind == subscribers.Confirm { // whom a confirmation reaches may yet be a stranger
 		return ""
 	}
 	if v.Kind == subscribers.Undo {
@@ -132,7 +135,7 @@ func isolated(lang, name string) string {
 // undo takes a change back.
 func (p *Pages) undo(w http.ResponseWriter, r *http.Request, v *visit) {
 	v.back = p.mine(r.PostFormValue("back"), v)
-	e, err := p.Readers.Undo(r.Context(), v.Subscriber, v.Story, p.Now())
+	e, err := p.Readers.Undo(r.Context(), v.Subscriber, v.Story, v.Section != onPage, p.Now())
 	p.changed(w, r, v, subscribers.Edited{Changed: false, Subscriber: e.Subscriber}, err, outcome{key: "undone", same: "undone"})
 }
 
@@ -152,6 +155,10 @@ func (p *Pages) askUndo(w http.ResponseWriter, r *http.Request, v *visit) {
 	}
 	p.question(w, r, v, question{key: "undo"})
 }
+
+// onPage marks the links to undo that stand on a page, before whoever has pressed its button; those
+// in mails are for the mailbox alone.
+const onPage = "page"
 
 // question is a page with one button.
 type question struct {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"broadsheet/digest"
 	"broadsheet/subscribers"
 )
 
@@ -41,7 +42,7 @@ func TestNothingChangesByLooking(t *testing.T) {
 	r := w.reader("ada@quill.example")
 	undo, err := w.db.LeaveAll(w.Context(), r.ID, "reader", "", w.now())
 	w.must(err)
-	_, err = w.db.Undo(w.Context(), r.ID, undo.Row, w.now())
+	_, err = w.db.Undo(w.Context(), r.ID, undo.Row, false, w.now())
 	w.must(err)
 	change, err := w.db.EditReader(w.Context(), r.ID, subscribers.Edit{By: "reader", Do: func(s *subscribers.Settings) error { s.Name = "Ada"; return nil }}, w.now())
 	w.must(err)
@@ -152,6 +153,18 @@ func TestOnePressOneChange(t *testing.T) {
 				t.Errorf("undone it is %+v, suppressed %v", now.Settings, now.Suppressed)
 			}
 		})
+	}
+}
+
+// TestPausedNotice: the mail that tells of a pause names the day on which it ends.
+func TestPausedNotice(t *testing.T) {
+	w := newWorld(t, "https://tidewater.example")
+	r := w.reader("ada@quill.example")
+	w.post(w.link(subscribers.Pause, subscribers.Action{Subscriber: r.ID}), "for", "1m")
+	if !slices.ContainsFunc(w.dump(), func(l string) bool {
+		return strings.HasPrefix(l, "notices ") && strings.Contains(l, digest.NoticePaused+" ") && strings.Contains(l, "2026-05-02")
+	}) {
+		t.Errorf("the notice does not say until when: %q", w.dump())
 	}
 }
 
@@ -352,7 +365,17 @@ func TestOldBrowser(t *testing.T) {
 	if resp.StatusCode != http.StatusOK || len(w.rows("suppressions")) != 1 {
 		t.Errorf("leaving gives %d, %q", resp.StatusCode, w.rows("suppressions"))
 	}
-	if resp, _ := w.ask("POST", "/signup", url.Values{"email": {"eve@quill.example"}}, "Sec-Fetch-Site", "", "Origin", "null"); resp.StatusCode != http.StatusForbidden {
-		t.Errorf("a sign-up from nowhere gives %d", resp.StatusCode)
+}
+
+// TestNewAddress: the page that confirms a new address gives whoever got the mail, perhaps by a
+// slip of the reader's pen, no way to the preferences.
+func TestNewAddress(t *testing.T) {
+	w := newWorld(t, "https://tidewater.example")
+	r := w.reader("ada@quill.example")
+	w.post(w.link(subscribers.ChangeAddress, subscribers.Action{Subscriber: r.ID}), "address", "new@quill.example")
+	w.take()
+	resp, body := w.get(w.confirmLink(r.ID))
+	if resp.StatusCode != http.StatusOK || !strings.Contains(body, "n…@quill.example") || strings.Contains(body, `href="/l/`) {
+		t.Errorf("status %d\n%s", resp.StatusCode, body)
 	}
 }

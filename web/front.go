@@ -101,7 +101,7 @@ func (p *Pages) showEdition(w http.ResponseWriter, r *http.Request, e *schedule.
 		p.broken(w, err)
 		return
 	}
-	recent, err := p.recent(r.Context(), e, lang, "", 1)
+	recent, _, err := p.recent(r.Context(), e, lang, "", 1)
 	if err != nil {
 		p.trouble(w, r, "find the latest issue", err)
 		return
@@ -134,39 +134,48 @@ func (p *Pages) latest(lang string, i *publicIssue) *latestIssue {
 		Date: words.Day(i.Issue.Due.In(p.zone(i.Issue.Zone)))}
 }
 
+// mostMade is how many slots one request looks into that may hold nothing: each takes a while.
+const mostMade = 40
+
 // recent makes the latest issues of an edition that hold something, for whoever reads pages in
-// lang: in that language if there are any, else in the edition's own.
-func (p *Pages) recent(ctx context.Context, e *schedule.Edition, lang, before string, limit int) ([]*publicIssue, error) {
+// lang: in that language if there are any, else in the edition's own. behind is where it stopped
+// looking, "" if it did not.
+func (p *Pages) recent(ctx context.Context, e *schedule.Edition, lang, before string, limit int) (list []*publicIssue, behind string, err error) {
 	language := p.issueLanguage(e, lang)
-	list, err := p.recentIn(ctx, e, language, before, limit)
+	list, behind, err = p.recentIn(ctx, e, language, before, limit)
 	if own := p.issueLanguages(e)[0]; len(list) == 0 && err == nil && language != own {
 		return p.recentIn(ctx, e, own, before, limit)
 	}
-	return list, err
+	return list, behind, err
 }
 
-func (p *Pages) recentIn(ctx context.Context, e *schedule.Edition, language, before string, limit int) ([]*publicIssue, error) {
-	var list []*publicIssue
-	for len(list) < limit {
+func (p *Pages) recentIn(ctx context.Context, e *schedule.Edition, language, before string, limit int) (list []*publicIssue, behind string, err error) {
+	for looked := 0; len(list) < limit; {
 		keys, err := p.publicKeys(ctx, e, before, limit)
 		if err != nil || len(keys) == 0 {
-			return list, err
+			return list, "", err
 		}
 		for _, key := range keys {
+			if _, known := p.empty.Load(issueKey{e.Name, key, language}); !known {
+				looked++
+			}
+			if looked > mostMade {
+				return list, before, nil
+			}
 			before = key
 			i, err := p.publicIssue(ctx, e, key, language)
 			if errors.Is(err, subscribers.ErrNotFound) {
 				continue
 			}
 			if err != nil {
-				return nil, err
+				return nil, "", err
 			}
 			if list = append(list, i); len(list) == limit {
 				break
 			}
 		}
 	}
-	return list, nil
+	return list, "", nil
 }
 
 // card says of an edition what does not need its stories.
@@ -233,12 +242,12 @@ func (p *Pages) archive(w http.ResponseWriter, r *http.Request) {
 		p.notFound(w, r)
 		return
 	}
-	list, err := p.recent(r.Context(), e, lang, before, archiveShown+1)
+	list, behind, err := p.recent(r.Context(), e, lang, before, archiveShown+1)
 	if err != nil {
 		p.trouble(w, r, "list issues", err)
 		return
 	}
-	page := archivePage{Name: e.Name, Title: p.editionTitle(e.Name)}
+	page := archivePage{Name: e.Name, Title: p.editionTitle(e.Name), Older: behind}
 	if len(list) > archiveShown {
 		list = list[:archiveShown]
 		page.Older = list[archiveShown-1].Issue.Slot

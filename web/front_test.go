@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"broadsheet/digest"
 	"broadsheet/subscribers"
 )
 
@@ -168,5 +169,38 @@ func TestClicks(t *testing.T) {
 	}
 	if n := rows(); n != 2 {
 		t.Errorf("writing once more made %d", n)
+	}
+}
+
+// TestQuietEdition: an edition that had nothing new for long keeps nobody waiting, and its past is
+// found behind it all the same.
+func TestQuietEdition(t *testing.T) {
+	w, _, _ := sentWorld(t, "https://tidewater.example")
+	for range 50 {
+		w.pass(24 * time.Hour)
+		_, err := w.db.BeginIssue(t.Context(), digest.Issue{Edition: "morning", Slot: w.now().Format(time.DateOnly), Zone: "UTC", Hour: 7,
+			Due: w.now(), Next: w.now().Add(24 * time.Hour), Ends: w.now().Add(6 * time.Hour)}, w.now())
+		w.must(err)
+	}
+	w.pass(24 * time.Hour)
+	pages, path := 0, "/e/morning/archive"
+	for ; path != ""; pages++ {
+		resp, body := w.get(path)
+		if resp.StatusCode != http.StatusOK || pages > 5 {
+			t.Fatalf("page %d, %s, gives %d", pages, path, resp.StatusCode)
+		}
+		if strings.Contains(body, "Rain measured in spoons") {
+			break
+		}
+		path = ""
+		if older := regexp.MustCompile(`href="(\?before=[^"]*)"`).FindStringSubmatch(body); older != nil {
+			path = "/e/morning/archive" + older[1]
+		}
+	}
+	if path == "" || pages != 1 {
+		t.Errorf("the last issue with something in it is found on page %d (%q)", pages, path)
+	}
+	if _, body := w.get("/e/morning/archive"); !strings.Contains(body, "Rain measured in spoons") {
+		t.Error("what holds nothing is looked through anew")
 	}
 }

@@ -32,10 +32,10 @@ const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src
 // sameSite refuses a POST that another site makes a browser send. It answers itself then.
 //
 // Browsers from before Sec-Fetch-Site say of a form on a page that sends no referrer that its
-// origin is null (Fetch Standard, "append a request Origin header"). Where a token is in the
-// address they are believed: no other site knows it, and who cannot press the button cannot leave.
+// origin is null (Fetch Standard, "append a request Origin header"). They are believed: each form
+// carries a token that no other site knows, and who cannot press the button cannot leave.
 func (p *Pages) sameSite(w http.ResponseWriter, r *http.Request) bool {
-	if r.PathValue("token") != "" && r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "null" {
+	if r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "null" {
 		return true
 	}
 	if err := p.csrf.Check(r); err != nil {

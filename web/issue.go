@@ -74,6 +74,9 @@ func (k *keeper[K, V]) put(key K, value V, now time.Time, most int) {
 	k.kept[key] = made[V]{value, now}
 }
 
+// settled is how long after its hour an issue that holds nothing is known to hold nothing for good.
+const settled = time.Hour
+
 // What is kept: public issues of some 50 KB, and what there was to choose from, of a day or two's stories.
 const (
 	issuesKept    = 200
@@ -152,6 +155,9 @@ func (p *Pages) publicKeys(ctx context.Context, e *schedule.Edition, before stri
 // not see one there, or there is nothing in it.
 func (p *Pages) publicIssue(ctx context.Context, e *schedule.Edition, key, language string) (*publicIssue, error) {
 	k := issueKey{e.Name, key, language}
+	if _, ok := p.empty.Load(k); ok {
+		return nil, subscribers.ErrNotFound
+	}
 	one, ok := p.issues.get(k, p.Now())
 	if !ok {
 		done := p.making.take(ctx)
@@ -165,6 +171,9 @@ func (p *Pages) publicIssue(ctx context.Context, e *schedule.Edition, key, langu
 				return nil, err
 			}
 			p.issues.put(k, one, p.Now(), issuesKept)
+			if one.Page == nil && p.Now().Sub(one.Issue.Due) > settled {
+				p.empty.Store(k, struct{}{})
+			}
 		}
 	}
 	if one.Page == nil {
@@ -187,9 +196,6 @@ func (p *Pages) makeIssue(ctx context.Context, e *schedule.Edition, key, languag
 		return nil, err
 	}
 	one := &publicIssue{Issue: i}
-	if i.Cutoff == 0 {
-		return one, nil
-	}
 	since := int64(-1)
 	if len(keys) > 1 {
 		if before, ok := p.slotOf(e, keys[1]); ok {
@@ -199,6 +205,9 @@ func (p *Pages) makeIssue(ctx context.Context, e *schedule.Edition, key, languag
 			}
 			since = last.Cutoff
 		}
+	}
+	if i.Cutoff == 0 || i.Cutoff == since { // no story came
+		return one, nil
 	}
 	d, err := p.Opener(e).Public(ctx, i, language, since)
 	if errors.Is(err, digest.ErrNothingNew) {

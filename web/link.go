@@ -21,7 +21,7 @@ type Readers interface {
 	// [subscribers.ErrLater] where that is so.
 	EditReader(ctx context.Context, id int64, e subscribers.Edit, now time.Time) (subscribers.Edited, error)
 	LeaveAll(ctx context.Context, id int64, by, notice string, now time.Time) (subscribers.Edited, error)
-	Undo(ctx context.Context, id, row int64, now time.Time) (subscribers.Edited, error)
+	Undo(ctx context.Context, id, row int64, mailed bool, now time.Time) (subscribers.Edited, error)
 }
 
 // visit is a request whose token has been opened.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"broadsheet/digest"
@@ -40,6 +41,7 @@ type Pages struct {
 	byKind  map[subscribers.Kind]kindPage
 	clicks  clicks
 	issues  keeper[issueKey, *publicIssue]
+	empty   sync.Map                         // of issueKey: slots that hold nothing for good
 	hinds   keeper[int64, *digest.Hindsight] // by issue
 	making  turn                             // of public issues
 	looking turn                             // back, of readers

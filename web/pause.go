@@ -92,7 +92,8 @@ func (p *Pages) pause(w http.ResponseWriter, r *http.Request, v *visit) {
 }
 
 func (p *Pages) pauseFor(w http.ResponseWriter, r *http.Request, v *visit, until time.Time) {
-	e, err := p.edit(r, v, digest.NoticePaused, func(s *subscribers.Settings) { s.Pause(until) })
+	e, err := p.Readers.EditReader(r.Context(), v.Subscriber, subscribers.Edit{By: "reader", Notice: digest.NoticePaused, Detail: until.Format(time.DateOnly),
+		Do: func(s *subscribers.Settings) error { s.Pause(until); return nil }}, p.Now())
 	p.changed(w, r, v, e, err, outcome{key: "pause_done", same: "pause_done",
 		pairs: []string{"day", p.texts.set.Words(v.lang).Day(until)}})
 }

@@ -95,7 +95,7 @@ func (p *Pages) preferences(w http.ResponseWriter, r *http.Request, v *visit) {
 	if e.Changed {
 		p.kick()
 		page.State = "saved"
-		if page.Undo, err = p.token(subscribers.Undo, subscribers.Action{Subscriber: v.Subscriber, Story: e.Row}); err != nil {
+		if page.Undo, err = p.token(subscribers.Undo, subscribers.Action{Subscriber: v.Subscriber, Story: e.Row, Section: onPage}); err != nil {
 			p.trouble(w, r, "make link", err)
 			return
 		}

@@ -88,7 +88,7 @@ func TestPreferences(t *testing.T) {
 		t.Errorf("saved %+v", now.Settings)
 	}
 	again := form(page)
-	if _, body := w.ask("POST", path, again); !strings.Contains(body, "لم يختلف شيء") {
+	if _, body := w.ask("POST", path, again); !strings.Contains(body, "فلم يتغير شيء") {
 		t.Errorf("the form does not show back what was saved: %v\n%s", again, body)
 	}
 	if strings.Contains(page, "ada@") || !strings.Contains(page, "a…@quill.example") {

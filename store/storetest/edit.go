@@ -23,7 +23,7 @@ func (w *world) edit(id int64, do func(s *subscribers.Settings)) subscribers.Edi
 
 func (w *world) undo(id, row int64) subscribers.Edited {
 	w.Helper()
-	e, err := w.db.Undo(w.Context(), id, row, w.now())
+	e, err := w.db.Undo(w.Context(), id, row, false, w.now())
 	w.must(err)
 	return e
 }
@@ -167,7 +167,7 @@ func testLeaveAll(t *testing.T, w *world) {
 	}
 	w.undo(r.ID, out.Row)
 	w.edit(r.ID, func(s *subscribers.Settings) { s.Hour = 5 })
-	if _, err := w.db.Undo(ctx, r.ID, out.Row, w.now()); !errors.Is(err, subscribers.ErrLater) {
+	if _, err := w.db.Undo(ctx, r.ID, out.Row, false, w.now()); !errors.Is(err, subscribers.ErrLater) {
 		t.Fatalf("undone under a later change: %v", err)
 	}
 	// A suppression that was there before stays, whatever is undone.
@@ -177,7 +177,7 @@ func testLeaveAll(t *testing.T, w *world) {
 		t.Fatalf("a complaint is undone: %+v", back.Suppressed)
 	}
 	for _, wrong := range [][2]int64{{r.ID, gone.Row}, {r.ID, 0}, {r.ID, 1 << 40}, {999, 1}, {r.ID, r.SettingsID}} {
-		if _, err := w.db.Undo(ctx, wrong[0], wrong[1], w.now()); !errors.Is(err, subscribers.ErrNotFound) {
+		if _, err := w.db.Undo(ctx, wrong[0], wrong[1], false, w.now()); !errors.Is(err, subscribers.ErrNotFound) {
 			t.Errorf("undo %v: %v", wrong, err)
 		}
 	}
@@ -196,7 +196,7 @@ func testUndoAddress(t *testing.T, w *world) {
 	if back.Address != "reader1@example.org" || back.Hour != 5 {
 		t.Fatalf("taken back to %+v", back)
 	}
-	if _, err := w.db.Undo(t.Context(), r.ID, moved.Row, w.now()); !errors.Is(err, subscribers.ErrLater) {
+	if _, err := w.db.Undo(t.Context(), r.ID, moved.Row, false, w.now()); !errors.Is(err, subscribers.ErrLater) {
 		t.Fatalf("twice: %v", err)
 	}
 }
@@ -267,5 +267,53 @@ func testAnyEdit(t *testing.T, w *world) {
 			}
 		}
 		w.pass(24 * time.Hour)
+	}
+}
+
+// testStranger: who holds a forwarded mail may leave in the reader's name and undo that on the page
+// behind it, but not once the reader has left as well; the mail that tells of it brings all back.
+func testStranger(t *testing.T, w *world) {
+	ctx := t.Context()
+	leave := subscribers.Edit{By: "reader", Leave: true, Do: func(s *subscribers.Settings) error { s.LeaveEdition("morning"); return nil }}
+	for n, again := range []func(id int64) (subscribers.Edited, error){
+		func(id int64) (subscribers.Edited, error) { return w.db.LeaveAll(ctx, id, "reader", "", w.now()) },
+		func(id int64) (subscribers.Edited, error) { return w.db.EditReader(ctx, id, leave, w.now()) },
+	} {
+		r := w.reader(settings(n + 1))
+		first, err := again(r.ID)
+		w.must(err)
+		twice, err := again(r.ID) // a double press
+		w.must(err)
+		if twice.Changed {
+			t.Errorf("%d: a second press changed %+v", n, twice)
+		}
+		back := w.undo(r.ID, first.Row)
+		if !back.Equal(r.Settings) {
+			t.Errorf("%d: undone to %+v", n, back)
+		}
+		first, err = again(r.ID)
+		w.must(err)
+		w.pass(2 * time.Minute)
+		_, err = again(r.ID)
+		w.must(err)
+		if _, err := w.db.Undo(ctx, r.ID, first.Row, false, w.now()); !errors.Is(err, subscribers.ErrLater) {
+			t.Errorf("%d: a reader who left is brought back from the page: %v", n, err)
+		}
+		if back, err := w.db.Undo(ctx, r.ID, first.Row, true, w.now()); err != nil || !back.Equal(r.Settings) || back.Suppressed != nil {
+			t.Errorf("%d: the reader's mail brings back %+v: %v", n, back, err)
+		}
+	}
+	// What came after the change that the reader was told of goes with it.
+	r := w.reader(settings(9))
+	first := w.edit(r.ID, func(s *subscribers.Settings) { s.Language = "ar" })
+	w.edit(r.ID, func(s *subscribers.Settings) { s.Zone, s.Hour = "Asia/Tokyo", 3 })
+	if back, err := w.db.Undo(ctx, r.ID, first.Row, true, w.now()); err != nil || !back.Equal(r.Settings) {
+		t.Errorf("brought back to %+v: %v", back, err)
+	}
+	first = w.edit(r.ID, func(s *subscribers.Settings) { s.Language = "ar" })
+	_, err := w.db.LeaveAll(ctx, r.ID, "reader", "", w.now())
+	w.must(err)
+	if _, err := w.db.Undo(ctx, r.ID, first.Row, true, w.now()); !errors.Is(err, subscribers.ErrLater) {
+		t.Errorf("an undo of before brings back who has left: %v", err)
 	}
 }

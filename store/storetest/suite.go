@@ -42,7 +42,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		{"paused", testPaused}, {"clock jumps", testClockJumps}, {"together", testTogether},
 		{"past digests", testPast}, {"slot keys", testSlotKeys}, {"private feed", testPrivateFeed}, {"clicks", testClicks},
 		{"same second", testSameSecond}, {"old address", testOldAddress},
-		{"edit", testEdit}, {"edit together", testEditTogether}, {"leave all", testLeaveAll}, {"undo address", testUndoAddress}, {"any edit", testAnyEdit},
+		{"edit", testEdit}, {"edit together", testEditTogether}, {"leave all", testLeaveAll}, {"undo address", testUndoAddress}, {"stranger", testStranger}, {"any edit", testAnyEdit},
 		{"way back", testWayBack}, {"stricter", testStricter}, {"end pauses", testEndPauses},
 	} {
 		t.Run(c.name, func(t *testing.T) {

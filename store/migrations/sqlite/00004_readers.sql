@@ -1,6 +1,7 @@
 -- +goose Up
 -- What readers do by themselves. See doc.go for what each table is for.
 ALTER TABLE settings ADD COLUMN paused_until INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE settings ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0; -- 1 = the reader left, and said so again: no page undoes it
 ALTER TABLE settings ADD COLUMN draft INTEGER NOT NULL DEFAULT 0; -- 1 = wished for and not in force: a request waits for its confirmation
 CREATE TABLE pauses (subscriber INTEGER PRIMARY KEY, until INTEGER NOT NULL); -- of readers who are paused with an end
 CREATE INDEX pauses_until ON pauses (until);
