@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"broadsheet/subscribers"
 )
 
 // TestReaderInBrowser does in a browser what a reader does: signs up, confirms from the demo's inbox,
@@ -158,7 +160,7 @@ func (s *surfer) pauses() {
 func (s *surfer) leaves(address string, byMail bool) {
 	s.Helper()
 	preferences := s.reads(`location.href`)
-	s.presses(`.links li:last-child a`)
+	s.opens(s.onPage(subscribers.LeaveAll))
 	s.shot("leave-" + address[:4])
 	s.presses(`button[name="action"][value="all"]`)
 	s.shot("left-" + address[:4])
