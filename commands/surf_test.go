@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -170,17 +169,6 @@ func (s *surfer) text() string {
 	return text
 }
 
-// wants checks that the page says something.
-func (s *surfer) wants(texts ...string) {
-	s.Helper()
-	page := s.text()
-	for _, want := range texts {
-		if !strings.Contains(page, want) {
-			s.Fatalf("after %s the page does not say %q:\n%s", s.at, want, page)
-		}
-	}
-}
-
 // scripts lets pages run their scripts, or not.
 func (s *surfer) scripts(run bool) {
 	s.Helper()
@@ -198,18 +186,10 @@ func (s *surfer) letScripts(run bool) {
 // prefers sets the languages that the browser asks for.
 func (s *surfer) prefers(language string) {
 	s.Helper()
-	header, err := json.Marshal(map[string]string{"Accept-Language": language})
-	if err != nil {
-		s.Fatal(err)
-	}
-	var headers network.Headers
-	if err := json.Unmarshal(header, &headers); err != nil {
-		s.Fatal(err)
-	}
 	if _, err := chromedp.Call(s.ctx, network.Enable, network.EnableParams{}); err != nil {
 		s.Fatal(err)
 	}
-	if _, err := chromedp.Call(s.ctx, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: headers}); err != nil {
+	if _, err := chromedp.Call(s.ctx, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": language}}); err != nil {
 		s.Fatal(err)
 	}
 }
