@@ -87,7 +87,7 @@ func (p *Pages) link(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	k, ok := p.byKind[v.Kind]
-	if !ok || r.Method == http.MethodPost && k.post == nil {
+	if !ok {
 		p.message(w, r, http.StatusMethodNotAllowed, "", "no_button")
 		return
 	}
@@ -101,12 +101,16 @@ func (p *Pages) link(w http.ResponseWriter, r *http.Request) {
 			v.lang = p.language(r, v.reader.Language)
 		}
 	}
-	if v.Expired(p.Now()) {
+	if v.Expired(p.Now()) { // of any kind: its page has a button then
 		p.expired(w, r, &v)
 		return
 	}
 	if r.Method != http.MethodPost {
 		k.get(w, r, &v)
+		return
+	}
+	if k.post == nil {
+		p.message(w, r, http.StatusMethodNotAllowed, v.lang, "no_button")
 		return
 	}
 	if !p.form(w, r, v.lang) {

@@ -418,3 +418,17 @@ func TestOwnDataAndErase(t *testing.T) {
 		t.Errorf("the link after 32 minutes: %d", resp.StatusCode)
 	}
 }
+
+// TestExpiredWithoutButton: the page of an expired link has a button though its page never had one.
+func TestExpiredWithoutButton(t *testing.T) {
+	w := newWorld(t, "https://tidewater.example")
+	r := w.reader("ada@quill.example")
+	data := w.link(subscribers.OwnData, subscribers.Action{Subscriber: r.ID})
+	w.pass(32 * time.Minute)
+	if resp, body := w.get(data); resp.StatusCode != http.StatusGone || !strings.Contains(body, "Mail me a new link") {
+		t.Errorf("the link after 32 minutes: %d\n%s", resp.StatusCode, body)
+	}
+	if resp, body := w.post(data, "action", "fresh"); resp.StatusCode != http.StatusOK || w.kicks != 1 {
+		t.Errorf("its button: %d, %d kicks\n%s", resp.StatusCode, w.kicks, body)
+	}
+}
