@@ -13,12 +13,14 @@ import (
 type Zones struct{ known sync.Map } // string → *time.Location
 
 // Load returns the zone of that IANA name; aliases such as "GB" or "Asia/Calcutta" are names
-// too. The empty name and "Local" are refused: they would mean whatever the machine is set to.
+// too. The empty name and "Local" are refused: they would mean whatever the machine is set to. So
+// are "posix/" and "right/", which only some machines have and no reader's settings may name.
 func (z *Zones) Load(name string) (*time.Location, error) {
 	if loc, ok := z.known.Load(name); ok {
 		return loc.(*time.Location), nil
 	}
-	if name == "" || name == "Local" || len(name) > 64 || strings.TrimSpace(name) != name {
+	if name == "" || name == "Local" || len(name) > 64 || strings.TrimSpace(name) != name ||
+		strings.HasPrefix(name, "posix/") || strings.HasPrefix(name, "right/") {
 		return nil, fmt.Errorf("load zone: %q is not a known IANA time zone", name)
 	}
 	loc, err := time.LoadLocation(name)
