@@ -38,7 +38,7 @@ func (s *Settings) JoinEdition(name string) {
 func (s *Settings) ChooseEditions(shown, chosen []string) {
 	var list []string
 	for _, name := range shown {
-		if slices.Contains(chosen, name) {
+		if slices.Contains(chosen, name) && !slices.Contains(list, name) { // a form may say it twice
 			list = append(list, name)
 		}
 	}

@@ -24,6 +24,7 @@ func TestEdits(t *testing.T) {
 		{"choose the same editions", func(s *Settings) {
 			s.ChooseEditions([]string{"weekend", "morning"}, []string{"morning", "weekend"})
 		}, "a;-b;~c;d | morning;weekend | active"},
+		{"choose one twice", func(s *Settings) { s.ChooseEditions([]string{"night", "night"}, []string{"night", "night"}) }, "a;-b;~c;d | night;morning;weekend | active"},
 		{"less", func(s *Settings) { s.SetLevel("a", Less) }, "~a;-b;~c;d | morning;weekend | active"},
 		{"mute", func(s *Settings) { s.SetLevel("d", Muted) }, "a;-b;~c;-d | morning;weekend | active"},
 		{"a new section", func(s *Settings) { s.SetLevel("e", Normal) }, "a;-b;~c;d;e | morning;weekend | active"},
