@@ -40,7 +40,7 @@ func (db *DB) EditReader(ctx context.Context, id int64, e subscribers.Edit, now 
 		if err := e.Do(&s); err != nil {
 			return err
 		}
-		if err := s.Validate(); err != nil {
+		if err := s.Validate(); err != nil && !e.Leave { // to leave is never refused for what else stands there
 			return err
 		}
 		if out, err = db.edit(ctx, t, old, s, e.By, e.Notice, e.Detail, now); err == nil && e.Leave && !out.Changed {

@@ -3,6 +3,7 @@ package store_test
 import (
 	"bufio"
 	"bytes"
+	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -152,6 +153,19 @@ func TestErasedPutBack(t *testing.T) {
 	}
 	if got := g.books(); got != want {
 		t.Errorf("brought back:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+// TestLeaveWithForeignZone: settings that this machine does not understand keep nobody from leaving.
+func TestLeaveWithForeignZone(t *testing.T) {
+	g := newGone(t, 1)
+	raw, err := sql.Open("sqlite", g.path)
+	g.must(err)
+	defer raw.Close()
+	_, err = raw.ExecContext(t.Context(), "UPDATE settings SET zone = 'Moon/Tranquility'")
+	g.must(err)
+	if e := g.edit(1, func(s *subscribers.Settings) { s.LeaveEdition("morning") }); !e.Changed || slices.Contains(e.Editions, "morning") {
+		t.Errorf("%+v", e)
 	}
 }
 
