@@ -102,12 +102,10 @@ func (db *DB) edit(ctx context.Context, t *tx, old *subscribers.Subscriber, s su
 		}
 		hash := db.opts.AddressHash(subscribers.Fold(old.Address))
 		for _, edition := range left {
-			if err := db.journalLeave(ctx, t, hash, edition, now); err != nil {
-				return out, err
-			}
+			t.journalLeave(hash, edition, now)
 		}
 		for _, edition := range back {
-			db.journalReturn(t, hash, edition, now)
+			t.journalReturn(hash, edition, now)
 		}
 	}
 	out.Changed = true

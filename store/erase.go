@@ -38,7 +38,7 @@ func (db *DB) erase(ctx context.Context, t *tx, id int64, now time.Time) error {
 		return ErrNoKey
 	}
 	hash := db.opts.AddressHash(subscribers.Fold(old.Address))
-	db.journalErased(t, hash, now)
+	t.journalErased(hash, now)
 	if err := t.bar(ctx, id, "erased", now); err != nil {
 		return err
 	}

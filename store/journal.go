@@ -24,11 +24,12 @@ import (
 //
 // Its first line names the database, by the text that all copies of it have in common. Then
 // come groups, one for each transaction with hands or leaves: "g LENGTH CRC", and LENGTH octets of
-// lines "h AT EDITION SLOT SUBSCRIBER,SUBSCRIBER,..." or "l AT EDITION HASH" (left) or "r AT
-// EDITION HASH" (returned), edition and slot quoted, the hash that of an address in hex: a number may be another reader's once a database is
-// put back. An edition of "" is everything. A group is synced before the transaction commits,
-// which keeps the file's name and the end of the group (table journals); a line "c" behind it, not
-// synced, says that it did. What stands behind a group that did not get there is written over.
+// lines "h AT EDITION SLOT SUBSCRIBER,SUBSCRIBER,..." or "l AT EDITION HASH" (left), "r AT EDITION
+// HASH" (returned) or "e AT EDITION HASH" (erased), edition and slot quoted, the hash that of an
+// address in hex: a number may be another reader's once a database is put back. An edition of "" is
+// everything. A group is synced before the transaction commits, which keeps the file's name and the
+// end of the group (table journals); a line "c" behind it, not synced, says that it did. What stands
+// behind a group that did not get there is written over.
 
 const (
 	journalInfix = ".handed-"

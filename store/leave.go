@@ -27,19 +27,18 @@ const (
 
 // journalLeave has a line in the journal beside the database, synced before the transaction t
 // commits, that says that an address leaves an edition, or everything if edition is "".
-func (db *DB) journalLeave(_ context.Context, t *tx, hash subscribers.Hash, edition string, now time.Time) error {
+func (t *tx) journalLeave(hash subscribers.Hash, edition string, now time.Time) {
 	t.leaves = append(t.leaves, leave{now, edition, hash, lineLeft})
-	return nil
 }
 
 // journalReturn has a line there that says that an address has come back, by the reader's own wish,
 // so that an older database does not lose who left and undid it.
-func (db *DB) journalReturn(t *tx, hash subscribers.Hash, edition string, now time.Time) {
+func (t *tx) journalReturn(hash subscribers.Hash, edition string, now time.Time) {
 	t.leaves = append(t.leaves, leave{now, edition, hash, lineBack})
 }
 
 // journalErased has a line there that says that an address was erased at its owner's wish.
-func (db *DB) journalErased(t *tx, hash subscribers.Hash, now time.Time) {
+func (t *tx) journalErased(hash subscribers.Hash, now time.Time) {
 	t.leaves = append(t.leaves, leave{now, "", hash, lineErased})
 }
 

@@ -136,7 +136,7 @@ func (db *DB) enter(ctx context.Context, t *tx, old *subscribers.Subscriber, r *
 		return 0, err
 	}
 	if db.opts.AddressHash != nil {
-		db.journalReturn(t, db.opts.AddressHash(subscribers.Fold(r.Draft.Address)), "", now)
+		t.journalReturn(db.opts.AddressHash(subscribers.Fold(r.Draft.Address)), "", now)
 	}
 	s := r.Draft
 	s.Status, s.ConsentSource, s.ConsentAt = subscribers.Active, r.page, now
