@@ -16,7 +16,6 @@ type Past struct {
 	Reader     Reader // by the settings that were used; without address
 	Start, End int64  // its window
 	Subject    string
-	Due        time.Time
 }
 
 // Recount is what became of every story for the reader of a digest.

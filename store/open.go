@@ -52,7 +52,7 @@ type DB struct {
 	ledger  ledger
 
 	unscrubbed atomic.Bool // an erased reader may still stand in the WAL
-	desk       *desk
+	tray       *tray
 }
 
 // reading is how many connections read beside the one that writes.
@@ -72,7 +72,7 @@ func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
 	db := &DB{opts: opts, dialect: sqliteDialect, path: path, told: digestStories{of: make(map[int64][]int64)}, started: time.Now(),
-		desk: newDesk()}
+		tray: newTray()}
 	if err := db.connect(ctx); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("open database %s: %w", path, explain(err))

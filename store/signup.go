@@ -18,8 +18,8 @@ const (
 	signUpsAtOnce = 2000                  // forms that may wait for theirs
 )
 
-// desk is where forms come together.
-type desk struct {
+// tray is where forms come together.
+type tray struct {
 	turn    chan struct{} // a mutex that is held while a group is gathered and written
 	waiting chan *signUpCall
 }
@@ -29,8 +29,8 @@ type signUpCall struct {
 	done chan error
 }
 
-func newDesk() *desk {
-	return &desk{turn: make(chan struct{}, 1), waiting: make(chan *signUpCall, signUpsAtOnce)}
+func newTray() *tray {
+	return &tray{turn: make(chan struct{}, 1), waiting: make(chan *signUpCall, signUpsAtOnce)}
 }
 
 // AddSignUp puts a form on record, to be looked through by [DB.TakeSignUps]. Nothing of it is
@@ -40,7 +40,7 @@ func newDesk() *desk {
 func (db *DB) AddSignUp(ctx context.Context, s subscribers.SignUp) error {
 	c := &signUpCall{form: s, done: make(chan error, 1)}
 	select {
-	case db.desk.waiting <- c:
+	case db.tray.waiting <- c:
 	default:
 		return fmt.Errorf("add sign-up: %w", ErrCrowded)
 	}
@@ -48,9 +48,9 @@ func (db *DB) AddSignUp(ctx context.Context, s subscribers.SignUp) error {
 		select {
 		case err := <-c.done:
 			return err
-		case db.desk.turn <- struct{}{}:
+		case db.tray.turn <- struct{}{}:
 			db.addSignUps()
-			<-db.desk.turn
+			<-db.tray.turn
 		case <-ctx.Done(): // it may be written all the same
 			return ctx.Err()
 		}
@@ -60,10 +60,10 @@ func (db *DB) AddSignUp(ctx context.Context, s subscribers.SignUp) error {
 // addSignUps writes the forms that wait, and those that come while it gathers.
 func (db *DB) addSignUps() {
 	time.Sleep(signUpGather)
-	calls := make([]*signUpCall, 0, len(db.desk.waiting))
+	calls := make([]*signUpCall, 0, len(db.tray.waiting))
 	for more := true; more && len(calls) < signUpsAtOnce; {
 		select {
-		case c := <-db.desk.waiting:
+		case c := <-db.tray.waiting:
 			calls = append(calls, c)
 		default:
 			more = false

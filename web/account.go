@@ -55,7 +55,7 @@ func (p *Pages) mailLink(w http.ResponseWriter, r *http.Request, v *visit, kind 
 	if asked {
 		p.kick()
 	}
-	p.message(w, r, http.StatusOK, v.lang, key, "address", "\u2066"+subscribers.Mask(v.reader.Address)+"\u2069") // LRI, PDI
+	p.message(w, r, http.StatusOK, v.lang, key, "address", masked(v.reader.Address))
 }
 
 // askAddress asks for a new address.
@@ -103,7 +103,7 @@ func (p *Pages) askConfirm(w http.ResponseWriter, r *http.Request, v *visit) {
 	case !q.Used.IsZero():
 		p.confirmed(w, r, v, q, subscribers.Edited{Subscriber: *v.reader})
 	case q.Kind == subscribers.RequestAddress:
-		p.question(w, r, v, question{key: "new_address", pairs: []string{"address", "\u2066" + subscribers.Mask(q.Draft.Address) + "\u2069"}})
+		p.question(w, r, v, question{key: "new_address", pairs: []string{"address", masked(q.Draft.Address)}})
 	default:
 		p.show(w, r, http.StatusOK, v.lang, "confirm", "confirm_title", p.comingUp(v.lang, &q.Draft), "publication", isolated(v.lang, p.Config.Publication.Name))
 	}

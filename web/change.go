@@ -132,6 +132,11 @@ func isolated(lang, name string) string {
 	return name
 }
 
+// masked is an address as pages show it, whatever their direction.
+func masked(address string) string {
+	return "\u2066" + subscribers.Mask(address) + "\u2069" // LRI, PDI
+}
+
 // undo takes a change back.
 func (p *Pages) undo(w http.ResponseWriter, r *http.Request, v *visit) {
 	v.back = p.mine(r.PostFormValue("back"), v)

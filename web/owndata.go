@@ -43,7 +43,7 @@ func (p *Pages) askErase(w http.ResponseWriter, r *http.Request, v *visit) {
 		p.refused(w, r, v, subscribers.ErrNotFound)
 		return
 	}
-	p.question(w, r, v, question{key: "erase", pairs: []string{"address", "\u2066" + subscribers.Mask(v.reader.Address) + "\u2069"}})
+	p.question(w, r, v, question{key: "erase", pairs: []string{"address", masked(v.reader.Address)}})
 }
 
 // erase deletes everything about the reader. Whoever presses again is told the same.
