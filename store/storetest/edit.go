@@ -136,7 +136,11 @@ func testLeaveAll(t *testing.T, w *world) {
 	if err != nil || again.Changed || again.Row != 0 || again.SettingsID != gone.Row {
 		t.Fatalf("twice: %+v, %v", again, err)
 	}
-	back := w.undo(r.ID, gone.Row)
+	if _, err := w.db.Undo(ctx, r.ID, gone.Row, false, w.now()); !errors.Is(err, subscribers.ErrLater) {
+		t.Fatalf("undone on the page behind the first press: %v", err)
+	}
+	back, err := w.db.Undo(ctx, r.ID, gone.Row, true, w.now()) // by the mail that told of it
+	w.must(err)
 	if !back.Changed || back.Status != subscribers.Active || back.Suppressed != nil || len(back.Editions) != 2 {
 		t.Fatalf("undone to %+v, %+v", back, back.Suppressed)
 	}
