@@ -172,7 +172,8 @@ func (db *DB) noticeOnce(ctx context.Context, t *tx, kind string, r *subscribers
 // once more since. Who has the mail that told of the change (mailed) is the reader, of whom others
 // may have changed more: all that came after it goes too then, but for leaving everything and
 // another address. A change of address alone is taken back in any case, for who got hold of the
-// mailbox's links may have made others since. What was undone already stays so. Mail that was suppressed is not sent any more:
+// mailbox's links may have made others since, and a sign-up of the old one that nobody confirmed goes;
+// the error is [ErrTaken] if it is another reader's by now. What was undone already stays so. Mail that was suppressed is not sent any more:
 // its stories are in the next window, as if the reader had never been away.
 func (db *DB) Undo(ctx context.Context, id, row int64, mailed bool, now time.Time) (out subscribers.Edited, err error) {
 	err = db.write(ctx, func(ctx context.Context, t *tx) error {
@@ -213,6 +214,11 @@ func (db *DB) Undo(ctx context.Context, id, row int64, mailed bool, now time.Tim
 		}
 		if old, err = db.withSuppression(ctx, t, "s.id = ?1", id); err != nil {
 			return err
+		}
+		if subscribers.Fold(s.Address) != subscribers.Fold(old.Address) {
+			if err := db.vacate(ctx, t, s.Address, id, now); err != nil {
+				return err
+			}
 		}
 		returned, err := t.returned(ctx, id)
 		if err != nil {

@@ -61,9 +61,9 @@ func (db *DB) erase(ctx context.Context, t *tx, id int64, now time.Time) error {
 			return err
 		}
 	}
-	_, err = t.exec(ctx, `INSERT INTO suppressions (hash, reason, note, at, real_at) VALUES (?1, 'erased', '', ?2, ?3)
+	_, err = t.exec(ctx, `INSERT INTO suppressions (hash, reason, note, at, real_at, erased) VALUES (?1, 'erased', '', ?2, ?3, 1)
 			ON CONFLICT (hash) DO UPDATE SET reason = CASE WHEN reason IN ('complaint', 'operator', 'legal') THEN reason ELSE 'erased' END,
-			settings = 0`, hash[:], us(now), us(db.real()))
+			settings = 0, erased = 1`, hash[:], us(now), us(db.real()))
 	db.unscrubbed.Store(true)
 	return err
 }
@@ -80,7 +80,7 @@ func (db *DB) forgetAddress(ctx context.Context, t *tx, address string) error {
 	}
 	hash := db.opts.AddressHash(folded)
 	for _, query := range []string{
-		`UPDATE suppressions SET address = NULL, note = '' WHERE hash = ?1`,
+		`UPDATE suppressions SET address = NULL, note = '', erased = 1 WHERE hash = ?1`,
 		`DELETE FROM lifted_suppressions WHERE hash = ?1`,
 		`DELETE FROM asked WHERE hash = ?1`,
 	} {

@@ -151,17 +151,8 @@ func (db *DB) move(ctx context.Context, t *tx, old *subscribers.Subscriber, r *r
 	if err := db.comeBack(ctx, t, r.Draft.Address, now); err != nil {
 		return 0, err
 	}
-	other, err := load(ctx, t, "s.address = ?1", subscribers.Fold(r.Draft.Address))
-	switch {
-	case errors.Is(err, sql.ErrNoRows) || err == nil && other.ID == old.ID:
-	case err != nil:
+	if err := db.vacate(ctx, t, r.Draft.Address, old.ID, now); err != nil {
 		return 0, err
-	case other.Status == subscribers.Pending: // whoever reads that mailbox has confirmed this, not that
-		if err := db.forget(ctx, t, other.ID, now); err != nil {
-			return 0, err
-		}
-	default:
-		return 0, ErrTaken
 	}
 	s := old.Settings // as it is by now, not as it was when the request was made
 	s.Address = r.Draft.Address
@@ -169,6 +160,21 @@ func (db *DB) move(ctx context.Context, t *tx, old *subscribers.Subscriber, r *r
 		return 0, err
 	}
 	return row, t.notice(ctx, digest.NoticeMoved, old.ID, old.SettingsID, row, "", now)
+}
+
+// vacate makes an address free for a reader who has pressed a button in its mailbox. The error is
+// [ErrTaken] if it is another reader's.
+func (db *DB) vacate(ctx context.Context, t *tx, address string, id int64, now time.Time) error {
+	other, err := load(ctx, t, "s.address = ?1", subscribers.Fold(address))
+	switch {
+	case errors.Is(err, sql.ErrNoRows) || err == nil && other.ID == id:
+		return nil
+	case err != nil:
+		return err
+	case other.Status == subscribers.Pending: // whoever reads that mailbox has confirmed this, not that
+		return db.forget(ctx, t, other.ID, now)
+	}
+	return ErrTaken
 }
 
 // comeBack lifts the suppression of an address whose owner has confirmed that mail may come.

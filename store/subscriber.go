@@ -117,11 +117,15 @@ func (db *DB) AddSubscriber(ctx context.Context, s subscribers.Settings, by stri
 	return added, nil
 }
 
-// erased reports whether the owner of an address had everything erased that was held: of such a one
-// the hash alone is known, whatever it is barred for.
-func (db *DB) erased(ctx context.Context, t *tx, address string) (bool, error) {
-	barred, err := db.barred(ctx, t, []string{address})
-	return err == nil && barred[0] != nil && (barred[0].Reason == "erased" || barred[0].Address == ""), err
+// erased reports whether the owner of an address had everything erased that was held, whatever it
+// is barred for. That only the hash of it is known says nothing: so it is with what was imported.
+func (db *DB) erased(ctx context.Context, t *tx, address string) (is bool, err error) {
+	if barred, err := db.barred(ctx, t, []string{address}); err != nil || barred[0] == nil {
+		return false, err
+	}
+	hash := db.opts.AddressHash(subscribers.Fold(address))
+	err = t.scan(ctx, `SELECT EXISTS (SELECT 1 FROM suppressions WHERE hash = ?1 AND (erased = 1 OR reason = 'erased'))`, args{hash[:]}, &is)
+	return is, err
 }
 
 func (db *DB) insert(ctx context.Context, t *tx, s subscribers.Settings, by string, now time.Time) (int64, error) {

@@ -67,6 +67,8 @@ func (p *Pages) refused(w http.ResponseWriter, r *http.Request, v *visit, err er
 		p.message(w, r, http.StatusNotFound, v.lang, "gone")
 	case errors.Is(err, subscribers.ErrNotActive):
 		p.show(w, r, http.StatusConflict, v.lang, "done", "not_active_title", done{Text: p.texts.in(v.lang)["not_active_text"], SignUp: true})
+	case errors.Is(err, subscribers.ErrTaken): // another reader has the address that an undo goes back to
+		p.message(w, r, http.StatusConflict, v.lang, "taken")
 	case errors.Is(err, subscribers.ErrLater):
 		p.show(w, r, http.StatusConflict, v.lang, "done", "later_title", done{Text: p.texts.in(v.lang)["later_text"], Back: p.back(v)})
 	default:

@@ -136,7 +136,11 @@ func testLeaveAll(t *testing.T, w *world) {
 	if err != nil || again.Changed || again.Row != 0 || again.SettingsID != gone.Row {
 		t.Fatalf("twice: %+v, %v", again, err)
 	}
-	back := w.undo(r.ID, gone.Row)
+	if _, err := w.db.Undo(ctx, r.ID, gone.Row, false, w.now()); !errors.Is(err, subscribers.ErrLater) {
+		t.Fatalf("undone on the page behind the first press: %v", err)
+	}
+	back, err := w.db.Undo(ctx, r.ID, gone.Row, true, w.now()) // by the mail that told of it
+	w.must(err)
 	if !back.Changed || back.Status != subscribers.Active || back.Suppressed != nil || len(back.Editions) != 2 {
 		t.Fatalf("undone to %+v, %+v", back, back.Suppressed)
 	}
@@ -187,17 +191,25 @@ func testLeaveAll(t *testing.T, w *world) {
 }
 
 // testUndoAddress: who got hold of a mailbox's links and moved the mail elsewhere cannot keep the
-// reader from taking it back by making further changes.
+// reader from taking it back by making further changes, or by signing up the old address.
 func testUndoAddress(t *testing.T, w *world) {
 	r := w.reader(settings(1))
 	moved := w.edit(r.ID, func(s *subscribers.Settings) { s.Address = "thief@example.net" })
 	w.edit(r.ID, func(s *subscribers.Settings) { s.Hour = 5 })
+	squatter := settings(1)
+	squatter.Status = subscribers.Pending
+	w.reader(squatter)
 	back := w.undo(r.ID, moved.Row)
 	if back.Address != "reader1@example.org" || back.Hour != 5 {
 		t.Fatalf("taken back to %+v", back)
 	}
 	if _, err := w.db.Undo(t.Context(), r.ID, moved.Row, false, w.now()); !errors.Is(err, subscribers.ErrLater) {
 		t.Fatalf("twice: %v", err)
+	}
+	moved = w.edit(r.ID, func(s *subscribers.Settings) { s.Address = "elsewhere@example.net" })
+	w.reader(settings(1))
+	if _, err := w.db.Undo(t.Context(), r.ID, moved.Row, true, w.now()); !errors.Is(err, subscribers.ErrTaken) {
+		t.Fatalf("to another reader's address: %v", err)
 	}
 }
 

@@ -7,6 +7,7 @@ CREATE TABLE pauses (subscriber INTEGER PRIMARY KEY, until INTEGER NOT NULL); --
 CREATE INDEX pauses_until ON pauses (until);
 CREATE INDEX lifted_suppressions_hash ON lifted_suppressions (hash);
 ALTER TABLE suppressions ADD COLUMN settings INTEGER NOT NULL DEFAULT 0; -- row of the change that made it, 0 = none
+ALTER TABLE suppressions ADD COLUMN erased INTEGER NOT NULL DEFAULT 0; -- 1 = the owner had everything erased, whatever the reason now is
 
 -- The highest number of a reader who was erased or forgotten.
 INSERT INTO counters (name, value) VALUES ('gone', 0);
