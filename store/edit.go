@@ -81,7 +81,14 @@ const pressedTwice = 10 * time.Second
 // sealLeave notes that a reader who had left has said so again. The way back on the page behind
 // the first press is closed then: a stranger with a forwarded mail may have been there first.
 func (t *tx) sealLeave(ctx context.Context, r *subscribers.Subscriber, now time.Time) error {
-	_, err := t.exec(ctx, `UPDATE settings SET sealed = 1 WHERE id = ?1 AND sealed = 0 AND at < ?2`, r.SettingsID, us(now.Add(-pressedTwice)))
+	made, before, err := t.step(ctx, r.ID, r.SettingsID)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && len(left(&before.Settings, &made.Settings)) == 0 {
+		return nil // another change stands above
+	}
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, `UPDATE settings SET sealed = 1 WHERE id = ?1 AND sealed = 0 AND at < ?2`, r.SettingsID, us(now.Add(-pressedTwice)))
 	return err
 }
 

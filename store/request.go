@@ -136,7 +136,10 @@ func (db *DB) enter(ctx context.Context, t *tx, old *subscribers.Subscriber, r *
 		return 0, err
 	}
 	if db.opts.AddressHash != nil {
-		t.journalReturn(db.opts.AddressHash(subscribers.Fold(r.Draft.Address)), "", now)
+		hash := db.opts.AddressHash(subscribers.Fold(r.Draft.Address))
+		for _, edition := range append([]string{""}, r.Draft.Editions...) {
+			t.journalReturn(hash, edition, now)
+		}
 	}
 	s := r.Draft
 	s.Status, s.ConsentSource, s.ConsentAt = subscribers.Active, r.page, now

@@ -174,6 +174,10 @@ func (w *wish) readPause(form url.Values, s *subscribers.Settings, zone *time.Lo
 		w.until = time.Time{}
 		return s.Status == subscribers.Paused && s.PausedUntil.IsZero()
 	}
+	if !s.PausedUntil.IsZero() && value == s.PausedUntil.In(zone).Format(time.DateOnly) { // it may end within the day
+		w.until = s.PausedUntil
+		return true
+	}
 	day, err := time.ParseInLocation(time.DateOnly, value, zone)
 	if err != nil {
 		return false
