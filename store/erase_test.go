@@ -48,6 +48,9 @@ func found(t *testing.T, path, text string) (files []string) {
 // TestErase erases readers among many, whose rows have been moved about by many changes, and looks
 // for them in all files.
 func TestErase(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long")
+	}
 	ctx, now := t.Context(), time.Date(2026, 4, 2, 6, 0, 0, 0, time.UTC)
 	seed := uint64(time.Now().UnixNano())
 	rnd := rand.New(rand.NewPCG(seed, 3))

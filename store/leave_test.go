@@ -265,6 +265,9 @@ func TestLeaveWithoutJournal(t *testing.T) {
 // TestKilledLeaving kills a process with -9 in which readers leave: whoever was told so has left,
 // also in a backup from before.
 func TestKilledLeaving(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long")
+	}
 	if path := os.Getenv("BROADSHEET_TEST_LEAVING"); path != "" {
 		killedLeaving(t, path)
 		return

@@ -218,6 +218,9 @@ func TestSignUp(t *testing.T) {
 
 // TestSignUpBombing has ten thousand forms sent in for one address, each from elsewhere.
 func TestSignUpBombing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long")
+	}
 	d := newDoor(t)
 	spellings := []string{"victim@example.org", "VICTIM@example.org", "victim@EXAMPLE.org", "vIctim@example.org"}
 	var forms []subscribers.SignUp
@@ -551,6 +554,9 @@ func signUps(t *testing.T, db *store.DB, now time.Time) {
 // TestKilledSignUps kills a process that takes sign-ups and confirms them with -9, again and again.
 // The file `answered` holds the forms whose visitors were told to look into their mail.
 func TestKilledSignUps(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long")
+	}
 	if dir := os.Getenv("BROADSHEET_TEST_SIGNUPS"); dir != "" {
 		killedSignUps(t, dir)
 		return
