@@ -173,6 +173,9 @@ func TestReassignHalfOpen(t *testing.T) {
 
 // TestLoads counts what is to go: exactly in few batches, nearly in many.
 func TestLoads(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long")
+	}
 	ctx, now := t.Context(), time.Now()
 	db := open(t, filepath.Join(t.TempDir(), "b.db"), store.Options{AddressHash: hash})
 	domains := mailer.NewDomains([]mailer.DomainGroup{{DomainLimit: mailer.DomainLimit{Name: "org", Rate: 1}, Domains: []string{"example.org"}}})
