@@ -93,7 +93,8 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 	if err := cfg.CheckLimits(mailer.Providers()); err != nil {
 		return nil, usage(err)
 	}
-	for n, ed := range cfg.Editions {
+	var house *templates.Set // the first edition's look is that of notices
+	for _, ed := range cfg.Editions {
 		dir := ed.Template
 		if dir != "" && !filepath.IsAbs(dir) {
 			dir = filepath.Join(filepath.Dir(cfg.File), dir)
@@ -105,15 +106,13 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 		if e.presses[ed.Name], err = digest.NewPress(cfg, ed, set); err != nil {
 			return nil, usage(err)
 		}
-		if n > 0 {
-			continue
-		}
-		notices, err := digest.NewNoticePress(cfg, set) // the first edition's look is the house's
-		if err != nil {
-			return nil, usage(err)
-		}
-		e.postman = newPostman(digest.Postman{Outbox: db, Press: notices, Routes: e.routes, Now: now, Log: log})
+		house = cmp.Or(house, set)
 	}
+	notices, err := digest.NewNoticePress(cfg, house)
+	if err != nil {
+		return nil, usage(err)
+	}
+	e.postman = newPostman(digest.Postman{Outbox: db, Press: notices, Routes: e.routes, Now: now, Log: log})
 	return e, nil
 }
 

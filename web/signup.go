@@ -144,12 +144,7 @@ func (p *Pages) answerTyped(w http.ResponseWriter, r *http.Request, start time.T
 	case <-time.After(time.Until(start.Add(answerAfter))):
 	case <-r.Context().Done():
 	}
-	pub := p.Config.Publication
-	from := pub.NoticesFrom
-	if from == "" {
-		from = pub.From
-	}
-	p.show(w, r, http.StatusOK, lang, "sent", key+"_title", sentPage{Key: key + "_text", From: from})
+	p.show(w, r, http.StatusOK, lang, "sent", key+"_title", sentPage{Key: key + "_text", From: p.Config.Publication.NoticesFrom})
 }
 
 // sentPage is what the page after a form shows.
