@@ -10,15 +10,16 @@ import (
 // (ARCHITECTURE.md). Test helpers are packages too: they may import the room they serve.
 var floorPlan = map[string]string{
 	"schedule": "", "stories": "", "subscribers": "", "mailer": "", "templates": "",
-	"mailer/relaytest": "",
-	"digest":           "schedule stories subscribers mailer templates",
-	"store":            "digest schedule stories subscribers mailer templates",
-	"store/storetest":  "store digest schedule stories subscribers mailer templates",
-	"web":              "digest subscribers mailer schedule stories templates",
-	"bench":            "stories",
-	"demo":             "digest schedule stories subscribers mailer templates store web",
-	"commands":         "bench demo digest schedule stories subscribers mailer templates store web",
-	"":                 "commands bench demo digest schedule stories subscribers mailer templates store web",
+	"mailer/relaytest": "", "mailer/report": "mailer", "mailer/inbox": "mailer", "mailer/maillog": "mailer", "mailer/provider": "mailer",
+	"intake":          "subscribers mailer mailer/report mailer/inbox",
+	"digest":          "schedule stories subscribers mailer templates",
+	"store":           "intake mailer/report mailer/inbox digest schedule stories subscribers mailer templates",
+	"store/storetest": "store intake mailer/report mailer/inbox digest schedule stories subscribers mailer templates",
+	"web":             "digest subscribers mailer mailer/provider schedule stories templates",
+	"bench":           "stories",
+	"demo":            "digest schedule stories subscribers mailer mailer/report mailer/inbox mailer/provider intake templates store web",
+	"commands":        "bench demo digest schedule stories subscribers mailer mailer/report mailer/inbox mailer/maillog mailer/provider intake templates store web",
+	"":                "commands bench demo digest schedule stories subscribers mailer mailer/report mailer/inbox mailer/maillog mailer/provider intake templates store web",
 }
 
 func TestFloorPlan(t *testing.T) {

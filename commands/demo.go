@@ -19,7 +19,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"broadsheet/demo"
-	"broadsheet/mailer"
 	"broadsheet/schedule"
 	"broadsheet/store"
 	"broadsheet/subscribers"
@@ -327,7 +326,7 @@ func (p *program) demoReport(ctx context.Context, s *stage) error {
 			return err
 		}
 		what := d.Reason
-		if d.Digest != 0 && (what == "" || d.State == mailer.Accepted) {
+		if d.Digest != 0 && (what == "" || d.State.Taken()) {
 			stored, err := s.db.Digest(ctx, d.Digest)
 			if err != nil {
 				return err

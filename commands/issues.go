@@ -38,6 +38,8 @@ type issueJSON struct {
 	Handed     int `json:"handed"`
 	Deferred   int `json:"deferred"`
 	Accepted   int `json:"accepted"`
+	Delayed    int `json:"delayed"`
+	Delivered  int `json:"delivered"`
 	Bounced    int `json:"bounced"`
 	Failed     int `json:"failed"`
 	Expired    int `json:"expired"`
@@ -52,7 +54,7 @@ func jsonIssue(i digest.Issue, n map[mailer.State]int) issueJSON {
 	return issueJSON{Issue: present(i.ID), Edition: i.Edition, Slot: i.Slot, Zone: i.Zone, Hour: i.Hour, Due: stamp(i.Due), Opened: stamp(i.Opened),
 		State: i.State, Audience: i.Audience, Digests: i.Digests, Counts: n,
 		Queued: n[mailer.Queued], Sending: n[mailer.Sending], Handed: n[mailer.Handed], Deferred: n[mailer.Deferred],
-		Accepted: n[mailer.Accepted], Bounced: n[mailer.Bounced], Failed: n[mailer.Failed], Expired: n[mailer.Expired],
+		Accepted: n[mailer.Accepted], Delayed: n[mailer.Delayed], Delivered: n[mailer.Delivered], Bounced: n[mailer.Bounced], Failed: n[mailer.Failed], Expired: n[mailer.Expired],
 		Uncertain: n[mailer.Uncertain], Skipped: n[mailer.Skipped], Suppressed: n[mailer.Suppressed],
 		Superseded: n[mailer.Superseded], Cancelled: n[mailer.Cancelled]}
 }

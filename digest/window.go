@@ -18,11 +18,12 @@ type Window struct {
 // gets less is better than one who gets a story twice; if it turns out that no copy arrived, [Reader.Carry] takes
 // the next window back), and it did if there was nothing to bring (skipped).
 func (p *Previous) Reached() bool {
-	switch mailer.State(p.State) {
-	case mailer.Handed, mailer.Accepted, mailer.Bounced, mailer.Uncertain, mailer.Skipped:
+	switch s := mailer.State(p.State); s {
+	case mailer.Handed, mailer.Uncertain, mailer.Skipped:
 		return true
+	default:
+		return s.Taken() || p.Copies > 0
 	}
-	return p.Copies > 0
 }
 
 // Spans are the numbers and times between which an issue's windows lie.

@@ -14,6 +14,8 @@ const (
 	Sending    State = "sending"    // intent written, no byte of the message past the point of no return
 	Handed     State = "handed"     // its last byte was about to leave; the reply is not on record
 	Accepted   State = "accepted"   // the relay took it
+	Delayed    State = "delayed"    // accepted, and the servers behind the relay have put it off so far
+	Delivered  State = "delivered"  // accepted, and known to be in the mailbox
 	Deferred   State = "deferred"   // due again later
 	Uncertain  State = "uncertain"  // a copy was never answered
 	Failed     State = "failed"     // refused for good
@@ -26,8 +28,13 @@ const (
 )
 
 // States lists all states in the order in which tables and JSON show them.
-var States = []State{Queued, Sending, Handed, Deferred, Accepted, Bounced, Failed, Expired,
+var States = []State{Queued, Sending, Handed, Deferred, Accepted, Delayed, Delivered, Bounced, Failed, Expired,
 	Uncertain, Skipped, Suppressed, Superseded, Cancelled}
+
+// Taken reports whether a relay took a delivery in this state, whatever became of it behind the relay.
+func (s State) Taken() bool {
+	return s == Accepted || s == Delayed || s == Delivered || s == Bounced
+}
 
 // Delivery is one mail on its way to one subscriber.
 type Delivery struct {

@@ -18,6 +18,7 @@ type Config struct {
 	Relays      []Relay
 	Limits      []Limit
 	Pages       Pages
+	Intake      Intake
 
 	source *source // the text, to point into it; nil if not read from any
 	zones  *Zones
@@ -43,6 +44,37 @@ type Pages struct {
 	CountClicks    bool           // count by issue how often links are followed; default not
 	Proxies        []netip.Prefix // whose X-Forwarded-For is believed; nil = nobody's
 	SignUpsPerHour int            // confirmations sent in an hour at most, from all clients; default 1000
+}
+
+// Intake says where mail comes in that answers ours: bounces, complaints, mails that ask to leave
+// or are answers. The zero value is none, and then no mail offers an address to leave by.
+type Intake struct {
+	Maildir []string // folders, relative to the configuration file
+	Pipe    bool     // a mail server gives each message to "broadsheet intake"
+	IMAP    *IMAP    // nil = none
+	Replies bool     // Reply-To is an address of the intake, by which answers are known for whose they are
+	Forward string   // bare address that answers go to, default that of reply_to, else from
+}
+
+// On reports whether there is any.
+func (i *Intake) On() bool { return len(i.Maildir) > 0 || i.Pipe || i.IMAP != nil }
+
+// IMAP is a mailbox on a server.
+type IMAP struct {
+	Host     string
+	Port     int           // default 993 for implicit, 143 otherwise
+	TLS      string        // implicit (default), starttls, none (loopback only)
+	Mailbox  string        // default INBOX
+	Every    time.Duration // how often it is looked into, default 1m
+	User     string        // from BROADSHEET_IMAP_USER
+	Password string        // from BROADSHEET_IMAP_PASSWORD or _PASSWORD_FILE
+}
+
+// Events says that a relay's provider reports by HTTP what became of mails, to public_url/events/RELAY.
+type Events struct {
+	Provider string // ses, postmark, mailgun
+	Topic    string // ses: ARN of the SNS topic
+	Secret   string // postmark: "user:password" of the address; mailgun: the signing key; from BROADSHEET_EVENTS_<RELAY> or _FILE
 }
 
 // City is one of the publication's edition cities, shown in the masthead with its local time.
@@ -125,6 +157,8 @@ type Relay struct {
 	Domains     []string // recipients' domains it takes, lower case, A-labels; nil = all
 	Standby     bool     // helps when another relay is down or over its warm-up; has no readers of its own
 	WarmUp      WarmUp
+	Log         string  // file in which the relay, a Postfix, logs; "" = it is not followed
+	Events      *Events // nil = none
 
 	User     string // from BROADSHEET_SMTP_<RELAY>_USER
 	Password string // from BROADSHEET_SMTP_<RELAY>_PASSWORD or _PASSWORD_FILE

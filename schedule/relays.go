@@ -24,7 +24,7 @@ func (r *reader) relays(t *table) (relays []Relay) {
 			name = nameIn(n, "host")
 		}
 		y, ok := r.table(n, called("relay", i, name), "name", "host", "port", "tls", "auth", "connections", "rate",
-			"weight", "in_doubt", "dialogue", "profile", "domains", "standby", "warm_up")
+			"weight", "in_doubt", "dialogue", "profile", "domains", "standby", "warm_up", "log", "events")
 		if !ok {
 			continue
 		}
@@ -84,6 +84,12 @@ func (t *table) relay(alone bool) Relay {
 	}
 	if n := t.values["warm_up"]; n != nil {
 		y.WarmUp = t.warmUp(n)
+	}
+	if t.has("log") {
+		y.Log = t.text("log")
+	}
+	if n := t.values["events"]; n != nil {
+		y.Events = t.events(n)
 	}
 	if t.has("auth") {
 		y.Auth = t.choice("auth", "auto", "none")

@@ -232,7 +232,7 @@ func (c *chunk) Seen(ctx context.Context, since time.Time, ownOnly bool) (map[in
 	for _, slot := range slots {
 		list, err := selectAll(ctx, c.q, `SELECT d.subscriber, d.digest FROM `+c.db.dialect.ids(2)+` v CROSS JOIN deliveries d
 			WHERE d.slot = ?1 AND d.subscriber = v.value AND d.digest IS NOT NULL
-			AND d.state IN ('queued', 'sending', 'handed', 'deferred', 'accepted', 'bounced', 'uncertain')`, args{slot, c.ids},
+			AND d.state IN ('queued', 'sending', 'handed', 'deferred', 'accepted', 'delayed', 'delivered', 'bounced', 'uncertain')`, args{slot, c.ids},
 			func(r *sql.Rows) (h had, err error) { return h, r.Scan(&h.subscriber, &h.digest) })
 		if err != nil {
 			return nil, fmt.Errorf("list what readers have seen: %w", err)

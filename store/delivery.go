@@ -77,7 +77,7 @@ func (t *tx) save(ctx context.Context, d *delivery, now time.Time) error {
 	if (d.State == mailer.Queued || d.State == mailer.Deferred) && d.later() {
 		d.State, d.Reason = mailer.Superseded, "superseded by a later issue"
 	}
-	if d.Copies > 0 && !open(d.State) && d.State != mailer.Accepted && d.State != mailer.Bounced {
+	if d.Copies > 0 && !open(d.State) && !d.State.Taken() {
 		d.State = mailer.Uncertain
 	}
 	if !open(d.State) {

@@ -48,7 +48,7 @@ func (db *DB) PastDigests(ctx context.Context, subscriber int64, before time.Tim
 	list, err := selectAll(ctx, db.read(), `SELECT i.id, i.edition, e.name, s.slot_key, i.zone, i.hour, i.local, i.due, d.digest, g.subject, g.zone, g.language
 		FROM followers f CROSS JOIN slots s ON s.edition = f.edition CROSS JOIN deliveries d ON d.slot = s.id AND d.subscriber = f.subscriber
 		JOIN issues i ON i.id = d.issue JOIN editions e ON e.id = i.edition JOIN digests g ON g.id = d.digest
-		WHERE f.subscriber = ?1 AND f.last_slot > 0 AND d.state IN ('handed', 'accepted', 'uncertain') AND i.due < ?2
+		WHERE f.subscriber = ?1 AND f.last_slot > 0 AND d.state IN ('handed', 'accepted', 'delayed', 'delivered', 'uncertain') AND i.due < ?2
 		ORDER BY i.due DESC, i.id DESC LIMIT ?3`, args{subscriber, us(before), limit}, func(r *sql.Rows) (p digest.Past, err error) {
 		var due int64
 		err = r.Scan(&p.Issue.ID, &p.Issue.EditionID, &p.Issue.Edition, &p.Issue.Slot, &p.Issue.Zone, &p.Issue.Hour, &p.Issue.Local, &due,
@@ -74,7 +74,7 @@ func (db *DB) SeenBefore(ctx context.Context, p *digest.Past, since time.Time, o
 		CROSS JOIN deliveries d ON d.slot = i.slot AND d.issue = i.id AND d.subscriber = ?3
 		WHERE editions.name <> '`+digest.NoticeEdition+`' AND (?5 = 0 OR editions.id = ?5) AND i.edition = editions.id
 		AND i.opened >= ?1 AND i.id < ?2 AND i.slot <> ?4 AND d.digest IS NOT NULL
-		AND d.state IN ('queued', 'sending', 'handed', 'deferred', 'accepted', 'bounced', 'uncertain')`,
+		AND d.state IN ('queued', 'sending', 'handed', 'deferred', 'accepted', 'delayed', 'delivered', 'bounced', 'uncertain')`,
 		args{us(since), p.Issue.ID, p.Reader.Subscriber, p.Issue.SlotID, own}, number)
 	if err != nil {
 		return nil, fmt.Errorf("list what a reader had seen: %w", err)

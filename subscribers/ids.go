@@ -15,7 +15,6 @@ var lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(b
 const (
 	idSize         = 16
 	returnMACSize  = 12
-	returnVersion  = 0
 	maxReturnBytes = 1 + 3*binary.MaxVarintLen64 + returnMACSize
 )
 
@@ -46,6 +45,20 @@ func (k *Keys) AddressHash(folded string) Hash {
 	return Hash(s.seal(k.address, s.buf, idSize))
 }
 
+// Box is what an address is for that holds the token of a delivery. The numbers are in mails for
+// ever: none is changed or used again.
+type Box byte
+
+const (
+	Bounces Box = 0 // "bounce+TOKEN@…": the envelope sender
+	Leaves  Box = 1 // "unsub+TOKEN@…": a mail to it leaves (RFC 2369)
+	Answers Box = 2 // "reply+TOKEN@…": where answers go
+	endBox  Box = 3
+)
+
+// Name is what the box's addresses begin with.
+func (b Box) Name() string { return [...]string{"bounce", "unsub", "reply"}[b] }
+
 // ReturnPath returns the token of a delivery for its envelope sender ("bounce+TOKEN@…"): lower
 // case letters and digits, the same on every try. It has at most 50 characters as long as
 // edition < 2^21, slot < 2^49 and subscriber < 2^56, and then "bounce+" and it fit a local part.
@@ -55,9 +68,15 @@ func (k *Keys) ReturnPath(edition, slot, subscriber int64) string {
 
 // AppendReturnPath appends what ReturnPath returns to dst, without allocating if there is room.
 func (k *Keys) AppendReturnPath(dst []byte, edition, slot, subscriber int64) []byte {
+	return k.AppendBox(dst, Bounces, edition, slot, subscriber)
+}
+
+// AppendBox appends the token of a delivery for an address of the box: as a return path's, and of
+// no use for another box.
+func (k *Keys) AppendBox(dst []byte, box Box, edition, slot, subscriber int64) []byte {
 	s := k.returnPath.get()
 	defer k.returnPath.put(s)
-	s.buf = append(s.buf[:0], returnVersion)
+	s.buf = append(s.buf[:0], byte(box))
 	for _, id := range [...]int64{edition, slot, subscriber} {
 		s.buf = binary.AppendUvarint(s.buf, uint64(id))
 	}
@@ -67,26 +86,33 @@ func (k *Keys) AppendReturnPath(dst []byte, edition, slot, subscriber int64) []b
 
 // OpenReturnPath reads a token of ReturnPath, in any case. ok is false if it is not ours.
 func (k *Keys) OpenReturnPath(token string) (edition, slot, subscriber int64, ok bool) {
+	box, edition, slot, subscriber, ok := k.OpenBox(token)
+	return edition, slot, subscriber, ok && box == Bounces
+}
+
+// OpenBox reads a token of AppendBox, in any case, and says whose address it is from. ok is false
+// if it is not ours.
+func (k *Keys) OpenBox(token string) (box Box, edition, slot, subscriber int64, ok bool) {
 	if len(token) > lower.EncodedLen(maxReturnBytes) {
-		return 0, 0, 0, false
+		return 0, 0, 0, 0, false
 	}
 	token = strings.ToLower(token)
 	raw, err := lower.DecodeString(token)
-	if err != nil || len(raw) < 1+3+returnMACSize || raw[0] != returnVersion || lower.EncodeToString(raw) != token {
-		return 0, 0, 0, false
+	if err != nil || len(raw) < 1+3+returnMACSize || raw[0] >= byte(endBox) || lower.EncodeToString(raw) != token {
+		return 0, 0, 0, 0, false
 	}
 	payload, mac := raw[:len(raw)-returnMACSize], raw[len(raw)-returnMACSize:]
 	if !k.returnPath.verify(payload, mac) {
-		return 0, 0, 0, false
+		return 0, 0, 0, 0, false
 	}
 	var ids [3]int64
 	rest := payload[1:]
 	for i := range ids {
 		v, n := binary.Uvarint(rest)
 		if n <= 0 || v > math.MaxInt64 {
-			return 0, 0, 0, false
+			return 0, 0, 0, 0, false
 		}
 		ids[i], rest = int64(v), rest[n:]
 	}
-	return ids[0], ids[1], ids[2], len(rest) == 0
+	return Box(raw[0]), ids[0], ids[1], ids[2], len(rest) == 0
 }

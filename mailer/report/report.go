@@ -1,0 +1,39 @@
+// Package report reads mail that came back: delivery reports of all kinds, complaints, machines'
+// answers and people's. It is pure: octets in, what they say out. Mail is hostile input, and
+// whatever comes is read within [MaxSize], [MaxDepth] and [MaxParts].
+package report
+
+import "broadsheet/mailer"
+
+// Limits of what is read of a message. What is beyond is not looked at.
+const (
+	MaxSize  = 1 << 20 // octets of the message
+	MaxDepth = 8       // parts in parts
+	MaxParts = 100
+)
+
+// Report is what a message says.
+type Report struct {
+	Class mailer.Class  // of the whole: that of the gravest news
+	News  []mailer.News // one for each recipient that it speaks of; none if it is no report
+
+	// To lists the addresses that it came to, those first that servers wrote: Delivered-To,
+	// X-Original-To, Envelope-To, To, Cc.
+	To []string
+	// Names lists what may be one of our own tokens, the likeliest first: from To (what stands
+	// behind the first '+' of a local part), Original-Envelope-Id, and of the mail that came back
+	// Return-Path, X-Broadsheet-Delivery and List-Unsubscribe's mailto. As they stand, in any case.
+	Names []string
+
+	From      string // bare address; "" if none can be read
+	FromName  string
+	Subject   string // decoded
+	MessageID string
+	Refers    []string // message ids of In-Reply-To and References
+	Text      string   // what a person wrote, without what is quoted
+	Leave     bool     // a person asks to leave, in English or Arabic
+}
+
+// Read reads a message with any line ends. It never fails: what cannot be understood is
+// [mailer.NoBounce].
+func Read(raw []byte) Report { return Report{Class: mailer.NoBounce} }

@@ -1,0 +1,83 @@
+package schedule
+
+import (
+	"time"
+
+	"github.com/goccy/go-yaml/ast"
+)
+
+// intake reads where mail comes in; n is nil if the file does not say.
+func (r *reader) intake(n ast.Node, c *Config) (i Intake) {
+	if n == nil {
+		return i
+	}
+	t, ok := r.table(n, "intake", "maildir", "pipe", "imap", "replies", "forward_to")
+	if !ok {
+		return i
+	}
+	i.Pipe, i.Replies = t.flag("pipe"), t.flag("replies")
+	if _, isText := textOf(t.values["maildir"]); isText {
+		i.Maildir = []string{t.text("maildir")}
+	} else {
+		i.Maildir, _ = t.texts("maildir", "folders such as /var/mail/bounces")
+	}
+	if n := t.values["imap"]; n != nil {
+		i.IMAP = t.imap(n)
+	}
+	i.Forward = c.Publication.ReplyTo
+	if t.has("forward_to") {
+		_, i.Forward = t.mailbox("forward_to")
+	}
+	if !i.On() {
+		t.wrong(where(n), "intake: it needs maildir, imap or pipe; write e.g. intake: {maildir: /var/mail/bounces}")
+	}
+	return i
+}
+
+// imap reads a mailbox on a server.
+func (t *table) imap(n ast.Node) *IMAP {
+	y, ok := t.table(n, "intake: imap", "host", "port", "tls", "mailbox", "every")
+	if !ok {
+		return nil
+	}
+	m := &IMAP{TLS: y.choice("tls", "implicit", "starttls", "none"), Port: y.whole("port", 0, 1, 65535), Mailbox: "INBOX", Every: time.Minute}
+	if y.need("host", "host: imap.example.org") {
+		m.Host = y.text("host")
+	}
+	preset(&m.TLS, "implicit")
+	preset(&m.Port, map[string]int{"implicit": 993}[m.TLS])
+	preset(&m.Port, 143)
+	switch {
+	case m.Host == "":
+	case hostProblem(m.Host) != "":
+		y.bad("host", "host %q %s", clip(m.Host), hostProblem(m.Host))
+	case m.TLS == "none" && !Loopback(m.Host):
+		y.bad("tls", "tls: none is for a server on this machine (localhost, 127.0.0.1, ::1), and host is %q", clip(m.Host))
+	}
+	if y.has("mailbox") {
+		m.Mailbox = y.text("mailbox")
+	}
+	if y.has("every") {
+		m.Every = y.span("every", 5*time.Second, "1m")
+	}
+	return m
+}
+
+// events reads how a relay's provider reports.
+func (t *table) events(n ast.Node) *Events {
+	y, ok := t.table(n, t.name+": events", "provider", "topic")
+	if !ok {
+		return nil
+	}
+	e := &Events{}
+	if y.need("provider", "provider: ses") {
+		e.Provider = y.choice("provider", "ses", "postmark", "mailgun")
+	}
+	switch {
+	case e.Provider == "ses" && y.need("topic", "topic: arn:aws:sns:eu-west-1:123456789012:mail"):
+		e.Topic = y.text("topic")
+	case e.Provider != "ses" && y.has("topic"):
+		y.bad("topic", "topic is for provider ses alone; leave it away")
+	}
+	return e
+}

@@ -1,0 +1,74 @@
+-- +goose Up
+-- What comes after a relay took a mail. See doc.go for what each table is for.
+ALTER TABLE deliveries ADD COLUMN taken INTEGER NOT NULL DEFAULT 0; -- when the relay took it, once the state went on from accepted
+
+-- Mail that came in.
+CREATE TABLE inbound (
+  id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, source TEXT NOT NULL, place TEXT NOT NULL, at INTEGER NOT NULL,
+  recipient TEXT NOT NULL, sender TEXT NOT NULL, subject TEXT NOT NULL,
+  class TEXT NOT NULL, reason TEXT NOT NULL, status TEXT NOT NULL, code INTEGER NOT NULL, reply INTEGER, -- of the gravest news
+  address TEXT NOT NULL, -- that the news names
+  slot INTEGER NOT NULL, subscriber INTEGER NOT NULL, -- whose mail it is about, by a token; 0 = nobody's
+  aside TEXT NOT NULL, -- why a person should look at it, '' = it was understood
+  effect TEXT NOT NULL, cut INTEGER NOT NULL, raw BLOB -- NULL once it is no longer kept
+);
+CREATE INDEX inbound_at ON inbound (at);
+CREATE INDEX inbound_class ON inbound (class, at);
+CREATE INDEX inbound_subscriber ON inbound (subscriber) WHERE subscriber > 0;
+CREATE INDEX inbound_aside ON inbound (id) WHERE aside <> '';
+
+-- News of deliveries, each once.
+CREATE TABLE events (
+  slot INTEGER NOT NULL, subscriber INTEGER NOT NULL, at INTEGER NOT NULL, class TEXT NOT NULL,
+  reason TEXT NOT NULL, status TEXT NOT NULL, code INTEGER NOT NULL, reply INTEGER, host TEXT NOT NULL, source TEXT NOT NULL,
+  domain TEXT NOT NULL, relay TEXT NOT NULL, inbound INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (slot, subscriber, at, class)
+) WITHOUT ROWID;
+CREATE INDEX events_at ON events (at);
+
+-- Hard and soft marks of addresses, by delivery: from the relay's replies and from bounces.
+CREATE TABLE marks (
+  slot INTEGER NOT NULL, subscriber INTEGER NOT NULL, issue INTEGER NOT NULL, domain TEXT NOT NULL, class TEXT NOT NULL,
+  sent INTEGER NOT NULL, -- when the mail left: marks count in that order
+  at INTEGER NOT NULL, effect TEXT NOT NULL, -- counted, suppressed, held, undone
+  PRIMARY KEY (slot, subscriber)
+) WITHOUT ROWID;
+CREATE INDEX marks_subscriber ON marks (subscriber);
+CREATE INDEX marks_issue ON marks (issue, domain);
+CREATE INDEX marks_domain ON marks (domain, at);
+-- Domains of an issue that had hard marks.
+CREATE TABLE waves (
+  issue INTEGER NOT NULL, domain TEXT NOT NULL, size INTEGER NOT NULL, -- mails to the domain in the issue
+  hard INTEGER NOT NULL, held INTEGER NOT NULL DEFAULT 0, -- since when its marks are in quarantine, 0 = they are not
+  ended INTEGER NOT NULL DEFAULT 0, ending TEXT NOT NULL DEFAULT '', -- undone, applied
+  PRIMARY KEY (issue, domain)
+) WITHOUT ROWID;
+CREATE INDEX waves_held ON waves (held) WHERE held > 0 AND ended = 0;
+
+-- The relay's own names of the mails it took, where its log or events are followed.
+CREATE TABLE queue_ids (
+  relay TEXT NOT NULL, id TEXT NOT NULL, slot INTEGER NOT NULL, subscriber INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (relay, id)
+) WITHOUT ROWID;
+CREATE INDEX queue_ids_at ON queue_ids (at);
+CREATE INDEX queue_ids_delivery ON queue_ids (slot, subscriber);
+-- How far each log was read.
+CREATE TABLE log_positions (path TEXT PRIMARY KEY, file TEXT NOT NULL, offset INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
+-- Groups of domains that are written to more slowly, because servers behind a relay put mail off.
+CREATE TABLE slow_domains (name TEXT PRIMARY KEY, rate REAL NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL, why TEXT NOT NULL) WITHOUT ROWID;
+-- Providers' events that were dealt with, so that none is played twice.
+CREATE TABLE provider_events (relay TEXT NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (relay, id)) WITHOUT ROWID;
+CREATE INDEX provider_events_at ON provider_events (at);
+
+-- What a person has to decide.
+CREATE TABLE tasks (
+  id INTEGER PRIMARY KEY, kind TEXT NOT NULL, subscriber INTEGER NOT NULL, inbound INTEGER NOT NULL, detail TEXT NOT NULL,
+  at INTEGER NOT NULL, done INTEGER NOT NULL DEFAULT 0, outcome TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX tasks_open ON tasks (at) WHERE done = 0;
+CREATE INDEX tasks_subscriber ON tasks (subscriber);
+-- Answers on their way to the publication.
+CREATE TABLE forwards (
+  inbound INTEGER PRIMARY KEY, state TEXT NOT NULL, -- queued, accepted, failed
+  attempts INTEGER NOT NULL, due INTEGER NOT NULL, at INTEGER NOT NULL, reason TEXT NOT NULL
+);
+CREATE INDEX forwards_due ON forwards (due) WHERE state = 'queued';
