@@ -182,8 +182,11 @@ func (m *IMAP) bodies(c *imapclient.Client, uids []imap.UID) (map[imap.UID][]byt
 					continue
 				}
 				b, err := io.ReadAll(io.LimitReader(item.Literal, MaxSize))
+				if err == nil && int64(len(b)) < min(item.Literal.Size(), MaxSize) {
+					err = io.ErrUnexpectedEOF
+				}
 				if err != nil {
-					c.Close() // it goes on reading by itself after that: what is left must not be read beside it
+					c.Close() // the client goes on reading by itself then: nothing must be read beside it
 					return nil, fmt.Errorf("read message %d: %w", uid, err)
 				}
 				raw = b
