@@ -52,6 +52,9 @@ func (db *DB) takeIn(ctx context.Context, t *tx, e *intake.Entry, now time.Time)
 		return out, err
 	}
 	var effects []string
+	if e.Done != "" {
+		effects = append(effects, e.Done)
+	}
 	for n := range e.Events {
 		_, effect, err := db.takeEvent(ctx, t, &e.Events[n], out.ID, now)
 		if err != nil {
