@@ -34,6 +34,7 @@ func newWriter(pool *sql.DB, d dialect) *writer {
 type tx struct {
 	w      *writer
 	leaves []leave // for the journal
+	news   newsMemory
 }
 
 // write runs fn in a transaction that has taken the write lock at its start. It waits for its
