@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Place is how far a log was read.
@@ -155,16 +156,13 @@ func (l *File) lines(each func(line []byte, at Place)) (done int, err error) {
 
 // begin opens the file that reading begins in.
 func (l *File) begin() error {
-	f, err := os.Open(l.path)
+	f, err := open(l.path)
 	if err != nil && (l.saved.File == "" || !errors.Is(err, fs.ErrNotExist)) {
 		return err
 	}
 	if err == nil {
-		info, err := f.Stat()
-		if err == nil && !info.Mode().IsRegular() {
-			err = &fs.PathError{Op: "read", Path: l.path, Err: errors.New("it is no regular file")}
-		}
 		id := ""
+		info, err := f.Stat()
 		if err == nil {
 			id, err = identify(f)
 		}
@@ -188,7 +186,7 @@ func (l *File) begin() error {
 	if err != nil {
 		return err
 	}
-	f, err = os.Open(l.path)
+	f, err = open(l.path)
 	if err != nil {
 		return err
 	}
@@ -243,13 +241,18 @@ func (l *File) next() (more bool, err error) {
 			return false, err
 		}
 		l.older = true // what was written before the other file came is there now: once more to the end
+		l.old = nil
+		list := siblings(l.path)
+		if n := slices.IndexFunc(list, func(s sibling) bool { return s.id == l.id }); n >= 0 {
+			l.after(list[n+1:])
+		}
 		return true, nil
 	}
 	path := l.path
 	if len(l.old) > 0 {
 		path, l.old = l.old[0], l.old[1:]
 	}
-	f, err := os.Open(path)
+	f, err := open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return path != l.path, nil
 	}
@@ -263,35 +266,11 @@ func (l *File) next() (more bool, err error) {
 // goBack finds the file that reading had come to among those beside the log, with those that came
 // after it. It reports whether it is there.
 func (l *File) goBack() bool {
-	type sibling struct {
-		path string
-		info fs.FileInfo
-		id   string
-	}
-	var list []sibling
-	found, _ := filepath.Glob(globbed(l.path) + "?*")
-	for _, path := range found {
-		info, err := os.Stat(path)
-		if err != nil || !info.Mode().IsRegular() || slices.Contains([]string{".gz", ".bz2", ".xz", ".zst"}, filepath.Ext(path)) {
-			continue
-		}
-		f, err := os.Open(path)
-		if err != nil {
-			continue
-		}
-		id, err := identify(f)
-		f.Close()
-		if err == nil && id != "" {
-			list = append(list, sibling{path, info, id})
-		}
-	}
-	slices.SortFunc(list, func(a, b sibling) int {
-		return cmp.Or(a.info.ModTime().Compare(b.info.ModTime()), -cmp.Compare(a.path, b.path))
-	})
+	list := siblings(l.path)
 	inode, head := l.saved.name()
 	is := func(s sibling, copies bool) bool {
 		i, h := Place{File: s.id}.name()
-		return h == head && s.info.Size() >= l.saved.Offset && (copies || i == inode)
+		return h == head && s.size >= l.saved.Offset && (copies || i == inode)
 	}
 	n := slices.IndexFunc(list, func(s sibling) bool { return is(s, false) })
 	if n < 0 {
@@ -301,22 +280,73 @@ func (l *File) goBack() bool {
 		l.lost = "the file that it was read in is not beside it any more"
 		return false
 	}
-	f, err := os.Open(list[n].path)
+	f, err := open(list[n].path)
 	if err != nil {
 		l.lost = err.Error()
 		return false
 	}
 	l.use(f, list[n].id, l.saved.Offset, true)
+	l.after(list[n+1:])
+	return true
+}
+
+// after has some files read next.
+func (l *File) after(list []sibling) {
 	l.old = nil
-	for _, s := range list[n+1:] {
+	for _, s := range list {
 		l.old = append(l.old, s.path)
 	}
-	return true
+}
+
+// sibling is a file beside a log that was the log once, or a copy of it.
+type sibling struct {
+	path, id string
+	size     int64
+	changed  time.Time
+}
+
+// siblings lists those that can be read, the oldest first.
+func siblings(path string) (list []sibling) {
+	found, _ := filepath.Glob(globbed(path) + "?*")
+	for _, path := range found {
+		if slices.Contains([]string{".gz", ".bz2", ".xz", ".zst"}, filepath.Ext(path)) {
+			continue
+		}
+		f, err := open(path)
+		if err != nil {
+			continue
+		}
+		id := ""
+		info, err := f.Stat()
+		if err == nil {
+			id, err = identify(f)
+		}
+		f.Close()
+		if err == nil && id != "" {
+			list = append(list, sibling{path, id, info.Size(), info.ModTime()})
+		}
+	}
+	slices.SortFunc(list, func(a, b sibling) int {
+		return cmp.Or(a.changed.Compare(b.changed), -cmp.Compare(a.path, b.path))
+	})
+	return list
 }
 
 // globbed is a path for [filepath.Glob], in which no sign has a meaning.
 func globbed(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}
+
+// open opens a regular file; another might keep us waiting.
+func open(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "read", Path: path, Err: errors.New("it is no regular file")}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.Open(path)
 }
 
 // identify names a file; "" as long as its first line is not whole.

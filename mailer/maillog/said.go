@@ -42,19 +42,17 @@ func codeOf(s string) (code int) {
 func unfold(reply string) string {
 	code, enhanced := reply[:3], ""
 	if word, _, _ := strings.Cut(reply[4:], " "); strings.Count(word, ".") == 2 && word[0] == code[0] && strings.Trim(word, "0123456789.") == "" {
-		enhanced = word
+		enhanced = " " + word
 	}
-	reply = " " + reply
-	for _, sign := range []string{"-", " "} {
-		if enhanced != "" {
-			reply = strings.ReplaceAll(reply, " "+code+sign+enhanced+" ", " ")
+	more := reply[3] == '-'
+	text := strings.TrimPrefix(reply[4:], strings.TrimPrefix(enhanced, " "))
+	if more {
+		text = strings.ReplaceAll(text, " "+code+"-"+strings.TrimPrefix(enhanced, " "), " ")
+		if n := strings.LastIndex(text, " "+code+enhanced+" "); n >= 0 {
+			text = text[:n] + text[n+len(" "+code+enhanced):]
 		}
 	}
-	reply = strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(reply, " "), code+" "), code+"-")
-	for enhanced == "" && strings.Contains(reply, " "+code+"-") {
-		reply = strings.Replace(reply, " "+code+"-", " ", 1)
-	}
-	return strings.Join(strings.Fields(reply), " ")
+	return strings.Join(strings.Fields(text), " ")
 }
 
 // hostOf is the name in "mx.example[192.0.2.1]:25", or the address where there is no name.

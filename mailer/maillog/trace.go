@@ -2,6 +2,7 @@ package maillog
 
 import (
 	"cmp"
+	"strings"
 	"time"
 
 	"broadsheet/mailer"
@@ -81,8 +82,8 @@ func (t *Trace) Line(line []byte, at Place) (e Entry, ok bool) {
 func (t *Trace) sent(l *Line, e Entry) (Entry, bool) {
 	next := queuedAs(l.Text)
 	switch {
-	case l.Daemon == "discard" || l.Relay == "none" || l.Relay == "":
-		return e, false // thrown away: it has not arrived, nor does it come back
+	case l.Daemon == "discard" || l.Relay == "none" || l.Relay == "", strings.Contains(strings.ToLower(l.Text), "discard"):
+		return e, false // thrown away, by us or by a filter: it has not arrived, nor does it come back
 	case next != "" && next != l.Queue && (l.Daemon == "local" || t.knows(next)):
 		e.News, e.Next = mailer.News{}, next
 		return e, true
