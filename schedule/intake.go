@@ -1,9 +1,6 @@
 package schedule
 
 import (
-	"fmt"
-	"regexp"
-	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml/ast"
@@ -19,6 +16,7 @@ func (r *reader) intake(n ast.Node, c *Config) (i Intake) {
 	if !ok {
 		return i
 	}
+	r.marks["intake"] = where(n)
 	i.Pipe, i.Replies = t.flag("pipe"), t.flag("replies")
 	if _, isText := textOf(t.values["maildir"]); isText {
 		i.Maildir = []string{t.text("maildir")}
@@ -44,7 +42,7 @@ func (t *table) imap(n ast.Node) *IMAP {
 	if !ok {
 		return nil
 	}
-	m := &IMAP{TLS: y.choice("tls", "implicit", "starttls", "none"), Port: y.whole("port", 0, 1, 65535), Mailbox: "INBOX", Every: time.Minute}
+	m := &IMAP{TLS: y.choice("tls", "implicit", "starttls", "none"), Port: y.whole("port", 0, 1, 65535), Mailbox: "INBOX", Every: 30 * time.Second}
 	if y.need("host", "host: imap.example.org") {
 		m.Host = y.text("host")
 	}
@@ -62,52 +60,35 @@ func (t *table) imap(n ast.Node) *IMAP {
 		m.Mailbox = y.text("mailbox")
 	}
 	if y.has("every") {
-		m.Every = y.span("every", 5*time.Second, "1m")
+		m.Every = y.span("every", 5*time.Second, "30s")
 	}
 	return m
 }
 
-// events reads how a relay's provider reports.
-func (t *table) events(n ast.Node) *Events {
-	y, ok := t.table(n, t.name+": events", "provider", "topic")
-	if !ok {
-		return nil
+// IntakeSecrets fills in user and password of the mailbox and says which are missing; commands that
+// look into it call it before they share the configuration.
+func (c *Config) IntakeSecrets(getenv func(string) string) error {
+	if wrong := c.intakeSecrets(getenv); len(wrong) > 0 {
+		return wrong
 	}
-	if !y.need("provider", "provider: ses") {
-		return nil
-	}
-	before := len(t.problems)
-	e := &Events{Provider: y.choice("provider", "ses", "postmark", "mailgun")}
-	switch {
-	case len(t.problems) > before: // whether it has a topic is not known
-	case e.Provider == "ses" && y.need("topic", "topic: arn:aws:sns:eu-west-1:123456789012:mail"):
-		if e.Topic = y.text("topic"); e.Topic != "" && !topicName.MatchString(e.Topic) {
-			y.bad("topic", "topic %q is not the ARN of an SNS topic, such as arn:aws:sns:eu-west-1:123456789012:mail", clip(e.Topic))
-		}
-	case e.Provider != "ses" && y.has("topic"):
-		y.bad("topic", "topic is for provider ses alone; leave it away")
-	}
-	return e
+	return nil
 }
 
-// topicName is how SNS names a topic: partition, region, account, name.
-var topicName = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$`)
-
-// eventVariable names the secret of the relay's events in the environment.
-func (y Relay) eventVariable() string { return "BROADSHEET_EVENTS_" + y.inCapitals() }
-
-// eventSecret fills in what the provider's events are known by. SES signs with a key that anybody
-// can look up, and has none.
-func (y *Relay) eventSecret(getenv func(string) string) (wrong []string) {
-	if y.Events.Provider == "ses" {
+func (c *Config) intakeSecrets(getenv func(string) string) (wrong Error) {
+	m := c.Intake.IMAP
+	if m == nil {
 		return nil
 	}
-	value, message := secret(getenv, y.eventVariable(), "leave events away")
-	if user, password, ok := strings.Cut(value, ":"); y.Events.Provider == "postmark" && message == "" && (!ok || user == "" || password == "") {
-		value, message = "", fmt.Sprintf("%s must be USER:PASSWORD, as they stand in the address that Postmark posts to", y.eventVariable())
+	var messages []string
+	if m.User = getenv("BROADSHEET_IMAP_USER"); m.User == "" {
+		messages = append(messages, "BROADSHEET_IMAP_USER is not set in the environment; set it to the mailbox's user")
 	}
-	if y.Events.Secret = value; message != "" {
-		wrong = append(wrong, message)
+	password, message := secret(getenv, "BROADSHEET_IMAP_PASSWORD", "")
+	if m.Password = password; message != "" {
+		messages = append(messages, message)
+	}
+	for _, message := range messages {
+		wrong = append(wrong, c.problem("intake", "intake: imap: %s", message))
 	}
 	return wrong
 }

@@ -11,59 +11,70 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestIntake reads where mail comes in, with what is filled in where the file says nothing.
 func TestIntake(t *testing.T) {
 	for text, want := range map[string]Intake{
-		"":                     {},
-		"intake: {pipe: true}": {Pipe: true, Forward: "news@harbour.example"},
-		"intake: {maildir: mail/bounces, replies: true, forward_to: Desk <desk@harbour.example>}": {Maildir: []string{"mail/bounces"}, Replies: true, Forward: "desk@harbour.example"},
-		"intake: {maildir: [a, b]}":                                 {Maildir: []string{"a", "b"}, Forward: "news@harbour.example"},
-		"intake: {imap: {host: imap.harbour.example}}":              {IMAP: &IMAP{Host: "imap.harbour.example", Port: 993, TLS: "implicit", Mailbox: "INBOX", Every: time.Minute}, Forward: "news@harbour.example"},
-		"intake: {imap: {host: localhost, tls: none, mailbox: In}}": {IMAP: &IMAP{Host: "localhost", Port: 143, TLS: "none", Mailbox: "In", Every: time.Minute}, Forward: "news@harbour.example"},
+		"":                                {},
+		"intake: {maildir: mail/bounces}": {Maildir: []string{"mail/bounces"}, Forward: "answers@harbour.example"},
+		"intake: {maildir: [/a, b], pipe: true, replies: true, forward_to: Desk <desk@harbour.example>}": {Maildir: []string{"/a", "b"}, Pipe: true,
+			Replies: true, Forward: "desk@harbour.example"},
+		"intake: {imap: {host: imap.harbour.example}}": {Forward: "answers@harbour.example",
+			IMAP: &IMAP{Host: "imap.harbour.example", Port: 993, TLS: "implicit", Mailbox: "INBOX", Every: 30 * time.Second}},
+		"intake: {imap: {host: localhost, tls: none, mailbox: Bounces, every: 1m}}": {Forward: "answers@harbour.example",
+			IMAP: &IMAP{Host: "localhost", Port: 143, TLS: "none", Mailbox: "Bounces", Every: time.Minute}},
 	} {
-		got := readConfig(t, least+text+"\n").Intake
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", text, diff)
+		c := readConfig(t, strings.Replace(least, "  postal_address: |", "  reply_to: answers@harbour.example\n  postal_address: |", 1)+"\n"+text+"\n")
+		if diff := cmp.Diff(want, c.Intake); diff != "" {
+			t.Errorf("%s: %s", text, diff)
 		}
-		if got.On() != (text != "") {
-			t.Errorf("%s: on is %t", text, got.On())
+	}
+	for text, want := range map[string]string{
+		"intake: {}":                            "it needs maildir, imap or pipe",
+		"intake: {replies: true}":               "it needs maildir, imap or pipe",
+		"intake: {imap: {port: 1}}":             "host",
+		"intake: {imap: {host: x, tls: none}}":  "tls: none is for a server on this machine",
+		"intake: {imap: {host: x, every: 1s}}":  "every",
+		"intake: {maildir: /a, forward_to: no}": "forward_to",
+	} {
+		if _, err := Parse("x.yaml", []byte(least+"\n"+text+"\n")); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", text, err, want)
 		}
 	}
 }
 
-// TestEventSecrets fills in what providers' events are known by.
-func TestEventSecrets(t *testing.T) {
-	good := filepath.Join(t.TempDir(), "good")
-	if err := os.WriteFile(good, []byte("key-1\n"), 0o600); err != nil {
+func TestIntakeSecrets(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "secret")
+	if err := os.WriteFile(path, []byte("s3cret\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	const v = "BROADSHEET_EVENTS_EU_1"
-	for _, c := range []struct {
-		name, events string
-		env          map[string]string
-		want, wrong  string
+	text := least + "\nintake:\n  imap: {host: imap.harbour.example}\n"
+	const v = "BROADSHEET_IMAP_"
+	for name, c := range map[string]struct {
+		env      map[string]string
+		password string
+		wrong    []string
 	}{
-		{"ses has none", "{provider: ses, topic: \"arn:aws-cn:sns:cn-north-1:123456789012:mail\"}", nil, "", ""},
-		{"variable", "{provider: mailgun}", map[string]string{v: "key-0"}, "key-0", ""},
-		{"file", "{provider: mailgun}", map[string]string{v + "_FILE": good}, "key-1", ""},
-		{"user and password", "{provider: postmark}", map[string]string{v: "me:mine:too"}, "me:mine:too", ""},
-		{"none", "{provider: mailgun}", nil, "", v + " (or " + v + "_FILE) is not set in the environment; set it, or leave events away"},
-		{"both", "{provider: mailgun}", map[string]string{v: "key-0", v + "_FILE": good}, "", "both set"},
-		{"no file", "{provider: mailgun}", map[string]string{v + "_FILE": good + "x"}, "", "there is no file"},
-		{"no password", "{provider: postmark}", map[string]string{v: "me"}, "", "must be USER:PASSWORD"},
-		{"empty password", "{provider: postmark}", map[string]string{v: "me:"}, "", "must be USER:PASSWORD"},
+		"password": {map[string]string{v + "USER": "u", v + "PASSWORD": "p"}, "p", nil},
+		"file":     {map[string]string{v + "USER": "u", v + "PASSWORD_FILE": path}, "s3cret", nil},
+		"none":     {nil, "", []string{v + "USER is not set", v + "PASSWORD (or " + v + "PASSWORD_FILE) is not set in the environment; set it"}},
+		"both":     {map[string]string{v + "USER": "u", v + "PASSWORD": "p", v + "PASSWORD_FILE": path}, "", []string{"both set"}},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			config := readConfig(t, strings.Replace(least, "{host: 127.0.0.1, port: 2525, tls: none}",
-				"{name: eu-1, host: smtp.harbour.example, auth: none, events: "+c.events+"}", 1))
-			err := config.Secrets(func(key string) string { return c.env[key] })
-			problems, _ := errors.AsType[Error](err)
-			if (err == nil) != (c.wrong == "") || err != nil && (len(problems) != 1 || !strings.Contains(problems[0].Message, c.wrong)) {
-				t.Errorf("got %v, want %q", err, c.wrong)
+		config, err := Parse("x.yaml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = config.IntakeSecrets(func(key string) string { return c.env[key] })
+		problems, _ := errors.AsType[Error](err)
+		if len(problems) != len(c.wrong) || config.Intake.IMAP.Password != c.password {
+			t.Fatalf("%s: got %v and %q", name, err, config.Intake.IMAP.Password)
+		}
+		for i, p := range problems {
+			if !strings.Contains(p.Message, c.wrong[i]) || p.Line != strings.Count(text, "\n") {
+				t.Errorf("%s: got %s", name, p)
 			}
-			if got := config.Relays[0].Events.Secret; got != c.want {
-				t.Errorf("secret is %q, want %q", got, c.want)
-			}
-		})
+		}
+	}
+	if err := readConfig(t, least).IntakeSecrets(func(string) string { return "" }); err != nil {
+		t.Errorf("without a mailbox none are needed: %v", err)
 	}
 }

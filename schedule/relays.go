@@ -186,14 +186,14 @@ func (y *Relay) secrets(getenv func(string) string) (wrong []string) {
 		wrong = append(wrong, fmt.Sprintf("%s_USER is not set in the environment; set it, or write auth: none", v))
 	}
 	var message string
-	if y.Password, message = secret(getenv, v+"_PASSWORD", "write auth: none"); message != "" {
+	if y.Password, message = secret(getenv, v+"_PASSWORD", ", or write auth: none"); message != "" {
 		wrong = append(wrong, message)
 	}
 	return wrong
 }
 
 // secret is what a variable of the environment holds, or the file that name_FILE names. wrong says
-// why there is none; otherwise names what to write to do without.
+// why there is none; otherwise is what else one may do then.
 func secret(getenv func(string) string, name, otherwise string) (value, wrong string) {
 	value = getenv(name)
 	path := getenv(name + "_FILE")
@@ -207,7 +207,7 @@ func secret(getenv func(string) string, name, otherwise string) (value, wrong st
 		}
 		return value, ""
 	case value == "":
-		return "", fmt.Sprintf("%s (or %[1]s_FILE) is not set in the environment; set it, or %s", name, otherwise)
+		return "", fmt.Sprintf("%s (or %[1]s_FILE) is not set in the environment; set it%s", name, otherwise)
 	}
 	return value, ""
 }
