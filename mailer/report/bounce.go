@@ -18,6 +18,12 @@ func readWords(m *message, r *Report) bool {
 		return false
 	}
 	text := wordsFor(m)
+	if i := fieldsForm.FindStringIndex(text); i != nil {
+		// Where the boundaries are lost, the fields stand in the text.
+		if news, known := statusNews(groups([]byte(text[i[0]:])), text[:i[0]], m); known || len(news) > 0 {
+			return r.take(news) || known
+		}
+	}
 	late := putOff(r.Subject, text)
 	var news []mailer.News
 	to := recipientsIn(text, m, r)
@@ -26,8 +32,11 @@ func readWords(m *message, r *Report) bool {
 		if len(to) > 1 {
 			block = about(text, a, to...)
 		}
-		n := newsInWords(block, text)
-		n.Recipient = a
+		w := newsInWords("", block, text)
+		n := mailer.News{Class: w.class, Reason: w.reason, Recipient: a, Status: w.status, Code: w.code, Text: cutText(w.said)}
+		if h := hostSaid.FindStringSubmatch(w.said); h != nil {
+			n.Host = h[1]
+		}
 		if late {
 			n.Class = mailer.Put
 		}
@@ -36,25 +45,38 @@ func readWords(m *message, r *Report) bool {
 	return r.take(news)
 }
 
-// newsInWords reads why a mail came back: in the lines with a server's reply if there are such, else
-// in the paragraphs about the recipient, else in all there is.
-func newsInWords(block, text string) mailer.News {
-	var v verdict
-	said := ""
-	for _, said = range []string{replies(block), block, replies(text), text} {
-		if said == "" {
+// fieldsForm is where fields of RFC 3464 begin in a text.
+var fieldsForm = regexp.MustCompile(`(?im)^(Reporting-MTA|Final-Recipient|Original-Recipient|Action): ?\S`)
+
+// inWords is a verdict and the words that gave it.
+type inWords struct {
+	verdict
+	said string
+}
+
+// newsInWords reads why a mail came back: in the lines of the block with a server's reply if there are
+// such, else in the block, which is what is said of the recipient, else in all there is. status is
+// what is known already.
+func newsInWords(status, block, text string) (w inWords) {
+	for _, said := range []string{replies(block), block, replies(text), text} {
+		if strings.TrimSpace(said) == "" {
 			continue
 		}
-		if v = verdictOf("", 0, said); v.reason != "undefined" {
+		if w = (inWords{verdictOf(status, 0, said), said}); w.reason != "undefined" {
 			break
 		}
 	}
-	n := mailer.News{Class: v.class, Reason: v.reason, Status: v.status, Code: v.code, Text: cutText(said)}
-	if h := hostSaid.FindStringSubmatch(said); h != nil {
-		n.Host = h[1]
+	if w.said == "" {
+		w.verdict = verdictOf(status, 0, "")
 	}
-	return n
+	if w.doubtful && toRecipient.MatchString(text) {
+		w.class, w.doubtful = mailer.Hard, false
+	}
+	return w
 }
+
+// repliesMax is how many replies of one text are looked at.
+const repliesMax = 20
 
 var hostSaid = regexp.MustCompile(`(?i)\b(?:host|talking to|server|by) ([a-z0-9-]+(?:\.[a-z0-9-]+)+)`)
 
@@ -65,17 +87,17 @@ func replies(text string) string {
 	open := 0 // lines that still belong to the reply
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
-		if c := codesIn(line); c.code != 0 || c.status != "" {
-			open = 8
-		}
-		if line == "" {
+		switch c := codesIn(line); {
+		case line == "":
 			open = 0
-		}
-		if open > 0 {
-			out, open = append(out, line), open-1
+		case c.code != 0 || c.status != "":
+			out, open = appendNew(out, repliesMax, line), 8
+		case open > 0 && len(out) > 0:
+			out[len(out)-1] += " " + line
+			open--
 		}
 	}
-	return strings.Join(out, "\n")
+	return strings.Join(out, " | ")
 }
 
 // about returns what a text says of an address: the lines that name it and those below, up to one that

@@ -8,8 +8,8 @@ import (
 	"broadsheet/mailer"
 )
 
-// textMax is how much of what a server said is looked at.
-const textMax = 4 << 10
+// saidMax is how much of what a server said is looked at.
+const saidMax = 4 << 10
 
 // Classify says what a refusal means: status is its RFC 3463 code or "", code its reply code or 0,
 // text what the server said, with or without codes of its own. reason is one word of the list in
@@ -25,6 +25,8 @@ type verdict struct {
 	reason string
 	status string // the most telling one
 	code   int
+
+	doubtful bool // a mailbox that is not there, perhaps: Soft until it is surer
 }
 
 func verdictOf(status string, code int, text string) verdict {
@@ -35,8 +37,11 @@ func verdictOf(status string, code int, text string) verdict {
 	}
 	v.reason = reasonOf(v.status, v.code, text)
 	v.class = classOf(v.reason)
-	if v.class == mailer.Hard && temporary(v.status, v.code) {
-		v.class = mailer.Soft
+	if v.class == mailer.Hard {
+		v.doubtful = v.reason == "userunknown" && doubtful(v.status, v.code, text)
+		if v.doubtful || temporary(v.status, v.code) {
+			v.class = mailer.Soft
+		}
 	}
 	return v
 }
@@ -50,14 +55,30 @@ func temporary(status string, code int) bool {
 	return strings.HasPrefix(status, "4")
 }
 
+// doubtful reports whether a refusal that says "user unknown" may mean something else: some servers say
+// so to the content of mail that a reader's filter does not let in. It is believed with an enhanced
+// code for it, as answer to RCPT, and where no reply code is told, for then a person's words are all
+// there is.
+func doubtful(status string, code int, text string) bool {
+	return code != 0 && !strings.HasPrefix(status, "5.1.") && !toRecipient.MatchString(text)
+}
+
+var toRecipient = regexp.MustCompile(`(?i)\brcpt to\b|rcpt command|smtp:rcpt|(after|following|to) rcpt|rejected recipient|recipient command|not like recipient|requested action not taken|recipient address rejected|refused recipient`)
+
 // reasonOf looks for words first, then at the codes: words are what people wrote for people, and
-// codes what their software made of them.
+// codes what their software made of them. Words that may mean anything come after codes that do not.
 func reasonOf(status string, code int, text string) string {
 	words := bareText(text)
 	if r, ok := surest[status]; ok {
 		return r
 	}
-	if r := wordsReason(words); r != "" {
+	if r := wordsReason(plainRules, words); r != "" {
+		return r
+	}
+	if r := statusReason(status); r != "" && (!strings.HasSuffix(status, ".0") || strings.HasSuffix(status, ".6.0") || strings.HasSuffix(status, ".7.0")) {
+		return r
+	}
+	if r := wordsReason(vagueRules, words); r != "" {
 		return r
 	}
 	if r := statusReason(status); r != "" {
@@ -81,7 +102,7 @@ func reasonOf(status string, code int, text string) string {
 }
 
 // wordsReason returns the reason that the words give, or "".
-func wordsReason(words string) string {
+func wordsReason(rules []rule, words string) string {
 	for _, r := range rules {
 		for _, p := range r.phrases {
 			if holds(words, p) {
@@ -110,8 +131,8 @@ func classOf(reason string) mailer.Class {
 
 var (
 	statusForm  = regexp.MustCompile(`(^|[^0-9.])([245]\.[0-9]{1,3}\.[0-9]{1,3})($|[^0-9.]|\.($|[^0-9]))`)
-	codeForm    = regexp.MustCompile(`(^|[^0-9A-Za-z.\-/:@#=_])([45][0-5][0-9])([- ]|$)`)
-	goesOn      = regexp.MustCompile(`(^|\s)[245][0-9][0-9][- ]([245]\.[0-9]{1,3}\.[0-9]{1,3}\s+)?`)
+	codeForm    = regexp.MustCompile(`(^|[^0-9A-Za-z.\-/:@#=_]|\s:)([45][0-5][0-9])([-\s,;:)\]>"']|$)`)
+	lineCodes   = regexp.MustCompile(`(^|\s)[245][0-9][0-9][- ]([245]\.[0-9]{1,3}\.[0-9]{1,3}\s+)?`)
 	linkForm    = regexp.MustCompile(`(https?://|www\.)[^\s>)\]]+`)
 	hostForm    = regexp.MustCompile(`host \S+ (\[[0-9a-fA-F.:]+\] )?(said|refused to talk to me)`)
 	anyAddress  = regexp.MustCompile(`[^\s<>()\[\],;:"']+@[^\s<>()\[\],;:"']+`)
@@ -122,14 +143,14 @@ var (
 // bareText leaves of a text what its phrases are looked for in: lower case, on one line, without
 // addresses, links, hosts and codes. A mailbox may be called anything.
 func bareText(s string) string {
-	if len(s) > textMax {
-		s = strings.ToValidUTF8(s[:textMax], "")
+	if len(s) > saidMax {
+		s = strings.ToValidUTF8(s[:saidMax], "")
 	}
 	s = strings.ToLower(quotesTable.Replace(s))
 	s = linkForm.ReplaceAllString(s, "")
 	s = anyAddress.ReplaceAllString(s, "@")
 	s = hostForm.ReplaceAllString(s, "$2")
-	s = goesOn.ReplaceAllString(s, " ")
+	s = lineCodes.ReplaceAllString(s, " ")
 	return strings.TrimSpace(blanksForm.ReplaceAllString(s, " "))
 }
 
@@ -142,8 +163,8 @@ type codes struct {
 // codesIn finds the first reply code of a refusal and the most telling enhanced code.
 func codesIn(text string) codes {
 	var c codes
-	if len(text) > textMax {
-		text = text[:textMax]
+	if len(text) > saidMax {
+		text = text[:saidMax]
 	}
 	for _, m := range statusForm.FindAllStringSubmatch(text, 20) {
 		c.status = betterStatus(c.status, m[2])

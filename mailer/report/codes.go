@@ -11,7 +11,8 @@ var surest = map[string]string{
 // RFC 7505, RFC 6710 and the registry of RFC 5248), the class digit left out.
 var statusReasons = map[string]string{
 	"1.1": "userunknown", "1.2": "hostunknown", "1.3": "userunknown", "1.6": "hasmoved",
-	"1.7": "rejected", "1.8": "rejected", "1.9": "systemerror", "1.10": "notaccept",
+	"1.90": "ratelimited", "2.121": "ratelimited", "2.122": "ratelimited", "4.300": "expired", "4.310": "hostunknown", "4.312": "networkerror", "4.316": "networkerror", "4.317": "networkerror", "7.64": "norelaying",
+	"7.124": "filtered", "7.133": "filtered", "7.134": "filtered", "7.135": "filtered", "7.136": "filtered", "1.7": "rejected", "1.8": "rejected", "1.9": "systemerror", "1.10": "notaccept",
 	"2.0": "filtered", "2.1": "suspend", "2.2": "mailboxfull", "2.3": "mesgtoobig", "2.4": "filtered",
 	"3.0": "systemerror", "3.1": "systemfull", "3.2": "notaccept", "3.3": "systemerror", "3.4": "mesgtoobig", "3.5": "systemerror", "3.6": "systemerror",
 	"4.0": "networkerror", "4.1": "networkerror", "4.2": "networkerror", "4.3": "systemerror", "4.4": "networkerror", "4.5": "networkerror",

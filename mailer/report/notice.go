@@ -33,7 +33,7 @@ func readNotice(m *message, r *Report) bool {
 		return false
 	}
 	var n notice
-	if json.NewDecoder(strings.NewReader(text)).Decode(&n) != nil || n.Type != "Bounce" && n.EventType != "Bounce" {
+	if json.NewDecoder(strings.NewReader(strings.ReplaceAll(text, "\n", ""))).Decode(&n) != nil || n.Type != "Bounce" && n.EventType != "Bounce" {
 		return false
 	}
 	var news []mailer.News

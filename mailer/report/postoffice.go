@@ -10,13 +10,13 @@ var (
 	officeWord = regexp.MustCompile(`(?i)mail delivery|mailer.?daemon|mail system|delivery (sub)?system|system administrator|mail administrator|postmaster|content.filter|exchange|mail server|e-?mail delivery|internet mail|interconnect|message router|mail transfer`)
 
 	// returnSubject is what servers write above mail that they send back.
-	returnSubject = regexp.MustCompile(`(?i)un-?deliver|non-?deliver|not (be )?delivered|(mail|message|e-?mail|delivery).{0,30}(fail|error|problem|reject|bounce|return|status|undeliver|delay|notification|notice|report)|delivery|fail(ure|ed).{0,20}(notice|notif|mail|deliver|message|report)|returned (mail|message|to)|return(ed)? .{0,20}mail|could not (be )?(send|sent|deliver)|can(not|'t) (be )?deliver|user unknown|unknown user|bounce|rejected|returning|sender notif|(nicht|fehler).{0,20}(zugestellt|zustell)|unzustellbar|non remis|échec|non distribu|no se (ha )?(pudo|podido) entregar|no entregad|não entreg|nao entreg|mancata consegna|impossibile recapitare|не доставлен|недоставлен|не удалось доставить|配信|配送|送信.{0,10}エラー|不達|退信|投递失败`)
+	returnSubject = regexp.MustCompile(`(?i)un-?deliver|non-?deliver|not (be )?delivered|(mail|message|e-?mail|delivery).{0,30}(fail|error|problem|reject|bounce|return|status|undeliver|delay|notification|notice|report)|delivery|fail(ure|ed).{0,20}(notice|notif|mail|deliver|message|report)|returned (mail|message|to)|return(ed)? .{0,20}mail|could not (be )?(send|sent|deliver)|can(not|'t) (be )?deliver|user unknown|unknown user|loop alert|bounce|rejected|returning|sender notif|(nicht|fehler).{0,20}(zugestellt|zustell)|unzustellbar|non remis|échec|non distribu|no se (ha )?(pudo|podido) entregar|no entregad|não entreg|nao entreg|mancata consegna|impossibile recapitare|не доставлен|недоставлен|не удалось доставить|配信|配送|送信.{0,10}エラー|不達|退信|投递失败`)
 
 	// returnWords is what servers say in them.
 	returnWords = regexp.MustCompile(`(?i)(could|can|was|were|did|has|have)(n't| ?not)( yet)? (be |been )?(be |successfully )?(deliver|reach|accept|process|sent|route)|(not|un)able to (deliver|send|process|route)|un-?deliver(ed|able)|deliver[a-z]* (to .{0,60} )?(has |have |had )?(fail|error|problem|not)|failed (permanently|recipient|address|to deliver)|fail(ed|ure) .{0,40}deliver|(permanent|fatal|transient) .{0,20}(error|failure)|not (be |been )?delivered|been (rejected|returned|delayed|refused|bounced)|(was|is|were) (rejected|returned|refused|bounced|undeliverable|being returned)|returned (to|mail|message)|transcript of (the )?session|rejected (your|the following|for)|the following (recipient|address|destination|user|error)|user unknown|unknown user|unknown recipient|mail system error|error (was|occurred|from|message).{0,60}(deliver|mail|remote)|(non|mail) ?delivery (failure|notif|error|status|report|problem)|delivery status notification|nicht (zugestellt|ausgeliefert|zustell)|n'(a|ont) (pas )?pu être|no se (ha )?(pudo|podido) entregar|não (foi possível|pôde)|non è stato possibile|не удалось доставить|не (был[оа]? )?доставлен|配信できま|送信できま|配送できま|届けられ|届きません|配達でき|お届け|エラー|存在し`)
 
-	// awaySubject is what no server writes above mail that it sends back.
-	awaySubject = regexp.MustCompile(`(?i)^\W*(auto[a-z]*[- :]*(repl|respon|antwort)|automatic|automatische|out of|vacation|abwesen|on (leave|holiday|vacation)|away|re:|réponse auto|respuesta auto|risposta auto|read:|gelesen:|lu ?:|leído:|accepted:|declined:|tentative:)`)
+	// noReturn is what no server writes above mail that it sends back.
+	noReturn = regexp.MustCompile(`(?i)^\W*(auto[a-z]*[- :]*(repl|respon|antwort)|automatic|automatische|out of|vacation|abwesen|on (leave|holiday|vacation)|away|re:|réponse auto|respuesta auto|risposta auto|read:|gelesen:|lu ?:|leído:|accepted:|declined:|tentative:)`)
 )
 
 // postOffice reports whether an address is that of a mail server.
@@ -33,8 +33,8 @@ func fromPostOffice(m *message, r *Report) bool {
 		return false
 	}
 	report := m.kind == "multipart/report" && !strings.Contains(strings.ToLower(m.params["report-type"]), "feedback")
-	sender := report || postOffice(r.From) || officeWord.MatchString(r.FromName) || emptyPath(h) || r.From == "" && officeWord.MatchString(h.get("From"))
-	if !sender || awaySubject.MatchString(r.Subject) && !report {
+	sender := report || postOffice(r.From) || officeWord.MatchString(r.FromName) || nullPath(h) || r.From == "" && officeWord.MatchString(h.get("From")) || h.has("X-MLServer")
+	if !sender || noReturn.MatchString(r.Subject) && !report {
 		return false
 	}
 	subject := returnSubject.MatchString(r.Subject)

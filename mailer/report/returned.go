@@ -29,7 +29,7 @@ func findReturned(p *part) *part {
 }
 
 // ruleForm is a line that servers write above the mail that they send back.
-var ruleForm = regexp.MustCompile(`(?i)^[\s>*#=_-]*(below this line is (a|the) (copy|header|original)|this is a copy of (your|the|) ?message|original (message|mail)( headers?| follows| header)*|message headers?( follows?)?|(the )?(unsent|returned|original|undelivered|failed) (message|mail)[a-z ]*(follow|below|attached|header)|(the )?header of the original message|(a )?copy of (the|your) (original )?message|included is a copy|start of (the )?(forwarded|original|returned|message)|begin(ning)? of (original|returned)|received:? header|returned (message|content)|message text follows|enclosed is a copy|the (body|header) of (the|your) message|reporting-mta: .* original)`)
+var ruleForm = regexp.MustCompile(`(?i)^[\s>*#=_-]*(below this line is (a|the) (copy|header|original)|this is a copy of (your|the|) ?message|original (message|mail)( headers?| follows| header| as follows)*|message headers?( follows?)?|(the )?(unsent|returned|original|undelivered|failed) (message|mail)[a-z ]*(follow|below|attached|header)|(the )?header of the original message|(a )?copy of (the|your) (original )?message|included is a copy|start of (the )?(forwarded|original|returned|message)|begin(ning)? of (original|returned)|received:? header|returned (message|content)|message text follows|enclosed is a copy|the (body|header) of (the|your) message|reporting-mta: .* original)`)
 
 // headForm is the first line of a header that stands in a text.
 var headForm = regexp.MustCompile(`(?i)^>? ?(received|return-path|delivered-to|x-[a-z-]+|dkim-signature|domainkey-signature|message-id|from|date|to|subject|mime-version|content-type|reply-to|sender): ?\S`)

@@ -10,9 +10,6 @@ import (
 	"broadsheet/mailer"
 )
 
-// newsMax is how many recipients of one report are looked at.
-const newsMax = 100
-
 // isStatus reports whether parts of the kind are delivery reports (RFC 3464, RFC 6533).
 func isStatus(kind string) bool {
 	switch kind {
@@ -69,12 +66,14 @@ func (p *part) withBlock() []byte {
 // readStatus reports whether the message is a delivery report of RFC 3464, and reads it.
 func readStatus(m *message, r *Report) bool {
 	var news []mailer.News
+	known := false
 	for p := range m.own() {
 		if isStatus(p.kind) {
-			news = append(news, statusNews(groups(p.withBlock()), m)...)
+			all, some := statusNews(groups(p.withBlock()), wordsFor(m), m)
+			news, known = append(news, all...), known || some
 		}
 	}
-	return r.take(news)
+	return r.take(news) || known
 }
 
 // take makes news the report's. It reports whether there are any.
@@ -104,10 +103,9 @@ func gravest(news []mailer.News) mailer.Class {
 }
 
 // statusNews reads the groups of a delivery report: the first is about the message, the others about
-// one recipient each (RFC 3464 section 2).
-func statusNews(all []header, m *message) []mailer.News {
-	var news []mailer.News
-	var words *string // what the report says to people, when it is first needed
+// one recipient each (RFC 3464 section 2). known reports whether there is such a group, even if it says
+// that a server passed the mail on, and so says nothing. words is what the report says to people.
+func statusNews(all []header, words string, m *message) (news []mailer.News, known bool) {
 	for _, g := range all {
 		if !g.has("Final-Recipient") && !g.has("Original-Recipient") && !g.has("Action") && !g.has("X-Actual-Recipient") {
 			continue
@@ -127,18 +125,16 @@ func statusNews(all []header, m *message) []mailer.News {
 		}
 		action, _, _ := strings.Cut(strings.ToLower(g.get("Action")), " ")
 		v := verdictOf(status, 0, n.Text)
-		if action == "failed" || action == "" && !strings.HasPrefix(status, "2") {
-			// Not all servers say why in the field made for it.
-			if v.reason == "undefined" || vague(v.status) && v.code == 0 {
-				if words == nil {
-					words = new(wordsFor(m))
-				}
-				text := about(*words, n.Recipient)
-				if w := verdictOf(status, 0, n.Text+" "+text); w.reason != "undefined" {
-					if v = w; n.Text == "" {
-						n.Text = cutText(text)
-					}
-				}
+		// Not all servers say why in the field made for it.
+		switch final := action == "failed" || action == ""; {
+		case final && v.doubtful:
+			if toRecipient.MatchString(about(words, n.Recipient)) {
+				v.class = mailer.Hard
+			}
+		case final && (v.reason == "undefined" || vague(v.status) && v.code == 0):
+			w := newsInWords(status, n.Text, about(words, n.Recipient))
+			if v = w.verdict; n.Text == "" {
+				n.Text = cutText(w.said)
 			}
 		}
 		n.Status, n.Code = v.status, v.code
@@ -148,7 +144,8 @@ func statusNews(all []header, m *message) []mailer.News {
 		case "delivered":
 			n.Class, n.Reason = mailer.Arrived, "delivered"
 		case "relayed", "expanded", "deliverable":
-			n.Class, n.Reason = mailer.NoBounce, action // nobody knows yet
+			known = true
+			continue
 		default:
 			n.Class, n.Reason = v.class, v.reason
 			if action == "" && strings.HasPrefix(status, "2") {
@@ -157,7 +154,7 @@ func statusNews(all []header, m *message) []mailer.News {
 		}
 		news = append(news, n)
 	}
-	return news
+	return news, known
 }
 
 // recipientOf returns the address that a group is about: the original one if it is told, for that is
