@@ -33,8 +33,8 @@ func (e *engine) providers() map[string]*provider.Endpoint {
 	return endpoints
 }
 
-// errEarly says that the sender of a mail has yet to put the relay's answer on record.
-var errEarly = errors.New("the mail is in the sender's hands still")
+// errInHand says that the sender of a mail has yet to put the relay's answer on record.
+var errInHand = errors.New("the mail is in the sender's hands still")
 
 // reportLedger is what a reportDesk needs of the database.
 type reportLedger interface {
@@ -74,7 +74,7 @@ func (d *reportDesk) TakeReport(ctx context.Context, relay string, r *provider.R
 		select {
 		case <-w.done:
 			if w.err == nil && w.taken.Early {
-				return errEarly
+				return errInHand
 			}
 			return w.err
 		case d.turn <- struct{}{}:
