@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -32,9 +31,6 @@ func (e *engine) providers() map[string]*provider.Endpoint {
 	}
 	return endpoints
 }
-
-// errInHand says that the sender of a mail has yet to put the relay's answer on record.
-var errInHand = errors.New("the mail is in the sender's hands still")
 
 // reportLedger is what a reportDesk needs of the database.
 type reportLedger interface {
@@ -74,7 +70,7 @@ func (d *reportDesk) TakeReport(ctx context.Context, relay string, r *provider.R
 		select {
 		case <-w.done:
 			if w.err == nil && w.taken.Early {
-				return errInHand
+				return errEarly
 			}
 			return w.err
 		case d.turn <- struct{}{}:
