@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"broadsheet/digest"
+	"broadsheet/intake"
 	"broadsheet/mailer"
 	"broadsheet/schedule"
 	"broadsheet/store"
@@ -68,6 +69,7 @@ func TestNothingScans(t *testing.T) {
 	_, own := db.OwnData(ctx, 3, now)
 	erase := db.Erase(ctx, 3, now)
 	signUps(t, db, now)
+	reports(t, db, now)
 	if err := errors.Join(storetest.Intend(ctx, db, b, d, "k", now), storetest.Hand(ctx, db, b, d, now), storetest.Settle(ctx, db, b, d, o, now), db.Renew(ctx, b),
 		db.Release(ctx, b, now), chunk, places, last, pool, texts, dg, dgs, fragments, one, counts, due, who, spread, unfinished,
 		reasons, bySlot, history, attempts, edited, ended, leave, undone, own, erase); err != nil {
@@ -164,6 +166,21 @@ func lookBack(t *testing.T, db *store.DB, i digest.Issue, now time.Time) {
 	clicks := db.AddClicks(ctx, map[digest.Click]int64{{Edition: i.EditionID, Slot: i.Wall(), Story: 1}: 1})
 	_, clicked := db.Clicks(ctx, &i)
 	if err := errors.Join(found, pasts, before, slots, arrival, feed, feedOf, feedNumber, clicks, clicked); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// reports takes in what a provider says.
+func reports(t *testing.T, db *store.DB, now time.Time) {
+	t.Helper()
+	event := intake.Event{News: mailer.News{Class: mailer.Arrived}, Source: "ses", Relay: "main", Queue: "0102-1", Sure: true}
+	if _, err := db.TakeReports(t.Context(), []intake.Reported{{Relay: "main", ID: "1", Events: []intake.Event{event}}}, now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ForgetReports(t.Context(), now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Returned(t.Context(), now, 9); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -45,7 +45,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		{"edit", testEdit}, {"edit together", testEditTogether}, {"leave all", testLeaveAll}, {"undo address", testUndoAddress}, {"stranger", testStranger}, {"any edit", testAnyEdit},
 		{"mark rules", testMarkRules}, {"marked once", testMarkedOnce}, {"complaint", testComplaint},
 		{"way back", testWayBack}, {"stricter", testStricter}, {"end pauses", testEndPauses},
-		{"news", testNews}, {"news of unanswered", testNewsOfUnanswered}, {"early news", testNewsEarly}, {"names in news", testNewsNames},
+		{"reports", testReports}, {"early reports", testReportsEarly}, {"news", testNews}, {"news of unanswered", testNewsOfUnanswered}, {"early news", testNewsEarly}, {"names in news", testNewsNames},
 		{"opt-out", testOptOut}, {"any news", testAnyNews}, {"inbound", testInbound},
 	} {
 		t.Run(c.name, func(t *testing.T) {
