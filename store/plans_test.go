@@ -156,6 +156,10 @@ func lookBack(t *testing.T, db *store.DB, i digest.Issue, now time.Time) {
 	}
 	_, pasts := db.PastDigests(ctx, 1, now.Add(time.Hour), 20)
 	_, before := db.SeenBefore(ctx, &past, now.Add(-time.Hour), false)
+	_, of := db.PastDelivery(ctx, store.DeliveryID(i.SlotID, 1))
+	_, headlines := db.Headlines(ctx, []int64{1})
+	_, held := db.Embargoed(ctx, &i)
+	_, holds := db.Embargoed(ctx, &digest.Issue{})
 	_, slots := db.SlotKeys(ctx, "morning", "", 10)
 	_, arrival := db.ArrivalAt(ctx, now)
 	feed := db.SetPrivateFeed(ctx, 1, 77)
@@ -163,7 +167,7 @@ func lookBack(t *testing.T, db *store.DB, i digest.Issue, now time.Time) {
 	_, feedNumber := db.PrivateFeed(ctx, 1)
 	clicks := db.AddClicks(ctx, map[digest.Click]int64{{Edition: i.EditionID, Slot: i.Wall(), Story: 1}: 1})
 	_, clicked := db.Clicks(ctx, &i)
-	if err := errors.Join(found, pasts, before, slots, arrival, feed, feedOf, feedNumber, clicks, clicked); err != nil {
+	if err := errors.Join(found, pasts, before, of, headlines, held, holds, slots, arrival, feed, feedOf, feedNumber, clicks, clicked); err != nil {
 		t.Fatal(err)
 	}
 }
