@@ -36,4 +36,14 @@ type Report struct {
 
 // Read reads a message with any line ends. It never fails: what cannot be understood is
 // [mailer.NoBounce].
-func Read(raw []byte) Report { return Report{Class: mailer.NoBounce} }
+func Read(raw []byte) Report {
+	m := parseMessage(raw)
+	r := Report{Class: mailer.NoBounce}
+	readWho(m, &r)
+	switch {
+	case readFeedback(m, &r), readStatus(m, &r), readWords(m, &r), readAutoReply(m, &r):
+	default:
+		readAnswer(m, &r)
+	}
+	return r
+}
