@@ -51,6 +51,7 @@ type Entry struct {
 type Taken struct {
 	ID     int64  // of the message on record
 	Again  bool   // it was on record already; nothing was done
+	Early  bool   // a sender has the mail in hand still: nothing is on record, bring it again in a minute
 	Effect string // what followed, for people: "bounced, address barred"
 }
 

@@ -58,21 +58,27 @@ func (db *DB) EditReader(ctx context.Context, id int64, e subscribers.Edit, now 
 // nothing for who has left already. notice is the kind of notice that tells the reader, "" = none.
 func (db *DB) LeaveAll(ctx context.Context, id int64, by, notice string, now time.Time) (out subscribers.Edited, err error) {
 	err = db.write(ctx, func(ctx context.Context, t *tx) error {
-		old, err := db.withSuppression(ctx, t, "s.id = ?1", id)
-		if err != nil {
-			return notFound(err, "subscriber %d", id)
-		}
-		s := old.Clone()
-		s.Status = subscribers.Unsubscribed
-		if out, err = db.edit(ctx, t, old, s, by, notice, "", now); err == nil && !out.Changed {
-			err = t.sealLeave(ctx, old, now)
-		}
+		out, err = db.leaveAll(ctx, t, id, by, notice, now)
 		return err
 	})
 	if err != nil {
 		return subscribers.Edited{}, fmt.Errorf("unsubscribe reader: %w", err)
 	}
 	return out, nil
+}
+
+// leaveAll is [DB.LeaveAll] in a transaction.
+func (db *DB) leaveAll(ctx context.Context, t *tx, id int64, by, notice string, now time.Time) (out subscribers.Edited, err error) {
+	old, err := db.withSuppression(ctx, t, "s.id = ?1", id)
+	if err != nil {
+		return out, notFound(err, "subscriber %d", id)
+	}
+	s := old.Clone()
+	s.Status = subscribers.Unsubscribed
+	if out, err = db.edit(ctx, t, old, s, by, notice, "", now); err == nil && !out.Changed {
+		err = t.sealLeave(ctx, old, now)
+	}
+	return out, err
 }
 
 // pressedTwice is how soon after the first a second press on a button may come.

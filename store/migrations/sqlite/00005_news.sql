@@ -1,6 +1,8 @@
 -- +goose Up
 -- What comes after a relay took a mail. See doc.go for what each table is for.
 ALTER TABLE deliveries ADD COLUMN taken INTEGER NOT NULL DEFAULT 0; -- when the relay took it, once the state went on from accepted
+ALTER TABLE deliveries ADD COLUMN server INTEGER; -- of a delivered one: who has it, and who says so
+CREATE TABLE servers (id INTEGER PRIMARY KEY, host TEXT NOT NULL, source TEXT NOT NULL, UNIQUE (host, source));
 
 -- Mail that came in.
 CREATE TABLE inbound (
@@ -16,13 +18,17 @@ CREATE INDEX inbound_at ON inbound (at);
 CREATE INDEX inbound_class ON inbound (class, at);
 CREATE INDEX inbound_subscriber ON inbound (subscriber) WHERE subscriber > 0;
 CREATE INDEX inbound_aside ON inbound (id) WHERE aside <> '';
+CREATE INDEX inbound_kept ON inbound (at) WHERE raw IS NOT NULL;
+CREATE INDEX inbound_address ON inbound (address) WHERE address <> '';
+CREATE INDEX inbound_sender ON inbound (sender) WHERE sender <> '';
 
--- News of deliveries, each once.
+-- News of deliveries, each once. That a mail arrived stands in its delivery, until other news comes.
 CREATE TABLE events (
-  slot INTEGER NOT NULL, subscriber INTEGER NOT NULL, at INTEGER NOT NULL, class TEXT NOT NULL,
+  slot INTEGER NOT NULL, subscriber INTEGER NOT NULL, class TEXT NOT NULL, at INTEGER NOT NULL, -- slot 0 = not known of which mail
+  sure INTEGER NOT NULL, -- 0 = by the address alone: it changed nothing
   reason TEXT NOT NULL, status TEXT NOT NULL, code INTEGER NOT NULL, reply INTEGER, host TEXT NOT NULL, source TEXT NOT NULL,
   domain TEXT NOT NULL, relay TEXT NOT NULL, inbound INTEGER NOT NULL DEFAULT 0,
-  PRIMARY KEY (slot, subscriber, at, class)
+  PRIMARY KEY (slot, subscriber, class, at)
 ) WITHOUT ROWID;
 CREATE INDEX events_at ON events (at);
 

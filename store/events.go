@@ -1,0 +1,100 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"broadsheet/intake"
+	"broadsheet/mailer"
+)
+
+// event puts sure news of a delivery on record.
+func (t *tx) event(ctx context.Context, d *delivery, e *intake.Event, inbound int64, at time.Time) error {
+	_, err := t.eventRow(ctx, d, e, inbound, at)
+	return err
+}
+
+// eventRow returns 0 if the row is there.
+func (t *tx) eventRow(ctx context.Context, d *delivery, e *intake.Event, inbound int64, at time.Time) (int64, error) {
+	reply, err := t.newsText(ctx, e.Text)
+	if err != nil {
+		return 0, err
+	}
+	return t.exec(ctx, `INSERT INTO events (slot, subscriber, class, at, sure, reason, status, code, reply, host, source, domain, relay, inbound)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT (slot, subscriber, class, at) DO NOTHING`,
+		d.Slot, d.Subscriber, string(e.Class), us(at), e.Sure, oneLine(e.Reason, 50), oneLine(e.Status, 20), e.Code, reply, oneLine(e.Host, 255), e.Source,
+		domainOf(d.Address), d.relay, inbound)
+}
+
+// knows says whether news is on record: each once, but for delays, which are many and differ by
+// their time.
+func (t *tx) knows(ctx context.Context, d *delivery, e *intake.Event, at time.Time) (is bool, err error) {
+	if e.Class == mailer.Arrived && d.State == mailer.Delivered {
+		return true, nil
+	}
+	err = t.scan(ctx, `SELECT EXISTS (SELECT 1 FROM events WHERE slot = ?1 AND subscriber = ?2 AND class = ?3 AND (?4 = 0 OR at = ?5))`,
+		args{d.Slot, d.Subscriber, string(e.Class), e.Class == mailer.Put, us(at)}, &is)
+	return is, err
+}
+
+// keepArrival makes a row of what a delivery says of its arrival, before other news take its place.
+func (t *tx) keepArrival(ctx context.Context, d *delivery) error {
+	_, err := t.exec(ctx, `INSERT INTO events (slot, subscriber, class, at, sure, reason, status, code, reply, host, source, domain, relay)
+		SELECT d.slot, d.subscriber, 'delivered', d.at, 1, '', d.enhanced, d.code, d.reply, coalesce(v.host, ''), coalesce(v.source, ''), ?3, d.relay
+		FROM deliveries d LEFT JOIN servers v ON v.id = d.server WHERE d.slot = ?1 AND d.subscriber = ?2
+		ON CONFLICT (slot, subscriber, class, at) DO NOTHING`, d.Slot, d.Subscriber, domainOf(d.Address))
+	return err
+}
+
+// newsText keeps what a server said, without addresses: the same words are kept once for all.
+func (t *tx) newsText(ctx context.Context, text string) (sql.NullInt64, error) {
+	words := strings.Fields(text)
+	for n, w := range words {
+		if strings.Contains(w, "@") {
+			words[n] = "…"
+		}
+	}
+	return t.replyText(ctx, strings.Join(words, " "))
+}
+
+// oneLine is text on one line, in UTF-8 and not longer than most characters.
+func oneLine(text string, most int) string {
+	r := []rune(strings.Join(strings.Fields(strings.ToValidUTF8(text, "\uFFFD")), " "))
+	return string(r[:min(len(r), most)])
+}
+
+// EventRow is a piece of news of a delivery, for people to look at.
+type EventRow struct {
+	mailer.News
+	Source  string
+	Relay   string // that the mail went through
+	Sure    bool   // false: by the address alone, it changed nothing
+	Inbound int64  // message that said so, 0 if none did
+}
+
+// Events lists the news of a delivery, its arrival among them, the first one first.
+func (db *DB) Events(ctx context.Context, id int64) ([]EventRow, error) {
+	slot, subscriber := id>>32, id&math.MaxUint32
+	list, err := selectAll(ctx, db.read(), `SELECT e.class, e.at, e.sure, e.reason, e.status, e.code, coalesce(rt.body, ''), e.host, e.source, e.relay, e.inbound
+		FROM events e LEFT JOIN reply_texts rt ON rt.id = e.reply WHERE e.slot = ?1 AND e.subscriber = ?2
+		UNION ALL SELECT 'delivered', d.at, 1, '', d.enhanced, d.code, coalesce(rt.body, ''), coalesce(v.host, ''), coalesce(v.source, ''), d.relay, 0
+		FROM deliveries d LEFT JOIN reply_texts rt ON rt.id = d.reply LEFT JOIN servers v ON v.id = d.server
+		WHERE d.slot = ?1 AND d.subscriber = ?2 AND d.state = 'delivered'`, args{slot, subscriber}, scanEvent)
+	if err != nil {
+		return nil, fmt.Errorf("list events of delivery %d: %w", id, err)
+	}
+	slices.SortStableFunc(list, func(a, b EventRow) int { return a.At.Compare(b.At) })
+	return list, nil
+}
+
+func scanEvent(r *sql.Rows) (e EventRow, err error) {
+	var at int64
+	err = r.Scan(&e.Class, &at, &e.Sure, &e.Reason, &e.Status, &e.Code, &e.Text, &e.Host, &e.Source, &e.Relay, &e.Inbound)
+	e.At = fromUS(at)
+	return e, err
+}

@@ -1,0 +1,130 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"broadsheet/intake"
+	"broadsheet/mailer"
+	"broadsheet/subscribers"
+)
+
+// keptRaw is how many octets of a message are kept.
+const keptRaw = 64 << 10
+
+// TakeIn meets [intake.Ledger]: all of it in one transaction. Give it some hundred at a time.
+func (db *DB) TakeIn(ctx context.Context, entries []intake.Entry, now time.Time) (taken []intake.Taken, err error) {
+	err = db.write(ctx, func(ctx context.Context, t *tx) error {
+		taken = make([]intake.Taken, len(entries))
+		for n := range entries {
+			var err error
+			if taken[n], err = db.takeIn(ctx, t, &entries[n], now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("take mail in: %w", err)
+	}
+	return taken, nil
+}
+
+// takeIn puts a message on record with what follows from it.
+func (db *DB) takeIn(ctx context.Context, t *tx, e *intake.Entry, now time.Time) (out intake.Taken, err error) {
+	err = t.scan(ctx, `SELECT id, effect FROM inbound WHERE hash = ?1`, args{e.Hash[:]}, &out.ID, &out.Effect)
+	if err == nil || !errors.Is(err, sql.ErrNoRows) {
+		out.Again = err == nil
+		return out, err
+	}
+	for n := range e.Events {
+		early, err := db.early(ctx, t, &e.Events[n])
+		if err != nil || early {
+			return intake.Taken{Early: early}, err
+		}
+	}
+	if out.ID, err = t.inbound(ctx, e); err != nil {
+		return out, err
+	}
+	var effects []string
+	for n := range e.Events {
+		_, effect, err := db.takeEvent(ctx, t, &e.Events[n], out.ID, now)
+		if err != nil {
+			return out, err
+		}
+		effects = append(effects, effect)
+	}
+	if e.Task != "" {
+		effects = append(effects, "task for the operator")
+		if _, err := t.exec(ctx, `INSERT INTO tasks (kind, subscriber, inbound, detail, at) VALUES (?1, ?2, ?3, '', ?4)`,
+			e.Task, e.Of.Subscriber, out.ID, us(now)); err != nil {
+			return out, err
+		}
+	}
+	if e.Forward {
+		effects = append(effects, "to be forwarded")
+		if _, err := t.exec(ctx, `INSERT INTO forwards (inbound, state, attempts, due, at, reason) VALUES (?1, 'queued', 0, ?2, ?2, '')`,
+			out.ID, us(now)); err != nil {
+			return out, err
+		}
+	}
+	out.Effect = strings.Join(effects, "; ")
+	_, err = t.exec(ctx, `UPDATE inbound SET effect = ?2 WHERE id = ?1`, out.ID, out.Effect)
+	return out, err
+}
+
+// early says of news whether a sender has its mail in hand.
+func (db *DB) early(ctx context.Context, t *tx, e *intake.Event) (bool, error) {
+	if !e.Sure || !(e.Class.Bounce() || e.Class == mailer.Put || e.Class == mailer.Arrived) {
+		return false, nil
+	}
+	k, err := t.named(ctx, e)
+	var until int64
+	if err == nil {
+		err = t.scan(ctx, `SELECT coalesce(b.lease_until, 0) FROM deliveries d LEFT JOIN batches b ON b.id = d.batch
+			WHERE d.slot = ?1 AND d.subscriber = ?2 AND d.state IN ('sending', 'handed')`, args{k.slot, k.subscriber}, &until)
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return until >= us(db.leaseClock()), err
+}
+
+// inbound writes a message's row.
+func (t *tx) inbound(ctx context.Context, e *intake.Entry) (id int64, err error) {
+	var worst intake.Event
+	for _, event := range e.Events {
+		if worst.Class == "" || event.Class == e.Class && worst.Class != e.Class {
+			worst = event
+		}
+	}
+	reply, err := t.newsText(ctx, worst.Text)
+	if err != nil {
+		return 0, err
+	}
+	var of key
+	if e.Of != (intake.Of{}) {
+		of.subscriber = e.Of.Subscriber
+		if found, err := t.byToken(ctx, e.Of); err == nil {
+			of = found
+		} else if !errors.Is(err, sql.ErrNoRows) {
+			return 0, err
+		}
+	}
+	raw, cut := e.Raw, e.Cut
+	if len(raw) > keptRaw {
+		raw, cut = raw[:keptRaw], true
+	}
+	err = t.scan(ctx, `INSERT INTO inbound (hash, source, place, at, recipient, sender, subject, class, reason, status, code, reply, address,
+			slot, subscriber, aside, effect, cut, raw)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, '', ?17, ?18) RETURNING id`,
+		args{e.Hash[:], e.Source, e.Key, us(e.At), oneLine(e.To, 320), subscribers.Fold(oneLine(e.From, 320)), oneLine(e.Subject, 200),
+			string(cmp.Or(e.Class, mailer.NoBounce)), oneLine(worst.Reason, 50), oneLine(worst.Status, 20), worst.Code, reply,
+			subscribers.Fold(oneLine(worst.Recipient, 320)), of.slot, of.subscriber, e.Aside, cut, raw}, &id)
+	return id, err
+}
