@@ -17,9 +17,10 @@ type timeline []moment
 // moment is one thing that happened to it.
 type moment struct {
 	at     time.Time
-	what   string // written, deferred, taken, delayed, delivered, bounced, complaint, …: states' words where there is one
-	by     string // who said so: a relay or a server behind it; "" = we
-	domain string // whose server that is, "" = not known
+	what   string       // written, deferred, taken, delayed, delivered, bounced, complaint, …: states' words where there is one
+	by     string       // who said so: a relay or a server behind it; "" = we
+	domain string       // whose server that is, "" = not known
+	class  mailer.Class // of a bounce
 	reply  mailer.Reply
 	reason string
 	source string // how it is known what came after the relay: maildir, imap, pipe, log, or a provider; "" = first hand
@@ -52,8 +53,29 @@ func lifeOf(ctx context.Context, db *store.DB, d *store.DeliveryRow) (timeline, 
 	default:
 		life = append(life, moment{at: d.At, what: string(d.State), by: d.Relay, reply: d.Reply, reason: d.Reason})
 	}
+	events, err := db.Events(ctx, d.ID())
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range events {
+		life = append(life, momentOf(&e, d))
+	}
 	slices.SortStableFunc(life, func(a, b moment) int { return a.at.Compare(b.at) })
 	return life, nil
+}
+
+// momentOf is a piece of news in the life of a mail.
+func momentOf(e *store.EventRow, d *store.DeliveryRow) moment {
+	m := moment{at: e.At, what: string(e.Class), by: e.Host, domain: domainOf(d.Address), reason: e.Reason, source: e.Source,
+		reply: mailer.Reply{Code: e.Code, Enhanced: e.Status, Text: e.Text}}
+	if e.Class.Bounce() {
+		m.what = string(mailer.Bounced)
+		m.class = e.Class
+	}
+	if !e.Sure {
+		m.reason = strings.TrimPrefix(m.reason+", by the address alone", ", ")
+	}
+	return m
 }
 
 // String is the timeline in a line: "taken 07:00:12, delayed twice by gmail.com, delivered 07:31:40".
@@ -106,20 +128,21 @@ func often(n int) string {
 
 // momentJSON is a moment as --json prints it.
 type momentJSON struct {
-	At       *string `json:"at"`
-	Event    string  `json:"event"`
-	By       *string `json:"by"`
-	Code     *int    `json:"code"`
-	Enhanced *string `json:"enhanced"`
-	Text     *string `json:"text"`
-	Reason   *string `json:"reason"`
-	Source   *string `json:"source"`
+	At       *string       `json:"at"`
+	Event    string        `json:"event"`
+	Class    *mailer.Class `json:"class"` // of a bounce
+	By       *string       `json:"by"`
+	Code     *int          `json:"code"`
+	Enhanced *string       `json:"enhanced"`
+	Text     *string       `json:"text"`
+	Reason   *string       `json:"reason"`
+	Source   *string       `json:"source"`
 }
 
 func (l timeline) json() []momentJSON {
 	list := []momentJSON{}
 	for _, m := range l {
-		list = append(list, momentJSON{stamp(m.at), m.what, text(m.by), present(m.reply.Code), text(m.reply.Enhanced), text(m.reply.Text), text(m.reason), text(m.source)})
+		list = append(list, momentJSON{stamp(m.at), m.what, present(m.class), text(m.by), present(m.reply.Code), text(m.reply.Enhanced), text(m.reply.Text), text(m.reason), text(m.source)})
 	}
 	return list
 }
@@ -132,7 +155,11 @@ func (p *program) printLife(l timeline) error {
 		if m.reply != (mailer.Reply{}) {
 			reply = strings.TrimSpace(strings.TrimPrefix(m.reply.String(), "no reply"))
 		}
-		t.row(m.at.UTC().Format(time.DateTime), m.what, m.by, reply, m.reason, m.source)
+		what := m.what
+		if m.class != "" {
+			what += ", " + string(m.class)
+		}
+		t.row(m.at.UTC().Format(time.DateTime), what, m.by, reply, m.reason, m.source)
 	}
 	if err := t.flush(); err != nil {
 		return err
