@@ -172,6 +172,12 @@ func (w *writing) mark(s *segment) error {
 		}
 	case markDelivery:
 		w.b = append(w.b, w.token...)
+	case markBox:
+		if w.test {
+			w.b = append(w.b, w.token...)
+		} else {
+			w.b = w.c.keys.AppendBox(w.b, subscribers.Box(s.value), w.issue.EditionID, w.issue.wall, w.delivery.Subscriber)
+		}
 	case markAddress:
 		w.b = appendQuoted(w.b, html.EscapeString(w.delivery.Address))
 	case markAddrText:

@@ -35,12 +35,15 @@ func (p *Press) header(textOnly bool) (*Fragment, error) {
 		name = p.pub.Name
 	}
 	h.AddAddress("From", mailer.NewLine(name), p.pub.From)
-	if p.pub.ReplyTo != "" {
+	if p.pub.ReplyTo != "" && !p.answers {
 		h.AddAddress("Reply-To", mailer.Line{}, p.pub.ReplyTo)
 	}
 	b, err := h.AppendTo(nil)
 	if err != nil {
 		return nil, err
+	}
+	if p.answers {
+		b = append(b, "Reply-To: "+p.box(subscribers.Answers)+"\r\n"...)
 	}
 	b = append(b, plainMark(markTo)...)
 	b = append(b, subjectMark(0)...)
@@ -62,6 +65,9 @@ func (p *Press) header(textOnly bool) (*Fragment, error) {
 		}
 		b = append(b, "List-Unsubscribe: <"+p.pub.PublicURL+"/l/"...)
 		b = append(b, mark(markOneClick, linkArg(subscribers.OneClick, 0, ""))...)
+		if p.leaves { // RFC 8058 section 3.1: exactly one https URI, and others beside it
+			b = append(b, ">,\r\n <mailto:"+p.box(subscribers.Leaves)...)
+		}
 		b = append(b, ">\r\n"...)
 		h.Reset()
 		h.AddRaw("List-Unsubscribe-Post", mailer.NewLine("List-Unsubscribe=One-Click"))
@@ -79,6 +85,11 @@ func (p *Press) header(textOnly bool) (*Fragment, error) {
 	f := &Fragment{Body: b}
 	p.kept.put(k, &rendered{fragment: f}, len(b)+256)
 	return f, nil
+}
+
+// box is the address of the reader's delivery that the box's mail comes to.
+func (p *Press) box(box subscribers.Box) string {
+	return box.Name() + "+" + string(boxMark(box)) + "@" + p.domain
 }
 
 func asciiOnly(s string) bool {

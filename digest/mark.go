@@ -30,6 +30,7 @@ const (
 	markTo       = 'r' // To field
 	markID       = 'i' // left side of the Message-ID
 	markDelivery = 'x' // token that names the delivery, as in the return path
+	markBox      = 'b' // token of the delivery for one of our own addresses: the box's number
 	markAddress  = 'a' // the reader's address in HTML
 	markAddrText = 't' // the reader's address in plain text
 )
@@ -41,6 +42,9 @@ func subjectMark(n int) templates.Mark { return mark(markSubject, strconv.Itoa(n
 func mark(kind byte, arg string) templates.Mark {
 	return templates.Mark(string([]byte{markOpen, kind}) + arg + string([]byte{markClose}))
 }
+
+// boxMark stands for the token of the delivery in an address of the box.
+func boxMark(box subscribers.Box) templates.Mark { return mark(markBox, strconv.Itoa(int(box))) }
 
 // linkMark stands for the token of an action; the reader, edition and slot come from the delivery,
 // but that a story is opened for no reader in particular.
@@ -91,7 +95,7 @@ func parse(body []byte) ([]segment, error) {
 		arg := string(body[i+2 : i+n])
 		var err error
 		switch seg.kind {
-		case markValue, markSubject:
+		case markValue, markSubject, markBox:
 			var n uint64
 			n, err = strconv.ParseUint(arg, 10, 31)
 			seg.value = int32(n)

@@ -27,6 +27,8 @@ const pressMemory = 32 << 20
 type Press struct {
 	pub      schedule.Publication
 	edition  schedule.Edition
+	leaves   bool              // there is an intake: a mail to unsub+TOKEN@domain leaves
+	answers  bool              // answers go to reply+TOKEN@domain
 	domain   string            // of From
 	sections map[string]string // id to name
 	cities   map[string]string // zone to the publication's own name of its city
@@ -43,6 +45,7 @@ type Press struct {
 func NewPress(c *schedule.Config, e schedule.Edition, set *templates.Set) (*Press, error) {
 	p := &Press{
 		pub: c.Publication, edition: e, set: set,
+		leaves: c.Intake.On(), answers: c.Intake.On() && c.Intake.Replies,
 		sections: map[string]string{},
 		cities:   map[string]string{},
 		kept:     newLRU[fragmentKey, *rendered](pressMemory),
