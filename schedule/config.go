@@ -65,7 +65,7 @@ type IMAP struct {
 	Port     int           // default 993 for implicit, 143 otherwise
 	TLS      string        // implicit (default), starttls, none (loopback only)
 	Mailbox  string        // default INBOX
-	Every    time.Duration // how often it is looked into, default 1m
+	Every    time.Duration // how often it is looked into, default 30s
 	User     string        // from BROADSHEET_IMAP_USER
 	Password string        // from BROADSHEET_IMAP_PASSWORD or _PASSWORD_FILE
 }

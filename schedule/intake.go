@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/goccy/go-yaml/ast"
@@ -15,6 +16,7 @@ func (r *reader) intake(n ast.Node, c *Config) (i Intake) {
 	if !ok {
 		return i
 	}
+	r.marks["intake"] = where(n)
 	i.Pipe, i.Replies = t.flag("pipe"), t.flag("replies")
 	if _, isText := textOf(t.values["maildir"]); isText {
 		i.Maildir = []string{t.text("maildir")}
@@ -40,7 +42,7 @@ func (t *table) imap(n ast.Node) *IMAP {
 	if !ok {
 		return nil
 	}
-	m := &IMAP{TLS: y.choice("tls", "implicit", "starttls", "none"), Port: y.whole("port", 0, 1, 65535), Mailbox: "INBOX", Every: time.Minute}
+	m := &IMAP{TLS: y.choice("tls", "implicit", "starttls", "none"), Port: y.whole("port", 0, 1, 65535), Mailbox: "INBOX", Every: 30 * time.Second}
 	if y.need("host", "host: imap.example.org") {
 		m.Host = y.text("host")
 	}
@@ -58,9 +60,56 @@ func (t *table) imap(n ast.Node) *IMAP {
 		m.Mailbox = y.text("mailbox")
 	}
 	if y.has("every") {
-		m.Every = y.span("every", 5*time.Second, "1m")
+		m.Every = y.span("every", 5*time.Second, "30s")
 	}
 	return m
+}
+
+// IntakeSecrets fills in user and password of the mailbox and says which are missing; commands that
+// look into it call it before they share the configuration.
+func (c *Config) IntakeSecrets(getenv func(string) string) error {
+	if wrong := c.intakeSecrets(getenv); len(wrong) > 0 {
+		return wrong
+	}
+	return nil
+}
+
+func (c *Config) intakeSecrets(getenv func(string) string) (wrong Error) {
+	m := c.Intake.IMAP
+	if m == nil {
+		return nil
+	}
+	var messages []string
+	if m.User = getenv("BROADSHEET_IMAP_USER"); m.User == "" {
+		messages = append(messages, "BROADSHEET_IMAP_USER is not set in the environment; set it to the mailbox's user")
+	}
+	password, message := passwordOf(getenv, "BROADSHEET_IMAP", "")
+	if m.Password = password; message != "" {
+		messages = append(messages, message)
+	}
+	for _, message := range messages {
+		wrong = append(wrong, c.problem("intake", "intake: imap: %s", message))
+	}
+	return wrong
+}
+
+// passwordOf reads PREFIX_PASSWORD or the file that PREFIX_PASSWORD_FILE names. message says what is
+// wrong, "" = nothing; otherwise is what else one may do where there is none.
+func passwordOf(getenv func(string) string, prefix, otherwise string) (password, message string) {
+	password, path := getenv(prefix+"_PASSWORD"), getenv(prefix+"_PASSWORD_FILE")
+	switch {
+	case password != "" && path != "":
+		return "", fmt.Sprintf("%s_PASSWORD and %[1]s_PASSWORD_FILE are both set; keep one", prefix)
+	case path != "":
+		secret, err := readSecret(path)
+		if err != nil {
+			return "", fmt.Sprintf("%s_PASSWORD_FILE: %v", prefix, err)
+		}
+		return secret, ""
+	case password == "":
+		return "", fmt.Sprintf("%s_PASSWORD (or %[1]s_PASSWORD_FILE) is not set in the environment; set it%s", prefix, otherwise)
+	}
+	return password, ""
 }
 
 // events reads how a relay's provider reports.

@@ -30,6 +30,7 @@ func Load(path string, getenv func(string) string) (*Config, error) {
 	}
 	if getenv != nil {
 		c.secrets(getenv)
+		c.intakeSecrets(getenv)
 	}
 	return c, nil
 }

@@ -169,20 +169,9 @@ func (y *Relay) secrets(getenv func(string) string) (wrong []string) {
 	if y.User = getenv(v + "_USER"); y.User == "" {
 		wrong = append(wrong, fmt.Sprintf("%s_USER is not set in the environment; set it, or write auth: none", v))
 	}
-	y.Password = getenv(v + "_PASSWORD")
-	path := getenv(v + "_PASSWORD_FILE")
-	switch {
-	case y.Password != "" && path != "":
-		y.Password = ""
-		wrong = append(wrong, fmt.Sprintf("%s_PASSWORD and %[1]s_PASSWORD_FILE are both set; keep one", v))
-	case path != "":
-		secret, err := readSecret(path)
-		if err != nil {
-			wrong = append(wrong, fmt.Sprintf("%s_PASSWORD_FILE: %v", v, err))
-		}
-		y.Password = secret
-	case y.Password == "":
-		wrong = append(wrong, fmt.Sprintf("%s_PASSWORD (or %[1]s_PASSWORD_FILE) is not set in the environment; set it, or write auth: none", v))
+	password, message := passwordOf(getenv, v, ", or write auth: none")
+	if y.Password = password; message != "" {
+		wrong = append(wrong, message)
 	}
 	return wrong
 }
