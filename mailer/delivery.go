@@ -76,6 +76,9 @@ type Outcome struct {
 	Copies  int       // what the delivery's Copies is from now on (a definite refusal takes its copy back)
 	Hard    bool      // leave a hard mark on the address
 	Relay   string    // name of the relay that gave the reply
+	// Throttled says that the recipient's provider wants less of our mail for now; nobody else's
+	// recipients are meant.
+	Throttled bool
 }
 
 // ErrLost says that a lease ended or the delivery was taken out of the sender's hands
