@@ -28,13 +28,13 @@ var failures = map[Back]struct {
 
 // comesBack is what comes of the letter, and when.
 func (l *letter) comesBack(back Back) []returned {
-	in := func(after time.Duration, to, text string) returned {
+	in := func(after time.Duration, from, to, text string) returned {
 		at := l.at.Add(after).UTC()
-		return returned{at, to, fmt.Sprintf("Date: %s\nMessage-ID: <%d.%s>\nTo: %s\n", at.Format(time.RFC1123Z), at.UnixNano(),
+		return returned{at, from, to, fmt.Sprintf("Date: %s\nMessage-ID: <%d.%s>\nTo: %s\n", at.Format(time.RFC1123Z), at.UnixNano(),
 			strings.ReplaceAll(l.to, "@", ".back@"), to) + text}
 	}
 	report := func(after time.Duration, action, status, said string) returned {
-		return in(after, l.from, l.report(l.at.Add(after), action, status, said))
+		return in(after, "", l.from, l.report(l.at.Add(after), action, status, said))
 	}
 	switch back {
 	case NoMailbox, OverQuota, Unwanted, TooLarge:
@@ -45,18 +45,18 @@ func (l *letter) comesBack(back Back) []returned {
 		return []returned{report(15*time.Minute, "delayed", "4.7.28", busy), report(45*time.Minute, "delayed", "4.7.28", busy),
 			report(75*time.Minute, "delivered", "2.0.0", "250 2.0.0 Taken at last")}
 	case Spam:
-		return []returned{in(2*time.Hour, "fbl@"+domainIn(l.from), l.complaint())}
+		return []returned{in(2*time.Hour, "", "fbl@"+domainIn(l.from), l.complaint())}
 	case Leaves:
 		if to := l.leaveBy(); to != "" {
-			return []returned{in(10*time.Minute, to, "From: "+l.to+"\nSubject:\nX-Apple-Unsubscribe: true\nAuto-Submitted: auto-replied\n\n")}
+			return []returned{in(10*time.Minute, l.to, to, "From: "+l.to+"\nSubject:\nX-Apple-Unsubscribe: true\nAuto-Submitted: auto-replied\n\n")}
 		}
 	case Away:
-		return []returned{in(5*time.Second, l.from, "From: "+l.to+"\nSubject: Out of office: "+l.field("Subject")+
+		return []returned{in(5*time.Second, "", l.from, "From: "+l.to+"\nSubject: Out of office: "+l.field("Subject")+
 			"\nAuto-Submitted: auto-replied\nIn-Reply-To: "+l.field("Message-ID")+"\n\nI am away until Monday, and read no mail.\n")}
 	case Answers:
-		return []returned{in(25*time.Minute, l.answerTo(), l.answer("The piece on the shipyard is the best I have read this year. Who took the pictures?"))}
+		return []returned{in(25*time.Minute, l.to, l.answerTo(), l.answer("The piece on the shipyard is the best I have read this year. Who took the pictures?"))}
 	case AsksToLeave:
-		return []returned{in(50*time.Minute, l.answerTo(), l.answer("Thank you, but please take me off this list."))}
+		return []returned{in(50*time.Minute, l.to, l.answerTo(), l.answer("Thank you, but please take me off this list."))}
 	}
 	return nil
 }

@@ -43,6 +43,7 @@ type Returns struct {
 // returned is a message on its way back.
 type returned struct {
 	at   time.Time
+	from string // envelope sender; "" for what machines write
 	to   string // envelope recipient
 	text string
 }
@@ -68,7 +69,7 @@ func (r *Returns) Stray(to string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	at := r.Now().Add(time.Hour).UTC()
-	r.waiting = append(r.waiting, returned{at, to, "From: Prize Office <prize@lottery.example>\nTo: " + to + "\nSubject: You are among the winners\nDate: " +
+	r.waiting = append(r.waiting, returned{at, "prize@lottery.example", to, "From: Prize Office <prize@lottery.example>\nTo: " + to + "\nSubject: You are among the winners\nDate: " +
 		at.Format(time.RFC1123Z) + "\nMessage-ID: <winner@lottery.example>\n\nWrite to us at once.\n"})
 }
 
@@ -111,7 +112,7 @@ func (r *Returns) write(m returned) error {
 	r.written++
 	name := fmt.Sprintf("%d.%d.demo", m.at.Unix(), r.written)
 	tmp := filepath.Join(r.Dir, "tmp", name)
-	text := "Return-Path: <>\nDelivered-To: " + m.to + "\n" + m.text
+	text := "Return-Path: <" + m.from + ">\nDelivered-To: " + m.to + "\n" + m.text
 	if err := os.WriteFile(tmp, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write returned mail: %w", err)
 	}
