@@ -40,6 +40,7 @@ type Entry struct {
 	Class   mailer.Class
 	Of      Of // whose mail it is about; zero if nobody's
 	Events  []Event
+	Done    string // what the clerk has carried out already, for people: "left morning"
 	Aside   string // why it is set aside for a person to look at; "" = it was understood
 	Forward bool   // an answer: to be passed on
 	Task    string // kind of the task that it opens, "" = none: "leave" (asks to leave), "complaint" (of nobody knows whom)

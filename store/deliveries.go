@@ -20,7 +20,8 @@ type DeliveryRow struct {
 	Edition string
 	SlotKey string
 	Relay   string       // that gave the last reply
-	Reply   mailer.Reply // the last; Text without ids
+	Reply   mailer.Reply // the last, or of a server behind the relay; Text without ids
+	Taken   time.Time    // when the relay took it; zero if it did not, or nobody knows
 }
 
 // ID is the delivery's number: its slot and its subscriber in one.
@@ -37,7 +38,8 @@ type DeliveryFilter struct {
 }
 
 const deliveryColumns = `SELECT d.issue, d.slot, d.subscriber, coalesce(d.digest, 0), coalesce(st.address, ''), d.state, d.reason, d.attempts, d.copies,
-	d.date, d.key_id, d.selector, d.due, i.ends, d.at, e.name, s.slot_key, coalesce(nullif(d.relay, ''), b.relay, ''), d.code, d.enhanced, coalesce(rt.body, '') FROM `
+	d.date, d.key_id, d.selector, d.due, i.ends, d.at, e.name, s.slot_key, coalesce(nullif(d.relay, ''), b.relay, ''), d.code, d.enhanced, coalesce(rt.body, ''),
+	CASE WHEN d.taken > 0 THEN d.taken WHEN d.state = 'accepted' THEN d.at ELSE 0 END FROM `
 
 // ofSettings joins the settings that a delivery used; there are none once its reader is erased.
 const ofSettings = `LEFT JOIN settings st ON st.id = d.settings AND st.subscriber = d.subscriber`
@@ -46,10 +48,10 @@ const deliveryJoins = ` JOIN editions e ON e.id = s.edition JOIN issues i ON i.i
 	` + ofSettings + ` LEFT JOIN batches b ON b.id = d.batch LEFT JOIN reply_texts rt ON rt.id = d.reply `
 
 func scanDelivery(r *sql.Rows) (d DeliveryRow, err error) {
-	var date, due, ends, at int64
+	var date, due, ends, at, taken int64
 	err = r.Scan(&d.Issue, &d.Slot, &d.Subscriber, &d.Digest, &d.Address, &d.State, &d.Reason, &d.Attempts, &d.Copies,
-		&date, &d.KeyID, &d.Selector, &due, &ends, &at, &d.Edition, &d.SlotKey, &d.Relay, &d.Reply.Code, &d.Reply.Enhanced, &d.Reply.Text)
-	d.Date, d.Due, d.Ends, d.At = fromUS(date), fromUS(due), fromUS(ends), fromUS(at)
+		&date, &d.KeyID, &d.Selector, &due, &ends, &at, &d.Edition, &d.SlotKey, &d.Relay, &d.Reply.Code, &d.Reply.Enhanced, &d.Reply.Text, &taken)
+	d.Date, d.Due, d.Ends, d.At, d.Taken = fromUS(date), fromUS(due), fromUS(ends), fromUS(at), fromUS(taken)
 	return d, err
 }
 

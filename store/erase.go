@@ -18,7 +18,10 @@ import (
 // found in the database's files afterwards, as soon as [DB.Scrub] gets its turn. The error is
 // [ErrNotFound] if there is no such reader.
 func (db *DB) Erase(ctx context.Context, id int64, now time.Time) error {
-	err := db.write(ctx, func(ctx context.Context, t *tx) error { return db.erase(ctx, t, id, now) })
+	loose, err := db.looseMail(ctx, db.read(), id) // long where much came in, so not in the writer's turn
+	if err == nil {
+		err = db.write(ctx, func(ctx context.Context, t *tx) error { return db.erase(ctx, t, id, loose, now) })
+	}
 	if err != nil {
 		return fmt.Errorf("erase reader: %w", err)
 	}
@@ -28,8 +31,9 @@ func (db *DB) Erase(ctx context.Context, id int64, now time.Time) error {
 	return nil
 }
 
-// erase is Erase in a transaction; what it leaves in the file of changes is for Scrub.
-func (db *DB) erase(ctx context.Context, t *tx, id int64, now time.Time) error {
+// erase is Erase in a transaction; what it leaves in the file of changes is for Scrub. loose is what
+// looseMail found.
+func (db *DB) erase(ctx context.Context, t *tx, id int64, loose []int64, now time.Time) error {
 	old, err := load(ctx, t, "s.id = ?1", id)
 	if err != nil {
 		return notFound(err, "subscriber %d", id)
@@ -43,11 +47,14 @@ func (db *DB) erase(ctx context.Context, t *tx, id int64, now time.Time) error {
 		return err
 	}
 	// The reader's own addresses; a draft has one that may be another person's.
-	owned, err := selectAll(ctx, t, `SELECT DISTINCT address FROM settings WHERE subscriber = ?1 AND draft = 0`, args{id}, text)
+	owned, err := owned(ctx, t, id)
 	if err != nil {
 		return err
 	}
 	if err := db.cutAddresses(ctx, t, id, owned); err != nil {
+		return err
+	}
+	if err := t.forgetMail(ctx, loose); err != nil {
 		return err
 	}
 	if err := db.forget(ctx, t, id, now); err != nil {
@@ -102,16 +109,17 @@ func (db *DB) forgetAddress(ctx context.Context, t *tx, address string) error {
 	return err
 }
 
-// slotsOf are all slots in which reader ?1 may have a delivery, as a table of id.
-const slotsOf = `(SELECT slots.id FROM editions CROSS JOIN slots
-		WHERE editions.name <> '` + digest.NoticeEdition + `' AND slots.edition = editions.id
-	UNION ALL SELECT slot FROM notice_slots WHERE subscriber = ?1) mine `
+// owned lists the addresses that are a reader's own.
+func owned(ctx context.Context, q querier, id int64) ([]string, error) {
+	return selectAll(ctx, q, `SELECT DISTINCT address FROM settings WHERE subscriber = ?1 AND draft = 0`, args{id}, text)
+}
 
-// cutAddresses takes a reader's addresses out of the words of relays and of the reasons that were
-// kept about their mail.
-func (db *DB) cutAddresses(ctx context.Context, t *tx, id int64, addresses []string) error {
-	var forms []string
+// formsOf lists the ways in which others write addresses, in small letters.
+func formsOf(addresses []string) (forms []string) {
 	for _, a := range addresses {
+		if a == "" {
+			continue
+		}
 		forms = append(forms, strings.ToLower(a), subscribers.Fold(a))
 		if wire, err := subscribers.ParseAddress(a); err == nil {
 			forms = append(forms, strings.ToLower(wire))
@@ -122,6 +130,18 @@ func (db *DB) cutAddresses(ctx context.Context, t *tx, id int64, addresses []str
 			}
 		}
 	}
+	return forms
+}
+
+// slotsOf are all slots in which reader ?1 may have a delivery, as a table of id.
+const slotsOf = `(SELECT slots.id FROM editions CROSS JOIN slots
+		WHERE editions.name <> '` + digest.NoticeEdition + `' AND slots.edition = editions.id
+	UNION ALL SELECT slot FROM notice_slots WHERE subscriber = ?1) mine `
+
+// cutAddresses takes a reader's addresses out of the words of relays and of the reasons that were
+// kept about their mail.
+func (db *DB) cutAddresses(ctx context.Context, t *tx, id int64, addresses []string) error {
+	forms := formsOf(addresses)
 	names := func(s string) bool {
 		s = strings.ToLower(s)
 		for _, f := range forms {

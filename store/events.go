@@ -13,22 +13,26 @@ import (
 	"broadsheet/mailer"
 )
 
-// event puts sure news of a delivery on record.
-func (t *tx) event(ctx context.Context, d *delivery, e *intake.Event, inbound int64, at time.Time) error {
-	_, err := t.eventRow(ctx, d, e, inbound, at)
-	return err
-}
+// How many characters are kept of what servers and messages say.
+const (
+	maxReason  = 50
+	maxStatus  = 20
+	maxHost    = 255
+	maxAddress = 320
+	maxSubject = 200
+)
 
-// eventRow returns 0 if the row is there.
-func (t *tx) eventRow(ctx context.Context, d *delivery, e *intake.Event, inbound int64, at time.Time) (int64, error) {
+// event puts news of a delivery on record. fresh is false if they were.
+func (t *tx) event(ctx context.Context, d *delivery, e *intake.Event, inbound int64, at time.Time) (fresh bool, err error) {
 	reply, err := t.newsText(ctx, e.Text)
 	if err != nil {
-		return 0, err
+		return false, err
 	}
-	return t.exec(ctx, `INSERT INTO events (slot, subscriber, class, at, sure, reason, status, code, reply, host, source, domain, relay, inbound)
+	n, err := t.exec(ctx, `INSERT INTO events (slot, subscriber, class, at, sure, reason, status, code, reply, host, source, domain, relay, inbound)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT (slot, subscriber, class, at) DO NOTHING`,
-		d.Slot, d.Subscriber, string(e.Class), us(at), e.Sure, oneLine(e.Reason, 50), oneLine(e.Status, 20), e.Code, reply, oneLine(e.Host, 255), e.Source,
-		domainOf(d.Address), d.relay, inbound)
+		d.Slot, d.Subscriber, string(e.Class), us(at), e.Sure, oneLine(e.Reason, maxReason), oneLine(e.Status, maxStatus), e.Code, reply,
+		oneLine(e.Host, maxHost), e.Source, domainOf(d.Address), d.relay, inbound)
+	return n == 1, err
 }
 
 // knows says whether news is on record: each once, but for delays, which are many and differ by
@@ -55,7 +59,7 @@ func (t *tx) keepArrival(ctx context.Context, d *delivery) error {
 func (t *tx) newsText(ctx context.Context, text string) (sql.NullInt64, error) {
 	words := strings.Fields(text)
 	for n, w := range words {
-		if strings.Contains(w, "@") {
+		if strings.Contains(w, "@") || strings.Contains(w, "%40") {
 			words[n] = "…"
 		}
 	}

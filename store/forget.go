@@ -25,6 +25,9 @@ func (db *DB) forget(ctx context.Context, t *tx, id int64, now time.Time) error 
 	if err := t.barNotices(ctx, id, "erased", now); err != nil {
 		return err
 	}
+	if err := t.forgetNews(ctx, id); err != nil {
+		return err
+	}
 	for _, query := range []string{
 		`DELETE FROM notices WHERE subscriber = ?1`, `DELETE FROM notice_slots WHERE subscriber = ?1`,
 		`DELETE FROM requests WHERE subscriber = ?1`, `DELETE FROM consents WHERE subscriber = ?1`,

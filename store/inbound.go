@@ -48,10 +48,13 @@ func (db *DB) takeIn(ctx context.Context, t *tx, e *intake.Entry, now time.Time)
 			return intake.Taken{Early: early}, err
 		}
 	}
-	if out.ID, err = t.inbound(ctx, e); err != nil {
+	if out.ID, err = t.inbound(ctx, db, e, now); err != nil {
 		return out, err
 	}
 	var effects []string
+	if e.Done != "" {
+		effects = append(effects, e.Done)
+	}
 	for n := range e.Events {
 		_, effect, err := db.takeEvent(ctx, t, &e.Events[n], out.ID, now)
 		if err != nil {
@@ -80,7 +83,7 @@ func (db *DB) takeIn(ctx context.Context, t *tx, e *intake.Entry, now time.Time)
 
 // early says of news whether a sender has its mail in hand.
 func (db *DB) early(ctx context.Context, t *tx, e *intake.Event) (bool, error) {
-	if !e.Sure || !(e.Class.Bounce() || e.Class == mailer.Put || e.Class == mailer.Arrived) {
+	if !e.Sure || !moves(e.Class) {
 		return false, nil
 	}
 	k, err := t.named(ctx, e)
@@ -95,8 +98,9 @@ func (db *DB) early(ctx context.Context, t *tx, e *intake.Event) (bool, error) {
 	return until >= us(db.leaseClock()), err
 }
 
-// inbound writes a message's row.
-func (t *tx) inbound(ctx context.Context, e *intake.Entry) (id int64, err error) {
+// inbound writes a message's row. Of a reader who is gone only numbers are kept, unless a person
+// wrote to be answered.
+func (t *tx) inbound(ctx context.Context, db *DB, e *intake.Entry, now time.Time) (id int64, err error) {
 	var worst intake.Event
 	for _, event := range e.Events {
 		if worst.Class == "" || event.Class == e.Class && worst.Class != e.Class {
@@ -116,15 +120,43 @@ func (t *tx) inbound(ctx context.Context, e *intake.Entry) (id int64, err error)
 			return 0, err
 		}
 	}
-	raw, cut := e.Raw, e.Cut
-	if len(raw) > keptRaw {
-		raw, cut = raw[:keptRaw], true
+	at := e.At
+	if at.IsZero() || at.After(now) {
+		at = now
+	}
+	m := InboundRow{To: oneLine(e.To, maxAddress), From: subscribers.Fold(oneLine(e.From, maxAddress)), Subject: oneLine(e.Subject, maxSubject),
+		Cut: e.Cut || len(e.Raw) > keptRaw}
+	m.Recipient = subscribers.Fold(oneLine(worst.Recipient, maxAddress))
+	raw := append([]byte{}, e.Raw[:min(len(e.Raw), keptRaw)]...) // not NULL, which says that it is kept no more
+	if !e.Forward && e.Task == "" {
+		gone, err := db.gone(ctx, t, of.subscriber, m.Recipient)
+		if err != nil {
+			return 0, err
+		}
+		if gone {
+			m, raw = InboundRow{}, nil
+		}
 	}
 	err = t.scan(ctx, `INSERT INTO inbound (hash, source, place, at, recipient, sender, subject, class, reason, status, code, reply, address,
 			slot, subscriber, aside, effect, cut, raw)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, '', ?17, ?18) RETURNING id`,
-		args{e.Hash[:], e.Source, e.Key, us(e.At), oneLine(e.To, 320), subscribers.Fold(oneLine(e.From, 320)), oneLine(e.Subject, 200),
-			string(cmp.Or(e.Class, mailer.NoBounce)), oneLine(worst.Reason, 50), oneLine(worst.Status, 20), worst.Code, reply,
-			subscribers.Fold(oneLine(worst.Recipient, 320)), of.slot, of.subscriber, e.Aside, cut, raw}, &id)
+		args{e.Hash[:], e.Source, e.Key, us(at), m.To, m.From, m.Subject, string(cmp.Or(e.Class, mailer.NoBounce)),
+			oneLine(worst.Reason, maxReason), oneLine(worst.Status, maxStatus), worst.Code, reply, m.Recipient,
+			of.slot, of.subscriber, e.Aside, m.Cut, raw}, &id)
 	return id, err
+}
+
+// gone says whether a message is about somebody who was erased, or forgotten: by the number of the
+// token, or by the address that it names.
+func (db *DB) gone(ctx context.Context, t *tx, subscriber int64, address string) (is bool, err error) {
+	if subscriber > 0 {
+		err = t.scan(ctx, `SELECT NOT EXISTS (SELECT 1 FROM subscribers WHERE id = ?1)`, args{subscriber}, &is)
+		return is, err
+	}
+	if address == "" || db.opts.AddressHash == nil {
+		return false, nil
+	}
+	hash := db.opts.AddressHash(address)
+	err = t.scan(ctx, `SELECT EXISTS (SELECT 1 FROM suppressions WHERE hash = ?1 AND erased = 1)`, args{hash[:]}, &is)
+	return is, err
 }

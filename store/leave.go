@@ -128,7 +128,11 @@ func (db *DB) leaveAgain(ctx context.Context, t *tx, l *journalLine, id int64) e
 		return err
 	}
 	if l.kind == lineErased {
-		return db.erase(ctx, t, id, l.at)
+		loose, err := db.looseMail(ctx, t, id)
+		if err != nil {
+			return err
+		}
+		return db.erase(ctx, t, id, loose, l.at)
 	}
 	old, err := db.withSuppression(ctx, t, "s.id = ?1", id)
 	if err != nil {

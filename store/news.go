@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"broadsheet/intake"
@@ -25,7 +24,7 @@ const (
 	fateEarly               // a sender has the mail in hand; nothing is on record, bring it again
 )
 
-// TakeEvents meets [intake.Ledger]. Give it some hundred at a time.
+// TakeEvents meets [intake.Ledger]: all of it in one transaction. Give it some hundred at a time.
 func (db *DB) TakeEvents(ctx context.Context, events []intake.Event, now time.Time) (taken []intake.Taken, err error) {
 	err = db.write(ctx, func(ctx context.Context, t *tx) error {
 		taken = make([]intake.Taken, len(events))
@@ -45,8 +44,7 @@ func (db *DB) TakeEvents(ctx context.Context, events []intake.Event, now time.Ti
 }
 
 // takeEvent is the one place where news change a delivery. inbound is the message on record that
-// says so, 0 if none does. The effect is for people. With a fate other than fateDone nothing has
-// been written.
+// says so, 0 if none does. The effect is for people.
 func (db *DB) takeEvent(ctx context.Context, t *tx, e *intake.Event, inbound int64, now time.Time) (fate, string, error) {
 	at := e.At
 	if at.IsZero() || at.After(now) {
@@ -64,25 +62,27 @@ func (db *DB) takeEvent(ctx context.Context, t *tx, e *intake.Event, inbound int
 	}
 	if e.Class == mailer.Arrived {
 		if done, err := t.arrive(ctx, k, e, at); done || err != nil {
-			return fateDone, "delivered", err
+			return fateDone, string(mailer.Delivered), err
 		}
 	}
 	d, err := t.delivery(ctx, k.slot, k.subscriber)
-	if errors.Is(err, sql.ErrNoRows) {
-		return fateUnknown, "its mail is not on record", nil
-	}
 	if err != nil {
-		return 0, "", err
+		return 0, "", notFound(err, "delivery %d", DeliveryID(k.slot, k.subscriber))
 	}
 	return db.tell(ctx, t, d, e, inbound, at, now)
 }
 
+// moves says of a class whether such news are about a mail's way.
+func moves(c mailer.Class) bool { return c.Bounce() || c == mailer.Put || c == mailer.Arrived }
+
 // tell puts news of a delivery on record, with what follows.
 func (db *DB) tell(ctx context.Context, t *tx, d *delivery, e *intake.Event, inbound int64, at, now time.Time) (fate, string, error) {
-	moves := e.Class.Bounce() || e.Class == mailer.Put || e.Class == mailer.Arrived
 	inHand := (d.State == mailer.Sending || d.State == mailer.Handed) && d.leaseUntil >= us(db.leaseClock())
-	if moves && inHand {
+	if inHand && moves(e.Class) {
 		return fateEarly, "", nil
+	}
+	if at.Before(d.handed) { // logs round, and clocks differ
+		at = d.handed
 	}
 	again, err := t.knows(ctx, d, e, at)
 	if err != nil {
@@ -93,57 +93,58 @@ func (db *DB) tell(ctx context.Context, t *tx, d *delivery, e *intake.Event, inb
 	}
 	was := d.State
 	to, moved := next(d, e.Class)
-	if was == mailer.Delivered && moved {
+	if moved && was == mailer.Delivered {
 		if err := t.keepArrival(ctx, d); err != nil {
 			return 0, "", err
 		}
 	}
 	if !moved || to != mailer.Delivered {
-		if err := t.event(ctx, d, e, inbound, at); err != nil {
+		if _, err := t.event(ctx, d, e, inbound, at); err != nil {
 			return 0, "", err
 		}
 	}
-	if !moved {
-		effect, err := db.follows(ctx, t, d, e, now)
-		return fateDone, effect, err
-	}
-	if err := t.move(ctx, d, to, e, at); err != nil {
-		return 0, "", err
-	}
-	if open(was) { // it must not go again
-		if err := t.settleBatch(ctx, d); err != nil {
+	if moved {
+		if err := t.move(ctx, d, to, e, at); err != nil {
 			return 0, "", err
 		}
+		if open(was) && d.batch != 0 && d.leaseUntil == 0 { // it does not go again: its batch may be done
+			if err := t.free(ctx, d.batch); err != nil {
+				return 0, "", err
+			}
+		}
 	}
-	effect, err := db.follows(ctx, t, d, e, now)
-	return fateDone, strings.Trim(string(to)+", "+effect, ", "), err
+	effect, err := db.follows(ctx, t, d, e, moved, now)
+	return fateDone, effect, err
 }
 
 // next says which state a delivery comes into by news of a class; moved is false if it stays
-// where it is. What a sender has in hand is none of its business.
+// where it is. Later news of a delay undo nothing. Of a mail that would go again it is enough that
+// it arrived, for that says that a copy is out whatever the relay's reply was.
 func next(d *delivery, c mailer.Class) (to mailer.State, moved bool) {
-	out := d.State == mailer.Accepted || d.State == mailer.Delayed || d.State == mailer.Uncertain || open(d.State) && d.Copies > 0
+	out := d.State == mailer.Accepted || d.State == mailer.Uncertain || open(d.State) && d.Copies > 0
 	switch {
-	case c == mailer.Put && out:
+	case c == mailer.Put && (out || d.State == mailer.Delayed):
 		return mailer.Delayed, true
-	case c == mailer.Arrived && (out || open(d.State)):
+	case c == mailer.Arrived && (out || d.State == mailer.Delayed || open(d.State)):
 		return mailer.Delivered, true
-	case c.Bounce() && (out || d.State == mailer.Delivered):
+	case c.Bounce() && (out || d.State == mailer.Delayed || d.State == mailer.Delivered):
 		return mailer.Bounced, true
 	}
 	return d.State, false
 }
 
-// follows does what follows from news beside the delivery's state, and says it for people.
-func (db *DB) follows(ctx context.Context, t *tx, d *delivery, e *intake.Event, now time.Time) (string, error) {
-	switch e.Class {
-	case mailer.OptedOut:
+// follows does what follows from news beside the delivery's state, and says all of it for people.
+func (db *DB) follows(ctx context.Context, t *tx, d *delivery, e *intake.Event, moved bool, now time.Time) (string, error) {
+	if e.Class == mailer.OptedOut {
 		return db.optOut(ctx, t, d.Subscriber, now)
 	}
-	return "", nil
+	if moved {
+		return string(d.State), nil
+	}
+	return "noted", nil
 }
 
-// optOut has a reader leave everything, as the mail program's own button does.
+// optOut has a reader leave everything, as a mail program's own button does.
 func (db *DB) optOut(ctx context.Context, t *tx, id int64, now time.Time) (string, error) {
 	out, err := db.leaveAll(ctx, t, id, "reader", "", now)
 	switch {
@@ -157,65 +158,28 @@ func (db *DB) optOut(ctx context.Context, t *tx, id int64, now time.Time) (strin
 	return "left everything", nil
 }
 
-// ofNoMail deals with sure news of a mail that is not on record: what the reader wishes holds all
-// the same.
+// ofNoMail deals with sure news of a mail that is not on record, as after a backup was put back:
+// what the reader wishes holds all the same.
 func (db *DB) ofNoMail(ctx context.Context, t *tx, e *intake.Event, now time.Time) (fate, string, error) {
-	if e.Class == mailer.OptedOut && e.Of.Subscriber > 0 {
+	const unknown = "its mail is not on record"
+	if e.Of.Subscriber == 0 {
+		return fateUnknown, unknown, nil
+	}
+	switch e.Class {
+	case mailer.OptedOut:
 		effect, err := db.optOut(ctx, t, e.Of.Subscriber, now)
 		return fateDone, effect, err
+	case mailer.Complained:
+		s, err := load(ctx, t, "s.id = ?1", e.Of.Subscriber)
+		if errors.Is(err, sql.ErrNoRows) {
+			return fateUnknown, unknown, nil
+		}
+		if err == nil {
+			_, err = db.suppress(ctx, t, subscribers.Suppression{Address: s.Address, Reason: "complaint", At: now}, nil, 0, now)
+		}
+		return fateDone, "address barred", err
 	}
-	return fateUnknown, "its mail is not on record", nil
-}
-
-// named finds the delivery that sure news is about; [sql.ErrNoRows] if there is none.
-func (t *tx) named(ctx context.Context, e *intake.Event) (k key, err error) {
-	if e.Of != (intake.Of{}) {
-		return t.byToken(ctx, e.Of)
-	}
-	if e.Queue == "" {
-		return k, sql.ErrNoRows
-	}
-	err = t.scan(ctx, `SELECT slot, subscriber FROM queue_ids WHERE relay = ?1 AND id = ?2`, args{e.Relay, e.Queue}, &k.slot, &k.subscriber)
-	return k, err
-}
-
-// byToken finds the delivery that a token names. Of two notices of one minute, which have one
-// token, it is the later one that left.
-func (t *tx) byToken(ctx context.Context, of intake.Of) (k key, err error) {
-	at := time.Unix(of.Wall*60, 0).UTC()
-	day, minute := "", at.Format("2006-01-02 15:04")
-	if of.Wall%(24*60) == 0 {
-		day = at.Format(time.DateOnly)
-	}
-	k.subscriber = of.Subscriber
-	// ';' comes after ':', behind which notices have their seconds.
-	err = t.scan(ctx, `SELECT d.slot FROM slots s CROSS JOIN deliveries d ON d.slot = s.id
-		WHERE s.edition = ?1 AND (s.slot_key = ?2 OR s.slot_key >= ?3 AND s.slot_key < ?4) AND d.subscriber = ?5
-		ORDER BY d.handed = 0, d.slot DESC LIMIT 1`, args{of.Edition, day, minute, minute + ";", of.Subscriber}, &k.slot)
-	return k, err
-}
-
-// unsure puts news on record that names no mail, only an address. Anybody may have written that:
-// it changes nothing.
-func (t *tx) unsure(ctx context.Context, e *intake.Event, inbound int64, at time.Time) (fate, string, error) {
-	if e.Recipient == "" {
-		return fateUnknown, "it names nobody", nil
-	}
-	d := &delivery{}
-	folded := subscribers.Fold(e.Recipient)
-	err := t.scan(ctx, `SELECT id FROM subscribers WHERE address = ?1`, args{folded}, &d.Subscriber)
-	if errors.Is(err, sql.ErrNoRows) {
-		return fateUnknown, "it names no reader", nil
-	}
-	if err != nil {
-		return 0, "", err
-	}
-	d.Address = folded
-	n, err := t.eventRow(ctx, d, e, inbound, at)
-	if err == nil && n == 0 {
-		return fateAgain, "on record before", nil
-	}
-	return fateDone, "no token: changes nothing", err
+	return fateUnknown, unknown, nil
 }
 
 // move brings a delivery into a state behind accepted.
@@ -224,22 +188,25 @@ func (t *tx) move(ctx context.Context, d *delivery, to mailer.State, e *intake.E
 	if err != nil {
 		return err
 	}
+	reason := oneLine(e.Reason, maxReason)
 	var server sql.NullInt64
 	if to == mailer.Delivered {
+		reason = ""
 		if server, err = t.server(ctx, e); err != nil {
 			return err
 		}
 	}
 	_, err = t.exec(ctx, `UPDATE deliveries SET taken = CASE WHEN taken > 0 THEN taken WHEN state = 'accepted' THEN at WHEN handed > 0 THEN handed ELSE ?4 END,
+			handed = CASE WHEN handed > 0 THEN handed ELSE ?4 END, copies = CASE WHEN copies > 0 THEN copies ELSE 1 END,
 			state = ?3, at = ?4, due = 0, reason = ?5, code = ?6, enhanced = ?7, reply = ?8, server = ?9 WHERE slot = ?1 AND subscriber = ?2`,
-		d.Slot, d.Subscriber, string(to), us(at), e.Reason, e.Code, e.Status, reply, server)
-	d.State, d.Reason, d.At = to, e.Reason, at
+		d.Slot, d.Subscriber, string(to), us(at), reason, e.Code, oneLine(e.Status, maxStatus), reply, server)
+	d.State, d.Reason, d.At, d.Due = to, reason, at, time.Time{}
 	d.reply, d.replyID = mailer.Reply{Code: e.Code, Enhanced: e.Status, Text: e.Text}, reply
 	return err
 }
 
-// arrive is move for the common case: a mail that was accepted has arrived. done is false if it is
-// not in that state.
+// arrive is move for the common case: a mail that a relay took has arrived. done is false if it is
+// in another state; nothing has changed then.
 func (t *tx) arrive(ctx context.Context, k key, e *intake.Event, at time.Time) (done bool, err error) {
 	reply, err := t.newsText(ctx, e.Text)
 	if err != nil {
@@ -249,32 +216,9 @@ func (t *tx) arrive(ctx context.Context, k key, e *intake.Event, at time.Time) (
 	if err != nil {
 		return false, err
 	}
-	n, err := t.exec(ctx, `UPDATE deliveries SET taken = CASE WHEN taken > 0 THEN taken ELSE at END, state = 'delivered', at = ?3, reason = '',
-			code = ?4, enhanced = ?5, reply = ?6, server = ?7 WHERE slot = ?1 AND subscriber = ?2 AND state IN ('accepted', 'delayed')`,
-		k.slot, k.subscriber, us(at), e.Code, e.Status, reply, server)
+	n, err := t.exec(ctx, `UPDATE deliveries SET taken = CASE WHEN taken > 0 THEN taken ELSE at END, state = 'delivered',
+			at = CASE WHEN at > ?3 THEN at ELSE ?3 END, reason = '', code = ?4, enhanced = ?5, reply = ?6, server = ?7
+		WHERE slot = ?1 AND subscriber = ?2 AND state IN ('accepted', 'delayed')`,
+		k.slot, k.subscriber, us(at), e.Code, oneLine(e.Status, maxStatus), reply, server)
 	return n == 1, err
-}
-
-// settleBatch says when the batch of a delivery that is over is due again, unless a sender has it.
-func (t *tx) settleBatch(ctx context.Context, d *delivery) error {
-	if d.batch == 0 || d.leaseUntil > 0 {
-		return nil
-	}
-	return t.free(ctx, d.batch)
-}
-
-// domainOf is what stands behind the '@' of an address, as it is compared.
-func domainOf(address string) string {
-	folded := subscribers.Fold(address)
-	return folded[strings.LastIndexByte(folded, '@')+1:]
-}
-
-// server notes who speaks and by what source that is known.
-func (t *tx) server(ctx context.Context, e *intake.Event) (id sql.NullInt64, err error) {
-	host := oneLine(e.Host, 255)
-	err = t.scan(ctx, `SELECT id FROM servers WHERE host = ?1 AND source = ?2`, args{host, e.Source}, &id)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = t.scan(ctx, `INSERT INTO servers (host, source) VALUES (?1, ?2) RETURNING id`, args{host, e.Source}, &id)
-	}
-	return id, err
 }

@@ -91,7 +91,7 @@ func (db *DB) ownData(ctx context.Context, id int64, now time.Time) (*subscriber
 		}
 		d.Deliveries = append(d.Deliveries, o)
 	}
-	return d, nil
+	return d, db.ownNews(ctx, s.Address, d)
 }
 
 // some reads all rows; where there is none the list is empty and not nil, for JSON's sake.
@@ -131,7 +131,7 @@ func (db *DB) ownHash(ctx context.Context, address string, d *subscribers.Held) 
 
 func (db *DB) ownDelivery(ctx context.Context, row *DeliveryRow) (subscribers.OwnDelivery, error) {
 	o := subscribers.OwnDelivery{Edition: row.Edition, Slot: row.SlotKey, Address: row.Address, State: string(row.State), Reason: row.Reason,
-		At: row.At, Tries: row.Attempts, Relay: row.Relay, Reply: said(row.Reply), Stories: []subscribers.OwnStory{}}
+		At: row.At, Taken: row.Taken, Tries: row.Attempts, Relay: row.Relay, Reply: said(row.Reply), Stories: []subscribers.OwnStory{}}
 	if row.Edition == digest.NoticeEdition {
 		o.Edition = "notice"
 	}
@@ -141,6 +141,13 @@ func (db *DB) ownDelivery(ctx context.Context, row *DeliveryRow) (subscribers.Ow
 	}
 	for _, a := range tries {
 		o.Earlier = append(o.Earlier, subscribers.OwnTry{At: a.At, State: string(a.State), Reason: a.Reason, Relay: a.Relay, Reply: said(a.Reply)})
+	}
+	news, err := db.Events(ctx, row.ID())
+	if err != nil {
+		return o, err
+	}
+	for _, e := range news {
+		o.News = append(o.News, ownEvent(&e))
 	}
 	if row.Digest == 0 {
 		return o, nil

@@ -20,6 +20,10 @@ type Held struct {
 	TookMail    bool          `json:"took_mail"`                    // a relay has taken a mail to the address
 	Refused     time.Time     `json:"refused,omitzero"`             // a relay first said that the mailbox does not exist
 	Deliveries  []OwnDelivery `json:"deliveries"`
+	News        []OwnNews     `json:"news,omitempty"`  // that name the address and no mail: they count for nothing
+	Marks       []OwnMark     `json:"marks,omitempty"` // of refusals that may bar the address
+	Mail        []OwnMail     `json:"mail,omitempty"`  // that came in from the reader or about the reader's mails
+	Tasks       []OwnTask     `json:"tasks,omitempty"` // for the operator
 }
 
 // OwnSettings are what is decided at one time.
@@ -104,6 +108,8 @@ type OwnDelivery struct {
 	Subject string     `json:"subject,omitempty"`
 	Stories []OwnStory `json:"stories"`
 	Earlier []OwnTry   `json:"earlier,omitempty"` // tries that were not accepted at once
+	Taken   time.Time  `json:"taken,omitzero"`    // when a relay took it
+	News    []OwnNews  `json:"news,omitempty"`    // what came of it since
 }
 
 // OwnTry is a try to send a mail.
@@ -113,6 +119,44 @@ type OwnTry struct {
 	Reason string    `json:"reason,omitempty"`
 	Relay  string    `json:"relay,omitempty"`
 	Reply  string    `json:"reply,omitempty"`
+}
+
+// OwnNews is what a server, a provider or a message said of a mail.
+type OwnNews struct {
+	At     time.Time `json:"at"`
+	Class  string    `json:"class"`
+	Reason string    `json:"reason,omitempty"`
+	Server string    `json:"server,omitempty"` // that said so
+	Reply  string    `json:"reply,omitempty"`  // its words
+	Source string    `json:"source"`           // how that came here
+}
+
+// OwnMark counts a refusal against an address.
+type OwnMark struct {
+	At     time.Time `json:"at"`
+	Sent   time.Time `json:"sent,omitzero"` // when the mail had left
+	Class  string    `json:"class"`
+	Effect string    `json:"effect"`
+}
+
+// OwnMail is a message that came in.
+type OwnMail struct {
+	At      time.Time `json:"at"`
+	From    string    `json:"from,omitempty"`
+	To      string    `json:"to,omitempty"`
+	Subject string    `json:"subject,omitempty"`
+	Class   string    `json:"class"`
+	Effect  string    `json:"effect,omitempty"` // what followed
+	Message string    `json:"message,omitempty"`
+	Cut     bool      `json:"cut,omitempty"` // there was more
+}
+
+// OwnTask is something that an operator had to decide.
+type OwnTask struct {
+	Kind    string    `json:"kind"`
+	At      time.Time `json:"at"`
+	Done    time.Time `json:"done,omitzero"`
+	Outcome string    `json:"outcome,omitempty"`
 }
 
 // OwnStory is a story in a mail, as it was then.

@@ -44,6 +44,8 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		{"same second", testSameSecond}, {"old address", testOldAddress},
 		{"edit", testEdit}, {"edit together", testEditTogether}, {"leave all", testLeaveAll}, {"undo address", testUndoAddress}, {"stranger", testStranger}, {"any edit", testAnyEdit},
 		{"way back", testWayBack}, {"stricter", testStricter}, {"end pauses", testEndPauses},
+		{"news", testNews}, {"news of unanswered", testNewsOfUnanswered}, {"early news", testNewsEarly}, {"names in news", testNewsNames},
+		{"opt-out", testOptOut}, {"any news", testAnyNews}, {"inbound", testInbound},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

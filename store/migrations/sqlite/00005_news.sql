@@ -19,6 +19,7 @@ CREATE INDEX inbound_class ON inbound (class, at);
 CREATE INDEX inbound_subscriber ON inbound (subscriber) WHERE subscriber > 0;
 CREATE INDEX inbound_aside ON inbound (id) WHERE aside <> '';
 CREATE INDEX inbound_kept ON inbound (at) WHERE raw IS NOT NULL;
+CREATE INDEX inbound_loose ON inbound (id) WHERE raw IS NOT NULL AND subscriber = 0;
 CREATE INDEX inbound_address ON inbound (address) WHERE address <> '';
 CREATE INDEX inbound_sender ON inbound (sender) WHERE sender <> '';
 

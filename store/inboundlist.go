@@ -1,0 +1,118 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"iter"
+	"time"
+
+	"broadsheet/mailer"
+)
+
+// InboundRow is a message that came in, for people to look at. [mailer.News] is the gravest of what
+// it says.
+type InboundRow struct {
+	mailer.News
+	ID         int64
+	Source     string
+	Key        string // in its source
+	At         time.Time
+	To         string
+	From       string // "" once it is no longer kept, as To, Subject and Recipient
+	Subject    string
+	Slot       int64  // with Subscriber the delivery that it is about; 0 = of none that is on record
+	Subscriber int64  // by a token; 0 = nobody's
+	Aside      string // why a person should look at it, "" = it was understood
+	Effect     string // what followed
+	Cut        bool   // what is kept of it is not all
+	Kept       bool   // it can be had with [DB.InboundMail]
+}
+
+// Delivery is the number of the delivery that the message is about, 0 if there is none.
+func (m *InboundRow) Delivery() int64 {
+	if m.Slot == 0 {
+		return 0
+	}
+	return DeliveryID(m.Slot, m.Subscriber)
+}
+
+// InboundFilter says which messages to list. Zero fields do not filter.
+type InboundFilter struct {
+	Class      mailer.Class
+	Bounces    bool // hard, soft, policy and content
+	Aside      bool // set aside for a person
+	Subscriber int64
+	Address    string // that the news names or that wrote, folded
+	Since      time.Time
+}
+
+const inboundColumns = `SELECT m.id, m.source, m.place, m.at, m.recipient, m.sender, m.subject, m.class, m.reason, m.status, m.code,
+	coalesce(rt.body, ''), m.address, m.slot, m.subscriber, m.aside, m.effect, m.cut, m.raw IS NOT NULL FROM inbound m LEFT JOIN reply_texts rt ON rt.id = m.reply `
+
+func scanInbound(r *sql.Rows) (m InboundRow, err error) {
+	var at int64
+	err = r.Scan(&m.ID, &m.Source, &m.Key, &at, &m.To, &m.From, &m.Subject, &m.Class, &m.Reason, &m.Status, &m.Code,
+		&m.Text, &m.Recipient, &m.Slot, &m.Subscriber, &m.Aside, &m.Effect, &m.Cut, &m.Kept)
+	m.At = fromUS(at)
+	return m, err
+}
+
+// Inbound lists messages that came in, the last one on record first. Memory stays flat.
+func (db *DB) Inbound(ctx context.Context, f InboundFilter) iter.Seq2[InboundRow, error] {
+	where := `m.id < ?1`
+	switch {
+	case f.Subscriber != 0:
+		where = `m.subscriber = ?5 AND m.subscriber > 0 AND m.id < ?1`
+	case f.Address != "":
+		where = `m.id IN (SELECT id FROM inbound WHERE address = ?6 AND address <> '' UNION ALL SELECT id FROM inbound WHERE sender = ?6 AND sender <> '') AND m.id < ?1`
+	}
+	query := inboundColumns + `WHERE ` + where + ` AND (?2 = '' OR m.class = ?2) AND (?3 = 0 OR m.class IN ('hard', 'soft', 'policy', 'content'))
+		AND (?4 = 0 OR m.aside <> '') AND (?5 = 0 OR m.subscriber = ?5) AND (?6 = '' OR m.address = ?6 OR m.sender = ?6) AND m.at >= ?7
+		ORDER BY m.id DESC LIMIT ?8`
+	return pages(func(after InboundRow) ([]InboundRow, error) {
+		before := int64(1) << 62
+		if after.ID != 0 {
+			before = after.ID
+		}
+		return selectAll(ctx, db.read(), query, args{before, string(f.Class), f.Bounces, f.Aside, f.Subscriber, f.Address, us(f.Since), pageSize}, scanInbound)
+	}, "list inbound mail")
+}
+
+// InboundMail loads a message with what is kept of it; raw is nil if nothing is. The error is
+// [ErrNotFound] if there is no such message.
+func (db *DB) InboundMail(ctx context.Context, id int64) (m InboundRow, raw []byte, err error) {
+	list, err := selectAll(ctx, db.read(), inboundColumns+`WHERE m.id = ?1`, args{id}, scanInbound)
+	if err == nil && len(list) == 0 {
+		err = ErrNotFound
+	}
+	if err == nil {
+		m = list[0]
+		err = db.read().scan(ctx, `SELECT raw FROM inbound WHERE id = ?1`, args{id}, &raw)
+	}
+	if err != nil {
+		return m, nil, fmt.Errorf("load inbound mail %d: %w", id, err)
+	}
+	return m, raw, nil
+}
+
+// keepInbound is how long messages are kept: so long may a dispute about them last.
+const keepInbound = 90 * 24 * time.Hour
+
+// ForgetInbound deletes what messages say that came in more than 90 days ago, and by whom and to
+// whom. What stays says that there was one, of which class, and what followed. It returns how many.
+func (db *DB) ForgetInbound(ctx context.Context, now time.Time) (n int, err error) {
+	const run = 200
+	for part := int64(run); part == run; {
+		err := db.write(ctx, func(ctx context.Context, t *tx) error {
+			part, err = t.exec(ctx, `UPDATE inbound SET raw = NULL, sender = '', subject = '', recipient = '', address = ''
+				WHERE id IN (SELECT id FROM inbound WHERE raw IS NOT NULL AND at < ?1 ORDER BY at LIMIT ?2)`, us(now.Add(-keepInbound)), run)
+			return err
+		})
+		if err != nil {
+			return n, fmt.Errorf("forget inbound mail: %w", err)
+		}
+		n += int(part)
+	}
+	return n, nil
+}
