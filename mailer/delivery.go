@@ -75,6 +75,7 @@ type Outcome struct {
 	Charged bool      // the try counts as an attempt; if not, Attempts goes back to what it was
 	Copies  int       // what the delivery's Copies is from now on (a definite refusal takes its copy back)
 	Hard    bool      // leave a hard mark on the address
+	Doubted bool      // it would, were there not too many alike in a row to be the recipients' doing
 	Relay   string    // name of the relay that gave the reply
 	// Throttled says that the recipient's provider wants less of our mail for now; nobody else's
 	// recipients are meant.

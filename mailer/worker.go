@@ -109,10 +109,10 @@ func (r *run) slow(d *Delivery, reply Reply) {
 
 // refusedRecipient looks whether a refusal at RCPT is the recipient's doing. A relay that takes
 // nobody's mail ("550 relay not permitted") must not bar a whole list: the same code many times in a
-// row leaves no more marks, and then holds the relay. One that takes mail is believed longer.
+// row leaves no more marks that count, and then holds the relay. One that takes mail is believed longer.
 func (r *run) refusedRecipient(reply Reply, o *Outcome) Effect {
 	mark, hold := r.gate.refusedRecipient(reply)
-	o.Hard = o.Hard && mark
+	o.Hard, o.Doubted = o.Hard && mark, o.Hard && !mark
 	if hold {
 		return Hold
 	}

@@ -79,10 +79,10 @@ type setKey struct {
 
 type set struct {
 	setKey
-	h       *held
-	rows    []*heldRow
-	forgive []*heldRow // whose readers an accepted mail is news for
-	ask     []*heldRow // whose readers it may be news for
+	h     *held
+	rows  []*heldRow
+	first []*heldRow // whose addresses take their first mail
+	ask   []*heldRow // who may be such
 }
 
 // prepare looks at the batches of all marks once.
@@ -247,7 +247,7 @@ func (g *group) one(ctx context.Context, m *mailer.Mark, now time.Time) (d *deli
 		d, m.Err, err = g.t.hand(ctx, m, now)
 	case mailer.Settle:
 		d, m.Err, err = g.db.settle(ctx, g.t, m, now)
-		g.slow = g.slow || m.Outcome.Hard // it may have barred any address
+		g.slow = g.slow || m.Outcome.Hard || m.Outcome.Doubted // it may have barred any address, or freed it
 	default:
 		err = fmt.Errorf("mark of unknown step %d", m.Step)
 	}
@@ -296,6 +296,7 @@ func (g *group) put(b *groupBatch, r *heldRow, m *mailer.Mark) {
 		key.reason, key.relay, key.code, key.copies, key.enhanced = o.Reason, o.Relay, o.Reply.Code, o.Copies, o.Reply.Enhanced
 		key.text = cutIDs(o.Reply.Text)
 		d.State, d.Reason, d.Copies, d.Due = mailer.Accepted, o.Reason, o.Copies, time.Time{}
+		g.t.tally(g.now, d, o.Relay, tallyTaken)
 	}
 	s := g.sets[key]
 	if s == nil {
@@ -308,12 +309,12 @@ func (g *group) put(b *groupBatch, r *heldRow, m *mailer.Mark) {
 	case m.Step != mailer.Settle:
 	case b.moved:
 		s.ask = append(s.ask, r)
-	case r.forgive == forgiveAsk:
+	case r.first == firstAsk:
 		s.ask = append(s.ask, r)
-		r.forgive = forgiveNo
-	case r.forgive == forgiveYes:
-		s.forgive = append(s.forgive, r)
-		r.forgive = forgiveNo
+		r.first = firstNo
+	case r.first == firstYes:
+		s.first = append(s.first, r)
+		r.first = firstNo
 	}
 }
 
@@ -352,7 +353,7 @@ const (
 		WHERE slot = ?1 AND +batch = ?2 AND state = 'sending' AND subscriber IN `
 	bulkSettle = `UPDATE deliveries SET state = 'accepted', reason = ?4, copies = ?5, due = 0, relay = ?6, code = ?7, enhanced = ?8, reply = ?9, at = ?3
 		WHERE slot = ?1 AND +batch = ?2 AND state = 'handed' AND attempts <= 1 AND copies <= 1 AND subscriber IN `
-	bulkForgive = `UPDATE subscribers SET accepted = 1, hard_at = 0 WHERE id IN `
+	bulkFirst = `UPDATE subscribers SET accepted = 1 WHERE id IN `
 )
 
 func (g *group) write(ctx context.Context, s *set) error {
@@ -378,8 +379,8 @@ func (g *group) write(ctx context.Context, s *set) error {
 			return err
 		}
 		n, err = g.t.bulk(ctx, bulkSettle, append(common, s.reason, s.copies, s.relay, s.code, s.enhanced, reply), s.rows)
-		if err == nil && len(s.forgive) > 0 {
-			_, err = g.t.bulk(ctx, bulkForgive, nil, s.forgive)
+		if err == nil && len(s.first) > 0 {
+			_, err = g.t.bulk(ctx, bulkFirst, nil, s.first)
 		}
 		if err == nil && len(s.ask) > 0 {
 			err = g.ask(ctx, s)
@@ -403,16 +404,16 @@ func parted(rows []*heldRow) (both, others []*heldRow) {
 	return both, others
 }
 
-// ask finds those of a set's readers for whom an accepted mail is news; they are few.
+// ask finds those of a set's readers whose addresses take their first mail; they are few.
 func (g *group) ask(ctx context.Context, s *set) error {
 	ids := make([]int64, len(s.ask))
 	for n, r := range s.ask {
 		ids[n] = r.d.Subscriber
 	}
 	news, err := selectAll(ctx, g.t, `SELECT s.id FROM `+g.db.dialect.ids(1)+` v CROSS JOIN subscribers s
-		WHERE s.id = v.value AND (s.accepted = 0 OR s.hard_at <> 0)`, args{idList(ids)}, number)
+		WHERE s.id = v.value AND s.accepted = 0`, args{idList(ids)}, number)
 	for k := 0; k < len(news) && err == nil; k++ {
-		err = g.t.forgive(ctx, &s.h.find(s.h.slot, news[k]).d)
+		err = g.t.tookMail(ctx, &s.h.find(s.h.slot, news[k]).d)
 	}
 	return err
 }
@@ -441,7 +442,7 @@ var bulkLists [len(bulkSizes)]map[string]string // kind → statement, by size
 func init() {
 	for n, size := range bulkSizes {
 		bulkLists[n] = make(map[string]string)
-		for _, kind := range []string{bulkIntend, bulkIntendHand, bulkHand, bulkSettle, bulkForgive} {
+		for _, kind := range []string{bulkIntend, bulkIntendHand, bulkHand, bulkSettle, bulkFirst} {
 			// Without numbers they follow the others; with them the driver is slow to find each.
 			bulkLists[n][kind] = kind + "(?" + strings.Repeat(", ?", size-1) + ")"
 		}

@@ -199,7 +199,7 @@ func (w *twin) dump() string {
 		`SELECT d.slot, d.subscriber, d.state, d.reason, d.attempts, d.copies, d.due, d.date, d.key_id, d.selector, d.handed, d.relay, d.code, d.enhanced,
 			coalesce(rt.body, '-'), d.at FROM deliveries d LEFT JOIN reply_texts rt ON rt.id = d.reply ORDER BY 1, 2`,
 		`SELECT a.slot, a.subscriber, a.n, a.at, a.state, a.reason, a.code, coalesce(rt.body, '-') FROM attempts a LEFT JOIN reply_texts rt ON rt.id = a.reply ORDER BY 1, 2, 3`,
-		`SELECT id, address, accepted, hard_at FROM subscribers ORDER BY 1`, `SELECT * FROM followers ORDER BY 1, 2`,
+		`SELECT id, address, accepted FROM subscribers ORDER BY 1`, `SELECT * FROM marks ORDER BY 1, 2`, `SELECT * FROM followers ORDER BY 1, 2`,
 		`SELECT hex(hash), reason, at FROM suppressions ORDER BY 1`, `SELECT body FROM reply_texts ORDER BY 1`, `SELECT * FROM batches ORDER BY 1`,
 	} {
 		rows, err := raw.Query(query)

@@ -40,7 +40,9 @@ type ledger struct {
 	texts   map[string]int64 // ids of reply texts on record
 	slots   map[int64]slotName
 	journal journal
-	slow    bool // for tests: nothing in bulk
+	counts  tally     // of what became of mails, to be written
+	counted time.Time // when they were written last
+	slow    bool      // for tests: nothing in bulk
 }
 
 // call is one call of Commit.
@@ -218,6 +220,7 @@ func (db *DB) transact(calls []*call, slow bool) (g *group, took time.Duration, 
 	}
 	g = &group{db: db, slow: slow, now: calls[0].now, batches: make(map[int64]*groupBatch), seen: make(map[int64]seenMark, marks),
 		sets: make(map[setKey]*set), texts: make(map[string]int64), undo: make([]undone, 0, marks), hands: make([]hand, 0, marks)}
+	wrote := false
 	took, err = db.writer.run(context.Background(), func(ctx context.Context, t *tx) error {
 		g.t = t
 		if err := g.prepare(ctx, calls); err != nil {
@@ -236,9 +239,21 @@ func (db *DB) transact(calls []*call, slow bool) (g *group, took time.Duration, 
 		if err := g.flush(ctx); err != nil {
 			return err
 		}
+		if time.Since(db.ledger.counted) > tallyPause {
+			t.counts.join(db.ledger.counts)
+			wrote = true
+			if err := t.writeTally(ctx, t.counts); err != nil {
+				return err
+			}
+		}
 		return g.journal(ctx)
 	})
 	if err == nil {
+		if wrote {
+			db.ledger.counts, db.ledger.counted = nil, time.Now()
+		} else {
+			db.ledger.counts.join(g.t.counts)
+		}
 		db.ledger.journal.keep()
 	} else {
 		db.ledger.journal.drop()

@@ -70,7 +70,7 @@ func (db *DB) erase(ctx context.Context, t *tx, id int64, loose []int64, now tim
 	}
 	_, err = t.exec(ctx, `INSERT INTO suppressions (hash, reason, note, at, real_at, erased) VALUES (?1, 'erased', '', ?2, ?3, 1)
 			ON CONFLICT (hash) DO UPDATE SET reason = CASE WHEN reason IN ('complaint', 'operator', 'legal') THEN reason ELSE 'erased' END,
-			settings = 0, erased = 1`, hash[:], us(now), us(db.real()))
+			settings = 0, slot = 0, erased = 1`, hash[:], us(now), us(db.real()))
 	db.unscrubbed.Store(true)
 	return err
 }

@@ -31,7 +31,7 @@ func (db *DB) forget(ctx context.Context, t *tx, id int64, now time.Time) error 
 	for _, query := range []string{
 		`DELETE FROM notices WHERE subscriber = ?1`, `DELETE FROM notice_slots WHERE subscriber = ?1`,
 		`DELETE FROM requests WHERE subscriber = ?1`, `DELETE FROM consents WHERE subscriber = ?1`,
-		`DELETE FROM pauses WHERE subscriber = ?1`, `DELETE FROM private_feeds WHERE subscriber = ?1`,
+		`DELETE FROM pauses WHERE subscriber = ?1`, `DELETE FROM marks WHERE subscriber = ?1`, `DELETE FROM private_feeds WHERE subscriber = ?1`,
 		`DELETE FROM settings WHERE subscriber = ?1`, `DELETE FROM followers WHERE subscriber = ?1`, `DELETE FROM subscribers WHERE id = ?1`,
 	} {
 		if _, err := t.exec(ctx, query, id); err != nil {

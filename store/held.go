@@ -34,20 +34,20 @@ type issueRow struct {
 
 // heldRow is a delivery of a held batch.
 type heldRow struct {
-	d       mailer.Delivery // as on record
-	id      any             // d.Subscriber, ready for a statement
-	sure    bool            // false: look at the row
-	mayGo   bool            // the reader gets the edition and the address is not barred
-	fresh   bool            // intended by marks that are not written yet
-	forgive int             // whether an accepted mail is news for the reader's row
-	caller  int64           // that has it in hand, see callers; 0 = none
+	d      mailer.Delivery // as on record
+	id     any             // d.Subscriber, ready for a statement
+	sure   bool            // false: look at the row
+	mayGo  bool            // the reader gets the edition and the address is not barred
+	fresh  bool            // intended by marks that are not written yet
+	first  int             // whether an accepted mail may be the first that the reader's address takes
+	caller int64           // that has it in hand, see callers; 0 = none
 }
 
-// What is known of whether an accepted mail is news for a reader's row.
+// What is known of whether an accepted mail is the first that an address takes.
 const (
-	forgiveNo  = 0
-	forgiveYes = 1
-	forgiveAsk = 2
+	firstNo  = 0
+	firstYes = 1
+	firstAsk = 2
 )
 
 // find returns the row of a delivery; nil if it is not in hand.
@@ -76,7 +76,7 @@ const (
 	// An address that is the reader's own but for more than the case of ASCII letters is compared
 	// when the mail has been accepted.
 	holdColumns = `coalesce(ds.address, ''), coalesce(f.active, 0),
-		CASE WHEN s.id IS NULL OR s.accepted <> 0 AND s.hard_at = 0 THEN 0 WHEN s.address = lower(ds.address) THEN 1 ELSE 2 END
+		CASE WHEN s.id IS NULL OR s.accepted <> 0 THEN 0 WHEN s.address = lower(ds.address) THEN 1 ELSE 2 END
 		FROM deliveries d LEFT JOIN settings ds ON ds.id = d.settings AND ds.subscriber = d.subscriber LEFT JOIN subscribers s ON s.id = d.subscriber
 		LEFT JOIN followers f ON f.edition = ?2 AND f.subscriber = d.subscriber `
 	untried   = `d.state = 'queued' AND d.reason = '' AND d.attempts = 0 AND d.copies = 0 AND d.date = 0 AND d.due = 0`
@@ -119,7 +119,7 @@ func (db *DB) hold(ctx context.Context, t *tx, b *leased, now time.Time, only in
 	var at int64
 	err = read(`SELECT d.subscriber, coalesce(d.digest, 0), d.at, `+holdColumns+`WHERE d.batch = ?1 AND `+untried+holdOrder,
 		func(rows *sql.Rows, r *heldRow) error {
-			err := rows.Scan(&r.d.Subscriber, &r.d.Digest, &at, &r.d.Address, &r.mayGo, &r.forgive)
+			err := rows.Scan(&r.d.Subscriber, &r.d.Digest, &at, &r.d.Address, &r.mayGo, &r.first)
 			r.d.At = fromUS(at)
 			return err
 		})
@@ -134,7 +134,7 @@ func (db *DB) hold(ctx context.Context, t *tx, b *leased, now time.Time, only in
 		func(rows *sql.Rows, r *heldRow) error {
 			d := &r.d
 			err := rows.Scan(&d.Subscriber, &d.Digest, &state, &d.Reason, &d.Attempts, &d.Copies, &date, &d.KeyID, &d.Selector, &due, &at,
-				&d.Address, &r.mayGo, &r.forgive)
+				&d.Address, &r.mayGo, &r.first)
 			d.State, d.Date, d.Due, d.At = mailer.State(state), fromUS(date), fromUS(due), fromUS(at)
 			return err
 		})

@@ -25,7 +25,7 @@ import (
 // Its first line names the database, by the text that all copies of it have in common. Then
 // come groups, one for each transaction with hands or leaves: "g LENGTH CRC", and LENGTH octets of
 // lines "h AT EDITION SLOT SUBSCRIBER,SUBSCRIBER,..." or "l AT EDITION HASH" (left), "r AT EDITION
-// HASH" (returned) or "e AT EDITION HASH" (erased), edition and slot quoted, the hash that of an
+// HASH" (returned), "e AT EDITION HASH" (erased) or "s AT EDITION HASH" (complained), edition and slot quoted, the hash that of an
 // address in hex: a number may be another reader's once a database is put back. An edition of "" is
 // everything. A group is synced before the transaction commits, which keeps the file's name and the
 // end of the group (table journals); a line "c" behind it, not synced, says that it did. What stands
@@ -282,7 +282,7 @@ func parseLine(text string) (l journalLine, err error) {
 	kind, text, ok := strings.Cut(text, " ")
 	at, text, more := strings.Cut(text, " ")
 	v, err := strconv.ParseInt(at, 10, 64)
-	if !ok || !more || err != nil || len(kind) != 1 || !strings.Contains("hlre", kind) {
+	if !ok || !more || err != nil || len(kind) != 1 || !strings.Contains("hlres", kind) {
 		return l, errJournalLine
 	}
 	l.at, l.kind = fromUS(v), kind[0]

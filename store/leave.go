@@ -15,7 +15,7 @@ type leave struct {
 	at      time.Time
 	edition string // "" = everything
 	hash    subscribers.Hash
-	kind    byte // lineLeft, lineBack or lineErased
+	kind    byte // lineLeft, lineBack, lineErased or lineSpam
 }
 
 // Kinds of lines in the journal, beside those of handed mails.
@@ -23,6 +23,7 @@ const (
 	lineLeft   = 'l'
 	lineBack   = 'r' // took it back
 	lineErased = 'e'
+	lineSpam   = 's' // said that our mail is spam
 )
 
 // journalLeave has a line in the journal beside the database, synced before the transaction t
@@ -40,6 +41,11 @@ func (t *tx) journalReturn(hash subscribers.Hash, edition string, now time.Time)
 // journalErased has a line there that says that an address was erased at its owner's wish.
 func (t *tx) journalErased(hash subscribers.Hash, now time.Time) {
 	t.leaves = append(t.leaves, leave{now, "", hash, lineErased})
+}
+
+// journalComplaint has a line there that says that the owner of an address said that our mail is spam.
+func (t *tx) journalComplaint(hash subscribers.Hash, now time.Time) {
+	t.leaves = append(t.leaves, leave{now, "", hash, lineSpam})
 }
 
 // journalLeaves writes a transaction's leaves into the journal.
@@ -92,13 +98,21 @@ func (db *DB) replayLeaves(ctx context.Context, t *tx, lines []journalLine) erro
 	type what struct {
 		hash    subscribers.Hash
 		edition string
+		spam    bool // which coming back does not undo
 	}
+	about := func(l *journalLine) what { return what{*l.hash, l.edition, l.kind == lineSpam} }
 	last := make(map[what]int)
-	for n, l := range lines {
-		last[what{*l.hash, l.edition}] = n
+	for n := range lines {
+		last[about(&lines[n])] = n
 	}
 	for n, l := range lines {
-		if l.kind == lineBack || last[what{*l.hash, l.edition}] != n {
+		if l.kind == lineBack || last[about(&l)] != n {
+			continue
+		}
+		if l.kind == lineSpam {
+			if err := db.barAgain(ctx, t, &l, ids[*l.hash]); err != nil {
+				return fmt.Errorf("bar again after a complaint: %w", err)
+			}
 			continue
 		}
 		if err := db.leaveAgain(ctx, t, &l, ids[*l.hash]); err != nil {

@@ -34,7 +34,8 @@ func (db *DB) ownData(ctx context.Context, id int64, now time.Time) (*subscriber
 		d.Barred = &subscribers.OwnBar{Reason: b.Reason, Note: b.Note, At: b.At}
 	}
 	var hard int64
-	if err := q.scan(ctx, `SELECT accepted, hard_at FROM subscribers WHERE id = ?1`, args{id}, &d.TookMail, &hard); err != nil {
+	if err := q.scan(ctx, `SELECT accepted, (SELECT coalesce(min(sent), 0) FROM marks
+		WHERE subscriber = ?1 AND class = 'hard' AND effect IN ('counted', 'suppressed')) FROM subscribers WHERE id = ?1`, args{id}, &d.TookMail, &hard); err != nil {
 		return nil, notFound(err, "subscriber %d", id)
 	}
 	d.Refused = fromUS(hard)

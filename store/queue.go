@@ -245,6 +245,7 @@ func (db *DB) Renew(ctx context.Context, b *mailer.Batch) error {
 // give up when ctx ends.
 func (db *DB) Release(ctx context.Context, b *mailer.Batch, now time.Time) error {
 	err := db.write(context.WithoutCancel(ctx), func(ctx context.Context, t *tx) error {
+		t.all = true
 		var fence, until int64
 		if err := t.scan(ctx, `SELECT fence, lease_until FROM batches WHERE id = ?1`, args{b.ID}, &fence, &until); err != nil {
 			return err

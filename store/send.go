@@ -164,45 +164,24 @@ func (db *DB) settle(ctx context.Context, t *tx, m *mailer.Mark, now time.Time) 
 	}
 	switch {
 	case o.State == mailer.Accepted:
-		err = t.forgive(ctx, &row.Delivery)
-	case o.Hard:
-		err = db.hardMark(ctx, t, row, now)
+		t.tally(now, &row.Delivery, row.relay, tallyTaken)
+		err = t.tookMail(ctx, &row.Delivery)
+	case o.State == mailer.Failed && o.Reply.Code >= 500:
+		t.tally(now, &row.Delivery, row.relay, tallyRefused)
+	}
+	if err == nil && (o.Hard || o.Doubted) {
+		effect := markCounts
+		if o.Doubted {
+			effect = markForgiven
+		}
+		_, err = db.charge(ctx, t, row, mailer.Hard, effect, now, now, row.Reason)
 	}
 	return row, nil, err
 }
 
-// forgive notes that an address took a mail. Most mails change nothing here.
-func (t *tx) forgive(ctx context.Context, d *mailer.Delivery) error {
-	_, err := t.exec(ctx, `UPDATE subscribers SET accepted = 1, hard_at = 0
-		WHERE id = ?1 AND address = ?2 AND (accepted = 0 OR hard_at <> 0)`, d.Subscriber, subscribers.Fold(d.Address))
-	return err
-}
-
-// hardPause is how far apart two hard marks must be to bar an address that has taken mail.
-const hardPause = 24 * time.Hour
-
-// hardMark notes that a relay said the mailbox does not exist. The address is barred at once
-// if it never took a mail, else by the second mark at least a day after the first: providers
-// have bad days.
-func (db *DB) hardMark(ctx context.Context, t *tx, d *delivery, now time.Time) error {
-	var accepted, hardAt int64
-	folded := subscribers.Fold(d.Address)
-	err := t.scan(ctx, `SELECT accepted, hard_at FROM subscribers WHERE id = ?1 AND address = ?2`, args{d.Subscriber, folded}, &accepted, &hardAt)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil // the reader has another address by now
-	}
-	if err != nil {
-		return err
-	}
-	if accepted == 0 || hardAt != 0 && us(now)-hardAt >= hardPause.Microseconds() {
-		_, err := db.suppress(ctx, t, subscribers.Suppression{Address: d.Address, Reason: "hard_bounce", Note: d.Reason, At: now}, nil, 0, now)
-		return err
-	}
-	if hardAt == 0 {
-		if err := t.readersChanged(ctx); err != nil {
-			return err
-		}
-		_, err = t.exec(ctx, `UPDATE subscribers SET hard_at = ?2 WHERE id = ?1`, d.Subscriber, us(now))
-	}
+// tookMail notes that a relay took a mail to an address. Most mails change nothing here.
+func (t *tx) tookMail(ctx context.Context, d *mailer.Delivery) error {
+	_, err := t.exec(ctx, `UPDATE subscribers SET accepted = 1 WHERE id = ?1 AND address = ?2 AND accepted = 0`,
+		d.Subscriber, subscribers.Fold(d.Address))
 	return err
 }

@@ -221,13 +221,16 @@ func (db *DB) apply(ctx context.Context, t *tx, id int64, old *subscribers.Setti
 	}
 	if old != nil && subscribers.Fold(old.Address) != subscribers.Fold(s.Address) {
 		// What is known of the old mailbox says nothing about the new one.
-		n, err := t.exec(ctx, `UPDATE subscribers SET address = ?2, accepted = 0, hard_at = 0 WHERE id = ?1
+		n, err := t.exec(ctx, `UPDATE subscribers SET address = ?2, accepted = 0 WHERE id = ?1
 			AND NOT EXISTS (SELECT 1 FROM subscribers WHERE address = ?2)`, id, subscribers.Fold(s.Address))
 		if err != nil {
 			return 0, err
 		}
 		if n == 0 {
 			return 0, ErrTaken
+		}
+		if err := t.forgive(ctx, id); err != nil {
+			return 0, err
 		}
 	}
 	if err := t.countSections(ctx, old, &s); err != nil {

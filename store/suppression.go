@@ -161,15 +161,19 @@ func (db *DB) suppress(ctx context.Context, t *tx, s subscribers.Suppression, ha
 		s.At = now
 	}
 	var was string
-	err = t.scan(ctx, `SELECT reason FROM suppressions WHERE hash = ?1`, args{hash[:]}, &was)
+	var slot int64
+	err = t.scan(ctx, `SELECT reason, slot FROM suppressions WHERE hash = ?1`, args{hash[:]}, &was, &slot)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return false, err
 	}
 	if err == nil && subscribers.WayBack(s.Reason) <= subscribers.WayBack(was) {
-		return false, nil
+		if slot != 0 && !byMark(s.Reason) { // it stays, even if the mark is taken back
+			_, err = t.exec(ctx, `UPDATE suppressions SET slot = 0 WHERE hash = ?1`, hash[:])
+		}
+		return false, err
 	}
 	if _, err := t.exec(ctx, `INSERT INTO suppressions (hash, address, reason, note, at, real_at, settings)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (hash) DO UPDATE SET reason = ?3, note = ?4, at = ?5, real_at = ?6, settings = ?7`,
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (hash) DO UPDATE SET reason = ?3, note = ?4, at = ?5, real_at = ?6, settings = ?7, slot = 0`,
 		hash[:], address, s.Reason, s.Note, us(s.At), us(db.real()), settings); err != nil {
 		return false, err
 	}
@@ -187,8 +191,8 @@ func (db *DB) suppress(ctx context.Context, t *tx, s subscribers.Suppression, ha
 	return true, t.bar(ctx, id, s.Reason, now)
 }
 
-// LiftSuppression takes a suppression back, for a reason that is kept, and forgives hard
-// marks. It is false if the address was not barred. Mail that was suppressed stays so. The error
+// LiftSuppression takes a suppression back, for a reason that is kept, and forgives the address
+// its marks. It is false if the address was not barred. Mail that was suppressed stays so. The error
 // is [subscribers.ErrNoWayBack] if the way by does not lead back from the suppression's reason,
 // and [subscribers.ErrWhy] where only an operator may lift it and why is "".
 func (db *DB) LiftSuppression(ctx context.Context, address string, by subscribers.Way, why string, now time.Time) (lifted bool, err error) {
@@ -224,16 +228,29 @@ func (db *DB) lift(ctx context.Context, t *tx, address string, by subscribers.Wa
 	return true, t.unbar(ctx, hash, folded, cmp.Or(why, by.String()), now)
 }
 
-// unbar lifts a suppression that is there, whatever its reason.
+// unbar lifts a suppression that is there, whatever its reason, and forgives the address its marks.
 func (t *tx) unbar(ctx context.Context, hash subscribers.Hash, folded, why string, now time.Time) error {
+	if err := t.liftRow(ctx, hash, why, now); err != nil {
+		return err
+	}
+	var id int64
+	err := t.scan(ctx, `SELECT id FROM subscribers WHERE address = ?1`, args{folded}, &id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return t.forgive(ctx, id)
+}
+
+// liftRow moves a suppression to those that were lifted.
+func (t *tx) liftRow(ctx context.Context, hash subscribers.Hash, why string, now time.Time) error {
 	if _, err := t.exec(ctx, `INSERT INTO lifted_suppressions (hash, address, reason, note, at, lifted_at, why)
 		SELECT hash, address, reason, note, at, ?2, ?3 FROM suppressions WHERE hash = ?1`, hash[:], us(now), why); err != nil {
 		return err
 	}
 	if _, err := t.exec(ctx, `DELETE FROM suppressions WHERE hash = ?1`, hash[:]); err != nil {
-		return err
-	}
-	if _, err := t.exec(ctx, `UPDATE subscribers SET hard_at = 0 WHERE address = ?1`, folded); err != nil {
 		return err
 	}
 	return t.readersChanged(ctx)

@@ -34,6 +34,8 @@ func newWriter(pool *sql.DB, d dialect) *writer {
 type tx struct {
 	w      *writer
 	leaves []leave // for the journal
+	counts tally   // of what became of mails
+	all    bool    // write what senders have counted too
 }
 
 // write runs fn in a transaction that has taken the write lock at its start. It waits for its
@@ -46,12 +48,23 @@ func (db *DB) write(ctx context.Context, fn func(ctx context.Context, t *tx) err
 		return err
 	}
 	defer w.leave()
+	all := false
 	_, err := w.run(context.WithoutCancel(ctx), func(ctx context.Context, t *tx) error {
 		if err := fn(ctx, t); err != nil {
 			return err
 		}
+		if t.all {
+			t.counts.join(db.ledger.counts)
+		}
+		all = t.all
+		if err := t.writeTally(ctx, t.counts); err != nil {
+			return err
+		}
 		return db.journalLeaves(ctx, t)
 	})
+	if all && err == nil {
+		db.ledger.counts, db.ledger.counted = nil, time.Now()
+	}
 	switch j := &db.ledger.journal; {
 	case err == nil:
 		j.keep()

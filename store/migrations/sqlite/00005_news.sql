@@ -37,20 +37,37 @@ CREATE INDEX events_at ON events (at);
 CREATE TABLE marks (
   slot INTEGER NOT NULL, subscriber INTEGER NOT NULL, issue INTEGER NOT NULL, domain TEXT NOT NULL, class TEXT NOT NULL,
   sent INTEGER NOT NULL, -- when the mail left: marks count in that order
-  at INTEGER NOT NULL, effect TEXT NOT NULL, -- counted, suppressed, held, undone
+  at INTEGER NOT NULL, effect TEXT NOT NULL, -- counted, suppressed, held, undone, forgiven
   PRIMARY KEY (slot, subscriber)
 ) WITHOUT ROWID;
-CREATE INDEX marks_subscriber ON marks (subscriber);
-CREATE INDEX marks_issue ON marks (issue, domain);
-CREATE INDEX marks_domain ON marks (domain, at);
--- Domains of an issue that had hard marks.
+CREATE INDEX marks_subscriber ON marks (subscriber, class, sent);
+CREATE INDEX marks_issue ON marks (issue, domain, class);
+CREATE INDEX marks_domain ON marks (domain, class, sent);
+-- Domains of an issue that had some hard marks, or of which an operator decided.
 CREATE TABLE waves (
   issue INTEGER NOT NULL, domain TEXT NOT NULL, size INTEGER NOT NULL, -- mails to the domain in the issue
+  norm REAL NOT NULL, -- share of its mails that are refused as a rule
+  least INTEGER NOT NULL, -- hard marks from which on they are in quarantine
   hard INTEGER NOT NULL, held INTEGER NOT NULL DEFAULT 0, -- since when its marks are in quarantine, 0 = they are not
   ended INTEGER NOT NULL DEFAULT 0, ending TEXT NOT NULL DEFAULT '', -- undone, applied
   PRIMARY KEY (issue, domain)
 ) WITHOUT ROWID;
-CREATE INDEX waves_held ON waves (held) WHERE held > 0 AND ended = 0;
+CREATE INDEX waves_held ON waves (held) WHERE held > 0;
+CREATE INDEX waves_ended ON waves (ended) WHERE ended > 0;
+ALTER TABLE suppressions ADD COLUMN slot INTEGER NOT NULL DEFAULT 0; -- of the delivery whose mark made it, and nobody else has said so since; 0 = none
+ALTER TABLE subscribers DROP COLUMN hard_at; -- that is what marks are for
+-- How many mails to a domain are in an issue.
+CREATE INDEX subscribers_domain ON subscribers (substr(address, instr(address, '@') + 1));
+-- What a reader got in an edition of late.
+CREATE INDEX slots_edition ON slots (edition, ends);
+-- What became of mails, by the day in UTC on which they left. A process that is killed may not have counted its last second.
+CREATE TABLE domain_days (
+  day INTEGER NOT NULL, -- from 1970 on
+  domain TEXT NOT NULL, relay TEXT NOT NULL, taken INTEGER NOT NULL, delivered INTEGER NOT NULL, delayed INTEGER NOT NULL,
+  hard INTEGER NOT NULL, soft INTEGER NOT NULL, policy INTEGER NOT NULL, content INTEGER NOT NULL, complaints INTEGER NOT NULL,
+  refused INTEGER NOT NULL, -- by the relay itself, for good
+  PRIMARY KEY (day, domain, relay)
+) WITHOUT ROWID;
 
 -- The relay's own names of the mails it took, where its log or events are followed.
 CREATE TABLE queue_ids (

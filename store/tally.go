@@ -1,0 +1,109 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"broadsheet/digest"
+	"broadsheet/mailer"
+)
+
+// What became of mails is counted by day, domain and relay (table domain_days). A transaction counts
+// in memory and writes at its end. Those of senders, whose mails are many, leave it to one in a
+// second, and to the one that gives a batch back.
+
+// tallyPause is how often transactions of senders write their counts.
+const tallyPause = time.Second
+
+// tallied is what is counted, by its column.
+type tallied int
+
+const (
+	tallyNone tallied = iota - 1
+	tallyTaken
+	tallyDelivered
+	tallyDelayed
+	tallyHard
+	tallySoft
+	tallyPolicy
+	tallyContent
+	tallyComplaints
+	tallyRefused
+	tallies
+)
+
+// tallyOf is what news of a class count as.
+func tallyOf(c mailer.Class) tallied {
+	switch c {
+	case mailer.Arrived:
+		return tallyDelivered
+	case mailer.Put:
+		return tallyDelayed
+	case mailer.Hard:
+		return tallyHard
+	case mailer.Soft:
+		return tallySoft
+	case mailer.Policy:
+		return tallyPolicy
+	case mailer.Content:
+		return tallyContent
+	case mailer.Complained:
+		return tallyComplaints
+	}
+	return tallyNone
+}
+
+type tallyKey struct {
+	day           int64
+	domain, relay string
+}
+
+// tally is counts that are not written yet. The zero value is empty.
+type tally map[tallyKey]*[tallies]int
+
+func (c *tally) add(k tallyKey, what tallied, n int) {
+	if *c == nil {
+		*c = make(tally)
+	}
+	row := (*c)[k]
+	if row == nil {
+		row = new([tallies]int)
+		(*c)[k] = row
+	}
+	row[what] += n
+}
+
+// join adds other to c.
+func (c *tally) join(other tally) {
+	for k, row := range other {
+		for what, n := range row {
+			if n != 0 {
+				c.add(k, tallied(what), n)
+			}
+		}
+	}
+}
+
+// tally counts a mail of a delivery that left at a time, by way of a relay.
+func (t *tx) tally(sent time.Time, d *mailer.Delivery, relay string, what tallied) {
+	if what != tallyNone && d.Address != "" {
+		t.counts.add(tallyKey{digest.UTCDay(sent), mailer.DomainOf(d.Address), relay}, what, 1)
+	}
+}
+
+// writeTally puts counts on record.
+func (t *tx) writeTally(ctx context.Context, counts tally) error {
+	for k, row := range counts {
+		values := args{k.day, k.domain, k.relay}
+		for _, n := range row {
+			values = append(values, n)
+		}
+		if _, err := t.exec(ctx, `INSERT INTO domain_days (day, domain, relay, taken, delivered, delayed, hard, soft, policy, content, complaints, refused)
+			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (day, domain, relay) DO UPDATE SET taken = taken + ?4,
+			delivered = delivered + ?5, delayed = delayed + ?6, hard = hard + ?7, soft = soft + ?8, policy = policy + ?9,
+			content = content + ?10, complaints = complaints + ?11, refused = refused + ?12`, values...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
