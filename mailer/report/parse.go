@@ -167,7 +167,8 @@ func splitParts(b []byte, boundary string) [][]byte {
 	open, start := false, 0
 	for at := 0; at < len(b); {
 		line, next := lineAt(b, at)
-		if rest, ok := bytes.CutPrefix(line, []byte("--"+boundary)); ok {
+		// Some gateways put blanks before it.
+		if rest, ok := bytes.CutPrefix(bytes.TrimLeft(line, " \t"), []byte("--"+boundary)); ok {
 			rest = bytes.TrimRight(rest, " \t")
 			last := string(rest) == "--"
 			if len(rest) == 0 || last {
@@ -203,7 +204,7 @@ func guessBoundary(b []byte) string {
 func hasLine(b []byte, line string) bool {
 	for at := 0; at < len(b); {
 		l, next := lineAt(b, at)
-		if string(bytes.TrimRight(l, " \t")) == line {
+		if string(bytes.Trim(l, " \t")) == line {
 			return true
 		}
 		at = next
