@@ -63,7 +63,8 @@ func (t *tx) newsText(ctx context.Context, text string) (sql.NullInt64, error) {
 			words[n] = "…"
 		}
 	}
-	return t.replyText(ctx, strings.Join(words, " "))
+	text = cutIDs(strings.Join(words, " "))
+	return remember(&t.news.texts, text, func() (sql.NullInt64, error) { return t.replyText(ctx, text) })
 }
 
 // oneLine is text on one line, in UTF-8 and not longer than most characters.

@@ -114,9 +114,11 @@ func (t *tx) inbound(ctx context.Context, db *DB, e *intake.Entry, now time.Time
 	var of key
 	if e.Of != (intake.Of{}) {
 		of.subscriber = e.Of.Subscriber
-		if found, err := t.byToken(ctx, e.Of); err == nil {
-			of = found
-		} else if !errors.Is(err, sql.ErrNoRows) {
+		found, err := t.byToken(ctx, e.Of)
+		if err == nil {
+			err = t.scan(ctx, `SELECT slot FROM deliveries WHERE slot = ?1 AND subscriber = ?2`, args{found.slot, found.subscriber}, &of.slot)
+		}
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return 0, err
 		}
 	}

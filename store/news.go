@@ -66,8 +66,11 @@ func (db *DB) takeEvent(ctx context.Context, t *tx, e *intake.Event, inbound int
 		}
 	}
 	d, err := t.delivery(ctx, k.slot, k.subscriber)
+	if errors.Is(err, sql.ErrNoRows) {
+		return db.ofNoMail(ctx, t, e, now)
+	}
 	if err != nil {
-		return 0, "", notFound(err, "delivery %d", DeliveryID(k.slot, k.subscriber))
+		return 0, "", err
 	}
 	return db.tell(ctx, t, d, e, inbound, at, now)
 }

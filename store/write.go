@@ -36,6 +36,7 @@ type tx struct {
 	leaves []leave // for the journal
 	counts tally   // of what became of mails
 	all    bool    // write what senders have counted too
+	news   newsMemory
 }
 
 // write runs fn in a transaction that has taken the write lock at its start. It waits for its
