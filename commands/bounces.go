@@ -15,7 +15,8 @@ import (
 )
 
 func (p *program) bounces() *cobra.Command {
-	return group("bounces", "What came back: bounces, complaints, answers, and what followed", p.bouncesRead())
+	return group("bounces", "What came back: bounces, complaints, answers, and what followed",
+		p.bouncesList(), p.bouncesShow(), p.bouncesReplay(), p.bouncesRead(), p.bouncesRates())
 }
 
 // newsJSON is one piece of news as --json prints it.
