@@ -9,7 +9,6 @@ import (
 
 	"broadsheet/intake"
 	"broadsheet/mailer"
-	"broadsheet/subscribers"
 )
 
 var _ intake.Ledger = (*DB)(nil)
@@ -61,7 +60,11 @@ func (db *DB) takeEvent(ctx context.Context, t *tx, e *intake.Event, inbound int
 		return 0, "", err
 	}
 	if e.Class == mailer.Arrived {
-		if done, err := t.arrive(ctx, k, e, at); done || err != nil {
+		done, err := t.arrive(ctx, k, e, at)
+		if done && err == nil {
+			err = t.countArrived(ctx, k)
+		}
+		if done || err != nil {
 			return fateDone, string(mailer.Delivered), err
 		}
 	}
@@ -116,7 +119,7 @@ func (db *DB) tell(ctx context.Context, t *tx, d *delivery, e *intake.Event, inb
 			}
 		}
 	}
-	effect, err := db.follows(ctx, t, d, e, moved, now)
+	effect, err := db.follows(ctx, t, d, e, was, moved, now)
 	return fateDone, effect, err
 }
 
@@ -137,14 +140,28 @@ func next(d *delivery, c mailer.Class) (to mailer.State, moved bool) {
 }
 
 // follows does what follows from news beside the delivery's state, and says all of it for people.
-func (db *DB) follows(ctx context.Context, t *tx, d *delivery, e *intake.Event, moved bool, now time.Time) (string, error) {
+func (db *DB) follows(ctx context.Context, t *tx, d *delivery, e *intake.Event, was mailer.State, moved bool, now time.Time) (string, error) {
 	if e.Class == mailer.OptedOut {
 		return db.optOut(ctx, t, d.Subscriber, now)
 	}
+	effect := "noted"
 	if moved {
-		return string(d.State), nil
+		effect = string(d.State)
 	}
-	return "noted", nil
+	// A mail that a relay refused cannot come back, and one that is put off again was counted.
+	if moves(e.Class) && !moved && d.State != mailer.Bounced || e.Class == mailer.Put && was == mailer.Delayed {
+		return effect, nil
+	}
+	sent := d.handed
+	if sent.IsZero() {
+		sent = now
+	}
+	note := oneLine(e.Reason+" "+e.Status, maxReason)
+	more, err := db.mark(ctx, t, d, e.Class, sent, now, note)
+	if more != "" {
+		effect += ", " + more
+	}
+	return effect, err
 }
 
 // optOut has a reader leave everything, as a mail program's own button does.
@@ -152,7 +169,7 @@ func (db *DB) optOut(ctx context.Context, t *tx, id int64, now time.Time) (strin
 	out, err := db.leaveAll(ctx, t, id, "reader", "", now)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return "the reader is gone", nil
+		return gone, nil
 	case err != nil:
 		return "", err
 	case !out.Changed:
@@ -173,14 +190,11 @@ func (db *DB) ofNoMail(ctx context.Context, t *tx, e *intake.Event, now time.Tim
 		effect, err := db.optOut(ctx, t, e.Of.Subscriber, now)
 		return fateDone, effect, err
 	case mailer.Complained:
-		s, err := load(ctx, t, "s.id = ?1", e.Of.Subscriber)
-		if errors.Is(err, sql.ErrNoRows) {
-			return fateUnknown, unknown, nil
+		effect, err := db.complained(ctx, t, &delivery{Delivery: mailer.Delivery{Subscriber: e.Of.Subscriber}}, now, "")
+		if effect == gone {
+			return fateUnknown, unknown, err
 		}
-		if err == nil {
-			_, err = db.suppress(ctx, t, subscribers.Suppression{Address: s.Address, Reason: "complaint", At: now}, nil, 0, now)
-		}
-		return fateDone, "address barred", err
+		return fateDone, effect, err
 	}
 	return fateUnknown, unknown, nil
 }
