@@ -43,6 +43,9 @@ func (c *Clerk) decide(ctx context.Context, l *letter) error {
 		l.news(known)
 		return nil
 	case r.Class == mailer.AutoReply:
+		if known { // to be seen beside the mail, no more
+			l.news(true)
+		}
 		return nil
 	}
 	return c.written(ctx, l, known)

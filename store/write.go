@@ -35,8 +35,8 @@ type tx struct {
 	w      *writer
 	leaves []leave // for the journal
 	news   newsMemory
-	counts tally   // of what became of mails
-	all    bool    // write what senders have counted too
+	counts tally // of what became of mails
+	all    bool  // write what senders have counted too
 }
 
 // write runs fn in a transaction that has taken the write lock at its start. It waits for its

@@ -55,19 +55,18 @@ type inWords struct {
 }
 
 // newsInWords reads why a mail came back: in the lines of the block with a server's reply if there are
-// such, else in the block, which is what is said of the recipient, else in all there is. status is
-// what is known already.
+// such, else in the block, which is what is said of the recipient, else in all there is; the first that
+// tells a definite reason. status is what is known already.
 func newsInWords(status, block, text string) (w inWords) {
+	w.verdict = verdictOf(status, 0, "")
 	for _, said := range []string{replies(block), block, replies(text), text} {
 		if strings.TrimSpace(said) == "" {
 			continue
 		}
-		if w = (inWords{verdictOf(status, 0, said), said}); w.reason != "undefined" {
-			break
+		v := verdictOf(status, w.code, said)
+		if w.said == "" || v.definite && !w.definite || w.reason == "undefined" {
+			w = inWords{v, said}
 		}
-	}
-	if w.said == "" {
-		w.verdict = verdictOf(status, 0, "")
 	}
 	if w.doubtful && toRecipient.MatchString(text) {
 		w.class, w.doubtful = mailer.Hard, false
@@ -91,13 +90,21 @@ func replies(text string) string {
 		case line == "":
 			open = 0
 		case c.code != 0 || c.status != "":
-			out, open = appendNew(out, repliesMax, line), 8
+			out, open = appendNew(out, repliesMax, fromCode(line)), 8
 		case open > 0 && len(out) > 0:
 			out[len(out)-1] += " " + line
 			open--
 		}
 	}
 	return strings.Join(out, " | ")
+}
+
+// fromCode leaves out what stands before a reply in a line: "The other server said: 550 ...".
+func fromCode(line string) string {
+	if i := codeForm.FindStringSubmatchIndex(line); i != nil && len(line)-i[5] > 12 {
+		return line[i[4]:]
+	}
+	return line
 }
 
 // about returns what a text says of an address: the lines that name it and those below, up to one that

@@ -26,6 +26,7 @@ type verdict struct {
 	status string // the most telling one
 	code   int
 
+	definite bool // words gave the reason
 	doubtful bool // a mailbox that is not there, perhaps: Soft until it is surer
 }
 
@@ -35,10 +36,16 @@ func verdictOf(status string, code int, text string) verdict {
 	if v.code == 0 {
 		v.code = said.code
 	}
-	v.reason = reasonOf(v.status, v.code, text)
+	words := bareText(text)
+	perhaps := false
+	if v.reason, perhaps = wordsReason(plainRules, words); v.reason != "" && surest[v.status] == "" {
+		v.definite = true
+	} else {
+		v.reason, perhaps = reasonOf(v.status, v.code, words)
+	}
 	v.class = classOf(v.reason)
 	if v.class == mailer.Hard {
-		v.doubtful = v.reason == "userunknown" && doubtful(v.status, v.code, text)
+		v.doubtful = perhaps && doubtful(v.status, v.code, text)
 		if v.doubtful || temporary(v.status, v.code) {
 			v.class = mailer.Soft
 		}
@@ -55,35 +62,36 @@ func temporary(status string, code int) bool {
 	return strings.HasPrefix(status, "4")
 }
 
-// doubtful reports whether a refusal that says "user unknown" may mean something else: some servers say
+// doubtful reports whether a refusal that says no more than "user unknown" may mean something else: some servers say
 // so to the content of mail that a reader's filter does not let in. It is believed with an enhanced
 // code for it, as answer to RCPT, and where no reply code is told, for then a person's words are all
 // there is.
 func doubtful(status string, code int, text string) bool {
-	return code != 0 && !strings.HasPrefix(status, "5.1.") && !toRecipient.MatchString(text)
+	return code != 0 && (!strings.HasPrefix(status, "5.1.") || status == "5.1.0") && !toRecipient.MatchString(text)
 }
 
 var toRecipient = regexp.MustCompile(`(?i)\brcpt to\b|rcpt command|smtp:rcpt|(after|following|to) rcpt|rejected recipient|recipient command|not like recipient|requested action not taken|recipient address rejected|refused recipient`)
 
-// reasonOf looks for words first, then at the codes: words are what people wrote for people, and
+// reasonOf returns the reason where no plain words tell it: words are what people wrote for people, and
 // codes what their software made of them. Words that may mean anything come after codes that do not.
-func reasonOf(status string, code int, text string) string {
-	words := bareText(text)
+func reasonOf(status string, code int, words string) (reason string, perhaps bool) {
 	if r, ok := surest[status]; ok {
-		return r
-	}
-	if r := wordsReason(plainRules, words); r != "" {
-		return r
+		return r, false
 	}
 	if r := statusReason(status); r != "" && (!strings.HasSuffix(status, ".0") || strings.HasSuffix(status, ".6.0") || strings.HasSuffix(status, ".7.0")) {
-		return r
+		return r, false
 	}
-	if r := wordsReason(vagueRules, words); r != "" {
-		return r
+	if r, perhaps := wordsReason(vagueRules, words); r != "" {
+		return r, perhaps
 	}
 	if r := statusReason(status); r != "" {
-		return r
+		return r, false
 	}
+	return codeReason(code), false
+}
+
+// codeReason returns what a reply code means by itself.
+func codeReason(code int) string {
 	switch {
 	case code == 551:
 		return "hasmoved"
@@ -102,15 +110,15 @@ func reasonOf(status string, code int, text string) string {
 }
 
 // wordsReason returns the reason that the words give, or "".
-func wordsReason(rules []rule, words string) string {
+func wordsReason(rules []rule, words string) (reason string, perhaps bool) {
 	for _, r := range rules {
 		for _, p := range r.phrases {
 			if holds(words, p) {
-				return r.reason
+				return r.reason, r.perhaps
 			}
 		}
 	}
-	return ""
+	return "", false
 }
 
 // classOf maps reasons to classes.

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"regexp"
 	"strings"
 
 	"golang.org/x/net/html"
@@ -57,5 +58,8 @@ func wordsFor(m *message) string {
 		plain = append(plain, rich...)
 	}
 	text, _ := cutReturned(strings.Join(plain, "\n"))
-	return text
+	return mimeLines.ReplaceAllString(text, "")
 }
+
+// mimeLines are lines of MIME that stand in a text where a message is broken.
+var mimeLines = regexp.MustCompile(`(?im)^(content-[a-z-]+|mime-version): .*(\n[ \t].*=.*)*$`)

@@ -34,7 +34,7 @@ func fromPostOffice(m *message, r *Report) bool {
 	}
 	report := m.kind == "multipart/report" && !strings.Contains(strings.ToLower(m.params["report-type"]), "feedback")
 	sender := report || postOffice(r.From) || officeWord.MatchString(r.FromName) || nullPath(h) || r.From == "" && officeWord.MatchString(h.get("From")) || h.has("X-MLServer")
-	if !sender || noReturn.MatchString(r.Subject) && !report {
+	if !sender || noReturn.MatchString(r.Subject) && !report && !postOffice(r.From) {
 		return false
 	}
 	subject := returnSubject.MatchString(r.Subject)

@@ -124,15 +124,19 @@ func statusNews(all []header, words string, m *message) (news []mailer.News, kno
 			status = twoOf(g.get("Status"))
 		}
 		action, _, _ := strings.Cut(strings.ToLower(g.get("Action")), " ")
-		v := verdictOf(status, 0, n.Text)
+		said := n.Text
+		if _, why, ok := strings.Cut(g.get("Status"), "("); ok {
+			said = strings.TrimRight(said+" "+why, " )") // some servers say why behind the status alone
+		}
+		v := verdictOf(status, 0, said)
 		// Not all servers say why in the field made for it.
 		switch final := action == "failed" || action == ""; {
 		case final && v.doubtful:
 			if toRecipient.MatchString(about(words, n.Recipient)) {
 				v.class = mailer.Hard
 			}
-		case final && (v.reason == "undefined" || vague(v.status) && v.code == 0):
-			w := newsInWords(status, n.Text, about(words, n.Recipient))
+		case final && (v.reason == "undefined" || v.code == 0 && (vague(v.status) || n.Text == "" && strings.HasSuffix(v.status, ".0"))):
+			w := newsInWords(status, said, about(words, n.Recipient))
 			if v = w.verdict; n.Text == "" {
 				n.Text = cutText(w.said)
 			}
