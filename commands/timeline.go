@@ -46,9 +46,17 @@ func lifeOf(ctx context.Context, db *store.DB, d *store.DeliveryRow) (timeline, 
 		life = append(life, m)
 		told = told || a.State == d.State && a.At.Equal(d.At)
 	}
+	at := d.Taken
+	if d.State == mailer.Accepted {
+		at = d.At
+	}
 	switch {
-	case d.State == mailer.Accepted && !taken:
-		life = append(life, moment{at: d.At, what: "taken", by: d.Relay, reply: d.Reply})
+	case !at.IsZero() && !taken:
+		m := moment{at: at, what: "taken", by: d.Relay}
+		if d.State == mailer.Accepted { // else its reply has made room for what came after
+			m.reply = d.Reply
+		}
+		life = append(life, m)
 	case d.State.Taken(), d.State == mailer.Queued, d.State == mailer.Sending, d.State == mailer.Deferred, told:
 	default:
 		life = append(life, moment{at: d.At, what: string(d.State), by: d.Relay, reply: d.Reply, reason: d.Reason})
