@@ -64,17 +64,16 @@ func (db *DB) takeIn(ctx context.Context, t *tx, e *intake.Entry, now time.Time)
 	}
 	if e.Task != "" {
 		effects = append(effects, "task for the operator")
-		if _, err := t.exec(ctx, `INSERT INTO tasks (kind, subscriber, inbound, detail, at) VALUES (?1, ?2, ?3, '', ?4)`,
-			e.Task, e.Of.Subscriber, out.ID, us(now)); err != nil {
+		if err := t.addTask(ctx, e.Task, e.Of.Subscriber, out.ID, "", now); err != nil {
 			return out, err
 		}
 	}
 	if e.Forward {
-		effects = append(effects, "to be forwarded")
-		if _, err := t.exec(ctx, `INSERT INTO forwards (inbound, state, attempts, due, at, reason) VALUES (?1, 'queued', 0, ?2, ?2, '')`,
-			out.ID, us(now)); err != nil {
+		effect, err := t.addForward(ctx, out.ID, now)
+		if err != nil {
 			return out, err
 		}
+		effects = append(effects, effect)
 	}
 	out.Effect = strings.Join(effects, "; ")
 	_, err = t.exec(ctx, `UPDATE inbound SET effect = ?2 WHERE id = ?1`, out.ID, out.Effect)

@@ -92,7 +92,9 @@ CREATE INDEX tasks_open ON tasks (at) WHERE done = 0;
 CREATE INDEX tasks_subscriber ON tasks (subscriber);
 -- Answers on their way to the publication.
 CREATE TABLE forwards (
-  inbound INTEGER PRIMARY KEY, state TEXT NOT NULL, -- queued, accepted, failed
-  attempts INTEGER NOT NULL, due INTEGER NOT NULL, at INTEGER NOT NULL, reason TEXT NOT NULL
+  inbound INTEGER PRIMARY KEY,
+  state TEXT NOT NULL, -- queued, handed (its last octet may have left), accepted, failed, uncertain, aside (not passed on, see reason)
+  attempts INTEGER NOT NULL, copies INTEGER NOT NULL DEFAULT 0, -- that may have arrived
+  due INTEGER NOT NULL, at INTEGER NOT NULL, reason TEXT NOT NULL
 );
-CREATE INDEX forwards_due ON forwards (due) WHERE state = 'queued';
+CREATE INDEX forwards_due ON forwards (due) WHERE state IN ('queued', 'handed');
