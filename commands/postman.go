@@ -67,5 +67,6 @@ func (e *engine) forget(ctx context.Context) time.Duration {
 	if f.Readers > 0 {
 		e.log.Info("sign-ups that were not confirmed are forgotten", slog.Int("readers", f.Readers))
 	}
+	e.complain(ctx, "forget providers' reports", e.forgetReports(ctx))
 	return wake
 }

@@ -70,6 +70,7 @@ func TestNothingScans(t *testing.T) {
 	erase := db.Erase(ctx, 3, now)
 	signUps(t, db, now)
 	answers(t, db, now)
+	reports(t, db, now)
 	if err := errors.Join(storetest.Intend(ctx, db, b, d, "k", now), storetest.Hand(ctx, db, b, d, now), storetest.Settle(ctx, db, b, d, o, now), db.Renew(ctx, b),
 		db.Release(ctx, b, now), chunk, places, last, pool, texts, dg, dgs, fragments, one, counts, due, who, spread, unfinished,
 		reasons, bySlot, history, attempts, edited, ended, leave, undone, own, erase); err != nil {
@@ -195,6 +196,21 @@ func answers(t *testing.T, db *store.DB, now time.Time) {
 	_, one := db.Task(ctx, 1)
 	_, finish := db.FinishTask(ctx, 1, "done", now)
 	if err := errors.Join(begin, settle, due, open, all, one, finish); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// reports takes in what a provider says.
+func reports(t *testing.T, db *store.DB, now time.Time) {
+	t.Helper()
+	event := intake.Event{News: mailer.News{Class: mailer.Arrived}, Source: "ses", Relay: "main", Queue: "0102-1", Sure: true}
+	if _, err := db.TakeReports(t.Context(), []intake.Reported{{Relay: "main", ID: "1", Events: []intake.Event{event}}}, now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ForgetReports(t.Context(), now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Returned(t.Context(), now, 9); err != nil {
 		t.Fatal(err)
 	}
 }
