@@ -59,6 +59,7 @@ func TestNothingScans(t *testing.T) {
 	_, history := db.History(ctx, 1)
 	_, attempts := db.Attempts(ctx, 1)
 	lookBack(t, db, i, now)
+	lookBehind(t, db, now)
 	_, edited := db.EditReader(ctx, 2, subscribers.Edit{By: "reader", Notice: digest.NoticePaused, Do: func(s *subscribers.Settings) error {
 		s.Pause(now)
 		return nil
@@ -69,8 +70,8 @@ func TestNothingScans(t *testing.T) {
 	_, own := db.OwnData(ctx, 3, now)
 	erase := db.Erase(ctx, 3, now)
 	signUps(t, db, now)
-	reports(t, db, now)
 	answers(t, db, now)
+	reports(t, db, now)
 	if err := errors.Join(storetest.Intend(ctx, db, b, d, "k", now), storetest.Hand(ctx, db, b, d, now), storetest.Settle(ctx, db, b, d, o, now), db.Renew(ctx, b),
 		db.Release(ctx, b, now), chunk, places, last, pool, texts, dg, dgs, fragments, one, counts, due, who, spread, unfinished,
 		reasons, bySlot, history, attempts, edited, ended, leave, undone, own, erase); err != nil {
@@ -159,6 +160,10 @@ func lookBack(t *testing.T, db *store.DB, i digest.Issue, now time.Time) {
 	}
 	_, pasts := db.PastDigests(ctx, 1, now.Add(time.Hour), 20)
 	_, before := db.SeenBefore(ctx, &past, now.Add(-time.Hour), false)
+	_, of := db.PastDelivery(ctx, store.DeliveryID(i.SlotID, 1))
+	_, headlines := db.Headlines(ctx, []int64{1})
+	_, held := db.Embargoed(ctx, &i)
+	_, holds := db.Embargoed(ctx, &digest.Issue{})
 	_, slots := db.SlotKeys(ctx, "morning", "", 10)
 	_, arrival := db.ArrivalAt(ctx, now)
 	feed := db.SetPrivateFeed(ctx, 1, 77)
@@ -166,22 +171,7 @@ func lookBack(t *testing.T, db *store.DB, i digest.Issue, now time.Time) {
 	_, feedNumber := db.PrivateFeed(ctx, 1)
 	clicks := db.AddClicks(ctx, map[digest.Click]int64{{Edition: i.EditionID, Slot: i.Wall(), Story: 1}: 1})
 	_, clicked := db.Clicks(ctx, &i)
-	if err := errors.Join(found, pasts, before, slots, arrival, feed, feedOf, feedNumber, clicks, clicked); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// reports takes in what a provider says.
-func reports(t *testing.T, db *store.DB, now time.Time) {
-	t.Helper()
-	event := intake.Event{News: mailer.News{Class: mailer.Arrived}, Source: "ses", Relay: "main", Queue: "0102-1", Sure: true}
-	if _, err := db.TakeReports(t.Context(), []intake.Reported{{Relay: "main", ID: "1", Events: []intake.Event{event}}}, now); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.ForgetReports(t.Context(), now); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.Returned(t.Context(), now, 9); err != nil {
+	if err := errors.Join(found, pasts, before, of, headlines, held, holds, slots, arrival, feed, feedOf, feedNumber, clicks, clicked); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -209,4 +199,56 @@ func answers(t *testing.T, db *store.DB, now time.Time) {
 	if err := errors.Join(begin, settle, due, open, all, one, finish); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// reports takes in what a provider says.
+func reports(t *testing.T, db *store.DB, now time.Time) {
+	t.Helper()
+	event := intake.Event{News: mailer.News{Class: mailer.Arrived}, Source: "ses", Relay: "main", Queue: "0102-1", Sure: true}
+	if _, err := db.TakeReports(t.Context(), []intake.Reported{{Relay: "main", ID: "1", Events: []intake.Event{event}}}, now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ForgetReports(t.Context(), now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Returned(t.Context(), now, 9); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// lookBehind does what is done with news of mails that a relay took.
+func lookBehind(t *testing.T, db *store.DB, now time.Time) {
+	t.Helper()
+	ctx := t.Context()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	i, err := db.BeginIssue(ctx, digest.Issue{Edition: "evening", Slot: "2026-04-02", Zone: "UTC", Due: now, Ends: now.Add(6 * time.Hour)}, now)
+	must(err)
+	var events []intake.Event
+	for _, c := range []mailer.Class{mailer.Hard, mailer.Soft, mailer.Put, mailer.Arrived, mailer.Complained, mailer.OptedOut, mailer.AutoReply} {
+		n := mailer.News{Class: c, Recipient: "2@example.org", Text: string(c), Host: "mx.example.org"}
+		of := intake.Of{Edition: i.EditionID, Wall: i.Wall(), Subscriber: 1}
+		notice := intake.Of{Edition: i.EditionID, Wall: i.Wall() + 7, Subscriber: 1}
+		events = append(events, intake.Event{News: n, Of: of, Sure: true}, intake.Event{News: n, Queue: "4XYZ", Relay: "main", Sure: true},
+			intake.Event{News: n}, intake.Event{News: n, Of: notice, Sure: true})
+	}
+	_, err = db.TakeEvents(ctx, events[:16], now)
+	must(err)
+	_, err = db.TakeIn(ctx, []intake.Entry{{Hash: [32]byte{1}, Class: mailer.Hard, Of: events[0].Of, Events: events[:4], Raw: []byte("x"), Forward: true, Task: "leave"}, {Hash: [32]byte{2}}}, now)
+	must(err)
+	for _, f := range []store.InboundFilter{{}, {Subscriber: 1}, {Address: "2@example.org"}, {Issue: i.ID, Domain: "example.org"}} {
+		for _, err := range db.Inbound(ctx, f) {
+			must(err)
+		}
+	}
+	_, _, err = db.InboundMail(ctx, 1)
+	must(err)
+	_, err = db.Events(ctx, 1)
+	must(err)
+	_, err = db.ForgetInbound(ctx, now)
+	must(err)
 }
