@@ -107,8 +107,8 @@ func postOffice(t *testing.T, more ...string) (p *relaytest.Postfix, port int) {
 	return p, p.Port("open")
 }
 
-// newsroom lays out a publication whose return paths lead to a Postfix, with stories and readers.
-func newsroom(t *testing.T, port int, log string, readers []string) *console {
+// logRoom lays out a publication whose return paths lead to a Postfix, with stories and readers.
+func logRoom(t *testing.T, port int, log string, readers []string) *console {
 	c := &console{t: t, dir: t.TempDir()}
 	text := strings.NewReplacer("$LISTEN", "1", "$FEEDS", "1", "$SMTP", itoa(int64(port)), "post@tidewater.example", "post@"+relaytest.Domain,
 		"rate: 1000}", "rate: 1000, log: "+log+"}").Replace(read(t, "testdata/fixture/schedule.yaml"))
@@ -136,7 +136,7 @@ func TestFollowPostfix(t *testing.T) {
 		"full.example error:5.2.2 mailbox is full", "blocked.example error:5.7.1 blocked by policy",
 		"late.example retry:4.4.1 host is down", "hole.example discard:", fmt.Sprintf("sink.example smtp:[127.0.0.1]:%d", sink.Port))
 	ada, nobody := "ada@"+relaytest.Domain, "nobody@"+relaytest.Domain
-	c := newsroom(t, port, p.LogFile(), []string{ada, nobody, "a@full.example", "b@blocked.example", "c@late.example", "d@sink.example", "e@hole.example"})
+	c := logRoom(t, port, p.LogFile(), []string{ada, nobody, "a@full.example", "b@blocked.example", "c@late.example", "d@sink.example", "e@hole.example"})
 	s := serveAt(c, "2026-01-13T07:00:30Z")
 
 	is := func(state mailer.State) func(store.DeliveryRow) bool {

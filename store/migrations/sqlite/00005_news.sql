@@ -32,6 +32,7 @@ CREATE TABLE events (
   PRIMARY KEY (slot, subscriber, class, at)
 ) WITHOUT ROWID;
 CREATE INDEX events_at ON events (at);
+CREATE INDEX events_returned ON events (at) WHERE class IN ('hard', 'soft', 'policy', 'content', 'complaint');
 CREATE INDEX events_delayed ON events (at) WHERE class = 'delayed';
 
 -- Hard and soft marks of addresses, by delivery: from the relay's replies and from bounces.
