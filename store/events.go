@@ -31,7 +31,7 @@ func (t *tx) event(ctx context.Context, d *delivery, e *intake.Event, inbound in
 	n, err := t.exec(ctx, `INSERT INTO events (slot, subscriber, class, at, sure, reason, status, code, reply, host, source, domain, relay, inbound)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT (slot, subscriber, class, at) DO NOTHING`,
 		d.Slot, d.Subscriber, string(e.Class), us(at), e.Sure, oneLine(e.Reason, maxReason), oneLine(e.Status, maxStatus), e.Code, reply,
-		oneLine(e.Host, maxHost), e.Source, domainOf(d.Address), d.relay, inbound)
+		oneLine(e.Host, maxHost), e.Source, mailer.DomainOf(d.Address), d.relay, inbound)
 	return n == 1, err
 }
 
@@ -51,7 +51,7 @@ func (t *tx) keepArrival(ctx context.Context, d *delivery) error {
 	_, err := t.exec(ctx, `INSERT INTO events (slot, subscriber, class, at, sure, reason, status, code, reply, host, source, domain, relay)
 		SELECT d.slot, d.subscriber, 'delivered', d.at, 1, '', d.enhanced, d.code, d.reply, coalesce(v.host, ''), coalesce(v.source, ''), ?3, d.relay
 		FROM deliveries d LEFT JOIN servers v ON v.id = d.server WHERE d.slot = ?1 AND d.subscriber = ?2
-		ON CONFLICT (slot, subscriber, class, at) DO NOTHING`, d.Slot, d.Subscriber, domainOf(d.Address))
+		ON CONFLICT (slot, subscriber, class, at) DO NOTHING`, d.Slot, d.Subscriber, mailer.DomainOf(d.Address))
 	return err
 }
 

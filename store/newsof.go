@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"broadsheet/intake"
@@ -114,12 +113,6 @@ func (t *tx) theirs(ctx context.Context, d *delivery) (bool, error) {
 	}
 	folded := subscribers.Fold(d.Address)
 	return now == "" || folded == now || slices.ContainsFunc(own, func(a string) bool { return subscribers.Fold(a) == folded }), nil
-}
-
-// domainOf is what stands behind the '@' of an address, in the form in which addresses are compared.
-func domainOf(address string) string {
-	folded := subscribers.Fold(address)
-	return folded[strings.LastIndexByte(folded, '@')+1:]
 }
 
 // server keeps once who speaks and from what source that is known.
