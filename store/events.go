@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,7 +25,7 @@ const (
 
 // event puts news of a delivery on record. fresh is false if they were.
 func (t *tx) event(ctx context.Context, d *delivery, e *intake.Event, inbound int64, at time.Time) (fresh bool, err error) {
-	reply, err := t.newsText(ctx, e.Text)
+	reply, err := t.newsText(ctx, &e.News)
 	if err != nil {
 		return false, err
 	}
@@ -55,16 +56,35 @@ func (t *tx) keepArrival(ctx context.Context, d *delivery) error {
 	return err
 }
 
-// newsText keeps what a server said, without addresses: the same words are kept once for all.
-func (t *tx) newsText(ctx context.Context, text string) (sql.NullInt64, error) {
-	words := strings.Fields(text)
-	for n, w := range words {
+// newsText keeps what a server said, without code, addresses and ids: the same words are kept once
+// for all who are told the same.
+func (t *tx) newsText(ctx context.Context, n *mailer.News) (sql.NullInt64, error) {
+	words := strings.Fields(bareText(n))
+	for k, w := range words {
 		if strings.Contains(w, "@") || strings.Contains(w, "%40") {
-			words[n] = "…"
+			words[k] = "…"
 		}
 	}
-	text = cutIDs(strings.Join(words, " "))
+	text := cutIDs(strings.Join(words, " "))
 	return remember(&t.news.texts, text, func() (sql.NullInt64, error) { return t.replyText(ctx, text) })
+}
+
+// bareText is what a server said behind its reply code and enhanced code, which stand beside it.
+func bareText(n *mailer.News) string {
+	text := strings.TrimSpace(n.Text)
+	if n.Code != 0 {
+		text = cutWord(text, strconv.Itoa(n.Code))
+	}
+	return cutWord(text, n.Status)
+}
+
+// cutWord is text without a word that it begins with.
+func cutWord(text, word string) string {
+	rest, found := strings.CutPrefix(text, word)
+	if !found || word == "" || rest != "" && !strings.ContainsAny(rest[:1], " \t\r\n-:") {
+		return text
+	}
+	return strings.TrimLeft(rest, " \t\r\n-:")
 }
 
 // oneLine is text on one line, in UTF-8 and not longer than most characters.

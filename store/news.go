@@ -84,8 +84,10 @@ func (db *DB) tell(ctx context.Context, t *tx, d *delivery, e *intake.Event, inb
 	if inHand && moves(e.Class) {
 		return fateEarly, "", nil
 	}
-	if at.Before(d.handed) { // logs round, and clocks differ
-		at = d.handed
+	for _, left := range []time.Time{d.handed, d.taken} {
+		if at.Before(left) { // logs know whole seconds, and clocks differ
+			at = left
+		}
 	}
 	if d.Address == "" { // the reader was erased: numbers only
 		bare := *e
@@ -213,7 +215,7 @@ func (db *DB) ofNoMail(ctx context.Context, t *tx, e *intake.Event, now time.Tim
 
 // move brings a delivery into a state behind accepted.
 func (t *tx) move(ctx context.Context, d *delivery, to mailer.State, e *intake.Event, at time.Time) error {
-	reply, err := t.newsText(ctx, e.Text)
+	reply, err := t.newsText(ctx, &e.News)
 	if err != nil {
 		return err
 	}
@@ -230,14 +232,14 @@ func (t *tx) move(ctx context.Context, d *delivery, to mailer.State, e *intake.E
 			state = ?3, at = ?4, due = 0, reason = ?5, code = ?6, enhanced = ?7, reply = ?8, server = ?9 WHERE slot = ?1 AND subscriber = ?2`,
 		d.Slot, d.Subscriber, string(to), us(at), reason, e.Code, oneLine(e.Status, maxStatus), reply, server)
 	d.State, d.Reason, d.At, d.Due = to, reason, at, time.Time{}
-	d.reply, d.replyID = mailer.Reply{Code: e.Code, Enhanced: e.Status, Text: e.Text}, reply
+	d.reply, d.replyID = mailer.Reply{Code: e.Code, Enhanced: e.Status, Text: bareText(&e.News)}, reply
 	return err
 }
 
 // arrive is move for the common case: a mail that a relay took has arrived. done is false if it is
 // in another state; nothing has changed then.
 func (t *tx) arrive(ctx context.Context, k key, e *intake.Event, at time.Time) (done bool, err error) {
-	reply, err := t.newsText(ctx, e.Text)
+	reply, err := t.newsText(ctx, &e.News)
 	if err != nil {
 		return false, err
 	}
