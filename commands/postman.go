@@ -60,8 +60,9 @@ func (e *engine) takeSignUps(ctx context.Context) {
 	}
 }
 
-// forget deletes what was never confirmed once its time is up. It returns the wait to the next time.
+// forget deletes what was never confirmed once its time is up, and counts of long ago. It returns the wait to the next time.
 func (e *engine) forget(ctx context.Context) time.Duration {
+	e.complain(ctx, "forget old counts", e.db.ForgetRates(ctx, e.now()))
 	f, err := e.db.ForgetUnconfirmed(ctx, e.now())
 	e.complain(ctx, "forget what was not confirmed", err)
 	if f.Readers > 0 {

@@ -154,6 +154,7 @@ func (s *server) start(ctx context.Context, e *engine, before <-chan struct{}) *
 	g.tasks.Go(func() { repeat(ctx, e.writeClicks) })
 	g.tasks.Go(func() { e.deliver(ctx) })
 	g.tasks.Go(func() { repeat(ctx, e.forget) })
+	g.tasks.Go(func() { repeat(ctx, e.tellWaves) })
 	g.tasks.Go(func() { e.takeMail(ctx) })
 	go func() {
 		defer close(g.sent)
