@@ -73,5 +73,8 @@ func (e *engine) forget(ctx context.Context) time.Duration {
 		e.log.Info("mail that came in 90 days ago is forgotten", slog.Int("messages", n))
 	}
 	e.complain(ctx, "forget old counts", e.db.ForgetRates(ctx, e.now()))
+	e.complain(ctx, "forget providers' reports", e.forgetReports(ctx))
+	_, err = e.db.ForgetQueueIDs(ctx, e.now())
+	e.complain(ctx, "forget queue ids", err)
 	return wake
 }
