@@ -41,7 +41,7 @@ func verdictOf(status string, code int, text string) verdict {
 	if v.reason, perhaps = wordsReason(plainRules, words); v.reason != "" && surest[v.status] == "" {
 		v.definite = true
 	} else {
-		v.reason, perhaps = reasonOf(v.status, v.code, words)
+		v.reason, perhaps = reasonOf(v.status, v.code, words, said.code != 0 && said.status == "")
 	}
 	v.class = classOf(v.reason)
 	if v.class == mailer.Hard {
@@ -74,9 +74,13 @@ var toRecipient = regexp.MustCompile(`(?i)\brcpt to\b|rcpt command|smtp:rcpt|(af
 
 // reasonOf returns the reason where no plain words tell it: words are what people wrote for people, and
 // codes what their software made of them. Words that may mean anything come after codes that do not.
-func reasonOf(status string, code int, words string) (reason string, perhaps bool) {
+// made says that the status was not told with the reply: a server on the way made it of the reply code.
+func reasonOf(status string, code int, words string, made bool) (reason string, perhaps bool) {
 	if r, ok := surest[status]; ok {
 		return r, false
+	}
+	if r, perhaps := wordsReason(vagueRules, words); r != "" && made {
+		return r, perhaps
 	}
 	if r := statusReason(status); r != "" && (!strings.HasSuffix(status, ".0") || strings.HasSuffix(status, ".6.0") || strings.HasSuffix(status, ".7.0")) {
 		return r, false

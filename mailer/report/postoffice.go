@@ -54,6 +54,8 @@ func fromPostOffice(m *message, r *Report) bool {
 	switch {
 	case !surelyOffice(m, r):
 		return sureSubject.MatchString(r.Subject) && words && proof && len(r.Refers) == 0
+	case fieldsForm.MatchString(m.words()):
+		return true
 	case words:
 		return subject || proof || !nullPath(m.header)
 	}
