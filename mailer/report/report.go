@@ -22,7 +22,8 @@ type Report struct {
 	To []string
 	// Names lists what may be one of our own tokens, the likeliest first: from To (what stands
 	// behind the first '+' of a local part), Original-Envelope-Id, and of the mail that came back
-	// Return-Path, X-Broadsheet-Delivery and List-Unsubscribe's mailto. As they stand, in any case.
+	// Return-Path, X-Broadsheet-Delivery and List-Unsubscribe's mailto, and what a report says in
+	// words. As they stand, in any case.
 	Names []string
 
 	From      string // bare address; "" if none can be read
@@ -44,6 +45,9 @@ func Read(raw []byte) Report {
 	case readFeedback(m, &r), readStatus(m, &r), readRefusal(m, &r), readAway(m, &r), readWords(m, &r), readAutoReply(m, &r):
 	default:
 		readAnswer(m, &r)
+	}
+	if r.Class.Bounce() || r.Class == mailer.Put {
+		r.takeNames(m)
 	}
 	return r
 }

@@ -91,6 +91,14 @@ func (r *Report) take(news []mailer.News) bool {
 	return true
 }
 
+// takeNames adds what may be a token in the words of a report: some servers name the envelope sender
+// there, and send nothing back.
+func (r *Report) takeNames(m *message) {
+	for _, a := range addressesIn(m.words()) {
+		r.Names = appendNew(r.Names, 2*addressesMax, nameIn(a))
+	}
+}
+
 // gravity orders classes for the class of a whole report.
 var gravity = []mailer.Class{mailer.Hard, mailer.Soft, mailer.Policy, mailer.Content, mailer.Put, mailer.Arrived}
 
