@@ -24,7 +24,7 @@ func readWords(m *message, r *Report) bool {
 			return r.take(news) || known
 		}
 	}
-	late, sure := putOff(r.Subject, text), surelyOffice(m, r) || m.returned != nil && replies(text) != ""
+	late := putOff(r.Subject, text)
 	var news []mailer.News
 	to := recipientsIn(text, m, r)
 	for _, a := range to {
@@ -33,13 +33,13 @@ func readWords(m *message, r *Report) bool {
 		if h := hostSaid.FindStringSubmatch(w.said); h != nil {
 			n.Host = h[1]
 		}
-		switch {
-		case late:
+		if late {
 			n.Class = mailer.Put
-		case n.Class == mailer.Hard && !sure:
-			n.Class = mailer.Soft
 		}
 		news = append(news, n)
+	}
+	if !isReport(m) && !byMachine(m, r) || !surelyOffice(m, r) && (m.returned == nil || replies(text) == "") {
+		soften(news)
 	}
 	return r.take(news)
 }
@@ -57,11 +57,10 @@ func readRefusal(m *message, r *Report) bool {
 		return false
 	}
 	w := newsInWords("", why, why)
-	if w.class == mailer.Hard {
-		w.class = mailer.Soft
-	}
-	return r.take([]mailer.News{{Class: w.class, Reason: w.reason, Recipient: recipientsIn(text, m, r)[0], Status: w.status,
-		Code: w.code, Text: cutText(why)}})
+	news := []mailer.News{{Class: w.class, Reason: w.reason, Recipient: recipientsIn(text, m, r)[0], Status: w.status,
+		Code: w.code, Text: cutText(why)}}
+	soften(news)
+	return r.take(news)
 }
 
 // fieldsForm is where fields of RFC 3464 begin in a text.

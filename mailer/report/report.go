@@ -1,6 +1,13 @@
 // Package report reads mail that came back: delivery reports of all kinds, complaints, machines'
 // answers and people's. It is pure: octets in, what they say out. Mail is hostile input, and
 // whatever comes is read within [MaxSize], [MaxDepth] and [MaxParts].
+//
+// A message is taken apart (parse.go), and then asked in turn whether it is a complaint (arf.go), a
+// delivery report by its form (status.go, RFC 3464), a machine's answer (autoreply.go), a delivery report
+// in words alone (postoffice.go says whether, bounce.go what), and at last a person's answer. What a
+// server said becomes a reason by words first, then by codes (classify.go; refusals.go and troubles.go hold
+// the words), and a reason a class. When in doubt, nobody is charged: [mailer.Hard] needs more than "user
+// unknown".
 package report
 
 import "broadsheet/mailer"

@@ -74,7 +74,19 @@ func readStatus(m *message, r *Report) bool {
 			news, known = append(news, all...), known || some
 		}
 	}
+	if !surelyOffice(m, r) {
+		soften(news)
+	}
 	return r.take(news) || known
+}
+
+// soften makes of Hard what counts less: whoever says so may be anybody.
+func soften(news []mailer.News) {
+	for i := range news {
+		if news[i].Class == mailer.Hard {
+			news[i].Class = mailer.Soft
+		}
+	}
 }
 
 // take makes news the report's. It reports whether there are any.

@@ -1,6 +1,6 @@
 package report
 
-// troubles are about the mail's size and form, the mailbox and its host.
+// troubles are about the mail's size and sender, the mailbox and its host, which stand last.
 var troubles = []rule{
 	{"systemfull", false, []string{
 		"disk is full", "disk full", "filesystem is full", "filesystem full", "file system full", "file system is full",
