@@ -348,7 +348,7 @@ func testAnyNews(t *testing.T, w *world) {
 	seed := uint64(time.Now().UnixNano())
 	rnd := rand.New(rand.NewPCG(seed, 9))
 	t.Logf("seed %d", seed)
-	ids := w.readers(12)
+	ids := w.readers(8)
 	classes := []mailer.Class{mailer.Arrived, mailer.Arrived, mailer.Put, mailer.Soft, mailer.Content, mailer.Answer}
 	over := map[int64]store.DeliveryRow{} // deliveries of which something sure is known
 	var issues []digest.Issue
@@ -370,12 +370,12 @@ func testAnyNews(t *testing.T, w *world) {
 			over[after.ID()] = after
 		}
 	}
-	for day := range 8 {
+	for day := range 6 {
 		w.tell("world", 1+rnd.IntN(2))
 		i, err := w.write(w.db, w.issue("morning", fmt.Sprintf("2026-05-%02d", day+1)), 1+rnd.IntN(9))
 		w.must(err)
 		issues = append(issues, i)
-		for range 10 {
+		for range 8 {
 			rain()
 			if rnd.IntN(3) == 0 {
 				w.pass(time.Duration(rnd.IntN(20)) * time.Minute)
