@@ -43,7 +43,7 @@ func TestAsksToLeave(t *testing.T) {
 		"Leave Morning Edition:\nhttps://news.example/l/abc", "Unsubscribe: https://news.example/l/abc",
 		"شكرًا لكم على النشرة", "لا تلغوا اشتراكي من فضلكم", "لا أريد إلغاء الاشتراك", "لا أرغب في إلغاء اشتراكي", "لماذا تم إلغاء اشتراكي؟", "تم إلغاء اشتراكي بالخطأ",
 		"لا تحذفوا بريدي من القائمة", "لا تتوقفوا عن الإرسال", "أريد الاشتراك في النشرة", "أرجو تغيير ساعة الإرسال", "لا أريد أن تتوقف النشرة",
-		"‏إلغاء الاشتراك في ⁨Morning Edition⁩: https://news.example/l/abc", "متى ألغت المحكمة القرار؟", "لم ألغ اشتراكي",
+		"\u200fإلغاء الاشتراك في \u2068Morning Edition\u2069: https://news.example/l/abc", "متى ألغت المحكمة القرار؟", "لم ألغ اشتراكي",
 	} {
 		if asksToLeave(s) {
 			t.Errorf("taken for asking to leave: %q", s)
