@@ -32,9 +32,13 @@ var plainRules = []rule{
 		"rfc 2047", "rfc 6532", "non-compliant", "not compliant", "does not comply", "not comply", "violates rfc", "duplicate header", "multiple*header",
 		"multiple addresses in from", "addresses in from", "addresses in the from", "missing*header", "missing from", "missing date", "missing message-id",
 		"no message-id", "invalid message-id", "malformed header", "bad header", "invalid header", "header*invalid", "syntax*header", "bare lf",
-		"bare line feed", "bare cr", "bare newline", "stray newline", "see http://pobox.com/~djb/docs/smtplf", "line*too long", "line length",
+		"bare line feed", "bare linefeed", "bare cr", "bare newline", "stray newline", "see http://pobox.com/~djb/docs/smtplf", "line*too long", "line length",
 		"line limit", "lines too long", "long line", "maximum line", "non-ascii", "not properly formatted", "improperly formatted", "header fields",
 		"date header", "from:*header*missing", "header syntax", "8-bit*header",
+	}},
+	{"contenterror", false, []string{
+		"attachment*not allowed", "attachment*block", "attachment*reject", "attachment*prohibited", "attachment*not permitted",
+		"attachment type", "illegal attachment", "blocked attachment", "prohibited attachment",
 	}},
 	{"authfailure", false, []string{
 		"dmarc", "dkim*fail", "dkim*invalid", "dkim*required", "dkim*did not pass", "fails dkim", "failed dkim", "invalid dkim", "dkim signature",
@@ -107,7 +111,7 @@ var plainRules = []rule{
 		"not accept email from", "not accepting mail from", "no mail accepted from", "mail from*blocked", "email from*blocked", "messages from*blocked",
 		"messages from*deferred", "will be permanently deferred",
 		"mail from*not allowed", "mail from*is denied", "mail*refused from", "refuse to accept mail from", "rejected*your mail server",
-		"not accept mail from your", "go away", "service refuse", "you are not welcome", "not welcome",
+		"not accept mail from your", "go away", "(bl)", "service refuse", "you are not welcome", "not welcome",
 		"dynamic ip", "dynamic address", "dynamic host", "dialup", "dial-up", "residential", "dynamic pool", "dynamic range", "dynamically assigned",
 		"from dynamic", "generic hostname",
 		"temporarily blocked", "temporarily banned", "has been blocked", "you are blocked", "is blocked", "was blocked by", "are blocked", "blocked using",
@@ -126,7 +130,7 @@ var plainRules = []rule{
 		"considered as spam", "treated as spam", "categorized as spam", "likely spam", "possible spam", "probable spam", "probably spam", "suspected spam",
 		"suspected to be spam", "spam suspect", "appears to be spam", "seems to be spam", "seems like spam", "looks like spam", "look like spam",
 		"appears*spam", "is spam", "as spam", "be spam", "not spam", "like spam",
-		"spam message", "spam email", "spam e-mail", "spam mail", "spam content", "spam score", "spam detected", "spam found", "spam classification",
+		"spam message", "spam email", "spam e-mail", "spam mail", "spam content", "spam score", "spam scale", "spam detected", "spam found", "spam classification",
 		"spam-like", "spam filter", "spam policy", "spam reject", "spam refused", "spam block", "spam level", "spam check", "spam engine", "spam rule",
 		"spam threshold", "spam source", "spam not", "spam is not", "spam from", "spam host", "spam report", "spam complaint", "spam: ", "spam (", "spam)",
 		"spam.", "- spam", "contains spam", "contain spam", "sending spam", "send spam", "to spam", "of spam", "no spam", "for spam", "anti-spam",
@@ -139,7 +143,7 @@ var plainRules = []rule{
 		"mail appears to be",
 	}},
 	{"mailboxfull", false, []string{
-		"mailbox exceed", "mailbox is over", "mailbox size", "mailbox has exceeded", "mailbox*exceeded", "mailbox would exceed", "mailbox for*exceed",
+		"mailbox is full", "mailbox full", "inbox is full", "mailbox exceed", "mailbox is over", "mailbox size", "mailbox has exceeded", "mailbox*exceeded", "mailbox would exceed", "mailbox for*exceed",
 		"mailbox is larger", "mailbox too", "mailbox is too", "over quota", "quota exceeded", "exceeded*quota", "exceeds*quota",
 	}},
 	{"mesgtoobig", false, []string{
@@ -181,10 +185,10 @@ var plainRules = []rule{
 		"this group",
 	}},
 	{"contenterror", false, []string{
-		"8-bit data", "8bit", "7bit", "8bitmime", "body type", "content-type", "content type", "content-transfer", "charset", "character set",
-		"malformed message", "malformed mail", "malformed content", "malformed body", "corrupt", "attachment", "executable", "file type", "file extension",
-		"filename", "file name", "zip file", "message format error", "unable to decode", "improper use", "nul character", "illegal character",
-		"invalid character", "smtputf8", "internationalized", "utf8", "message body", "body part", "media not supported", "multipart",
+		"media error", "8-bit data", "body type", "character set",
+		"malformed message", "malformed mail", "malformed content", "malformed body", "executable", "file type", "file extension",
+		"zip file", "message format error", "unable to decode", "improper use", "nul character",
+		"smtputf8", "internationalized", "utf8", "media not supported",
 	}},
 	{"mailboxfull", false, []string{
 		"mailbox full", "mailbox is full", "mailbox*full", "mail box full", "mail-box full", "mail box is full", "maildrop full", "mailfolder is full",
@@ -317,6 +321,10 @@ var plainRules = []rule{
 
 // vagueRules are for what may mean this or that: they come after codes that are definite.
 var vagueRules = []rule{
+	{"contenterror", false, []string{
+		"attachment", "charset", "content-type", "content type", "content-transfer", "message body", "multipart", "corrupt",
+		"filename", "file name", "illegal character", "invalid character", "body part", "8bitmime", "7bit", "8bit",
+	}},
 	{"rejected", false, []string{
 		"google groups", "different address or alias",
 	}},
