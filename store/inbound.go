@@ -100,12 +100,7 @@ func (db *DB) early(ctx context.Context, t *tx, e *intake.Event) (bool, error) {
 // inbound writes a message's row. Of a reader who is gone only numbers are kept, unless a person
 // wrote to be answered.
 func (t *tx) inbound(ctx context.Context, db *DB, e *intake.Entry, now time.Time) (id int64, err error) {
-	var worst intake.Event
-	for _, event := range e.Events {
-		if worst.Class == "" || event.Class == e.Class && worst.Class != e.Class {
-			worst = event
-		}
-	}
+	worst := worstOf(e)
 	reply, err := t.newsText(ctx, worst.Text)
 	if err != nil {
 		return 0, err
@@ -145,6 +140,16 @@ func (t *tx) inbound(ctx context.Context, db *DB, e *intake.Entry, now time.Time
 			oneLine(worst.Reason, maxReason), oneLine(worst.Status, maxStatus), worst.Code, reply, m.Recipient,
 			of.slot, of.subscriber, e.Aside, m.Cut, raw}, &id)
 	return id, err
+}
+
+// worstOf is the gravest news of a message, the zero value if it has none.
+func worstOf(e *intake.Entry) (worst intake.Event) {
+	for _, event := range e.Events {
+		if worst.Class == "" || event.Class == e.Class && worst.Class != e.Class {
+			worst = event
+		}
+	}
+	return worst
 }
 
 // gone says whether a message is about somebody who was erased, or forgotten: by the number of the

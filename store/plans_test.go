@@ -71,6 +71,7 @@ func TestNothingScans(t *testing.T) {
 	erase := db.Erase(ctx, 3, now)
 	signUps(t, db, now)
 	answers(t, db, now)
+	reports(t, db, now)
 	if err := errors.Join(storetest.Intend(ctx, db, b, d, "k", now), storetest.Hand(ctx, db, b, d, now), storetest.Settle(ctx, db, b, d, o, now), db.Renew(ctx, b),
 		db.Release(ctx, b, now), chunk, places, last, pool, texts, dg, dgs, fragments, one, counts, due, who, spread, unfinished,
 		reasons, bySlot, history, attempts, edited, ended, leave, undone, own, erase); err != nil {
@@ -159,6 +160,10 @@ func lookBack(t *testing.T, db *store.DB, i digest.Issue, now time.Time) {
 	}
 	_, pasts := db.PastDigests(ctx, 1, now.Add(time.Hour), 20)
 	_, before := db.SeenBefore(ctx, &past, now.Add(-time.Hour), false)
+	_, of := db.PastDelivery(ctx, store.DeliveryID(i.SlotID, 1))
+	_, headlines := db.Headlines(ctx, []int64{1})
+	_, held := db.Embargoed(ctx, &i)
+	_, holds := db.Embargoed(ctx, &digest.Issue{})
 	_, slots := db.SlotKeys(ctx, "morning", "", 10)
 	_, arrival := db.ArrivalAt(ctx, now)
 	feed := db.SetPrivateFeed(ctx, 1, 77)
@@ -166,7 +171,7 @@ func lookBack(t *testing.T, db *store.DB, i digest.Issue, now time.Time) {
 	_, feedNumber := db.PrivateFeed(ctx, 1)
 	clicks := db.AddClicks(ctx, map[digest.Click]int64{{Edition: i.EditionID, Slot: i.Wall(), Story: 1}: 1})
 	_, clicked := db.Clicks(ctx, &i)
-	if err := errors.Join(found, pasts, before, slots, arrival, feed, feedOf, feedNumber, clicks, clicked); err != nil {
+	if err := errors.Join(found, pasts, before, of, headlines, held, holds, slots, arrival, feed, feedOf, feedNumber, clicks, clicked); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -192,6 +197,21 @@ func answers(t *testing.T, db *store.DB, now time.Time) {
 	_, one := db.Task(ctx, 1)
 	_, finish := db.FinishTask(ctx, 1, "done", now)
 	if err := errors.Join(begin, settle, due, open, all, one, finish); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// reports takes in what a provider says.
+func reports(t *testing.T, db *store.DB, now time.Time) {
+	t.Helper()
+	event := intake.Event{News: mailer.News{Class: mailer.Arrived}, Source: "ses", Relay: "main", Queue: "0102-1", Sure: true}
+	if _, err := db.TakeReports(t.Context(), []intake.Reported{{Relay: "main", ID: "1", Events: []intake.Event{event}}}, now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ForgetReports(t.Context(), now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Returned(t.Context(), now, 9); err != nil {
 		t.Fatal(err)
 	}
 }

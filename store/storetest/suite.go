@@ -46,6 +46,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		{"mark rules", testMarkRules}, {"marked once", testMarkedOnce}, {"complaint", testComplaint}, {"false wave", testFalseWave},
 		{"true marks", testTrueMarks}, {"decide", testDecide}, {"two issues", testTwoIssues}, {"rates", testRates},
 		{"way back", testWayBack}, {"stricter", testStricter}, {"end pauses", testEndPauses},
+		{"reports", testReports}, {"early reports", testReportsEarly},
 		{"news", testNews}, {"news of unanswered", testNewsOfUnanswered}, {"early news", testNewsEarly}, {"names in news", testNewsNames},
 		{"opt-out", testOptOut}, {"any news", testAnyNews}, {"news while sending", testNewsWhileSending}, {"inbound", testInbound},
 		{"forwards", testForwards}, {"flood", testFlood},
@@ -202,7 +203,7 @@ func (w *world) plan(ctx context.Context, db *store.DB, i digest.Issue, c digest
 		if r.Previous != nil {
 			p.WindowStart = r.Previous.WindowEnd
 			if !r.Previous.Reached() {
-		p.WindowStart, p.Unreached = r.Previous.WindowStart, true
+				p.WindowStart, p.Unreached = r.Previous.WindowStart, true
 			}
 		}
 		if r.Carry != nil {
@@ -212,7 +213,7 @@ func (w *world) plan(ctx context.Context, db *store.DB, i digest.Issue, c digest
 		for _, k := range pool {
 			follows := slices.ContainsFunc(r.Sections, func(f digest.Follow) bool { return f.Section == k.Section && !f.Muted })
 			if follows && k.Arrival > p.WindowStart && !slices.Contains(seen[r.Subscriber], k.Story) {
-		items = append(items, digest.Item{Story: k.Story, Revision: k.Revision, Section: k.Section, Role: digest.Card})
+				items = append(items, digest.Item{Story: k.Story, Revision: k.Revision, Section: k.Section, Role: digest.Card})
 			}
 		}
 		switch {
@@ -223,12 +224,12 @@ func (w *world) plan(ctx context.Context, db *store.DB, i digest.Issue, c digest
 		default:
 			key := fmt.Sprint(items)
 			if stored[key] == nil {
-		d := &digest.Digest{Key: key, Language: "en", Zone: "UTC", Subject: "S", Items: items}
-		for _, item := range items {
-			d.Pieces = append(d.Pieces, digest.Piece{Values: []string{"7"},
-				Fragment: &digest.Fragment{Body: fmt.Appendf(nil, "story %d\r\n", item.Story)}})
-		}
-		stored[key] = d
+				d := &digest.Digest{Key: key, Language: "en", Zone: "UTC", Subject: "S", Items: items}
+				for _, item := range items {
+					d.Pieces = append(d.Pieces, digest.Piece{Values: []string{"7"},
+						Fragment: &digest.Fragment{Body: fmt.Appendf(nil, "story %d\r\n", item.Story)}})
+				}
+				stored[key] = d
 			}
 			p.Digest = stored[key]
 		}
@@ -287,9 +288,9 @@ func (w *world) sendAll(verdict func(d *mailer.Delivery) mailer.Outcome) (sent i
 		for n := range b.Deliveries {
 			err := w.try(w.db, b, &b.Deliveries[n], verdict)
 			if err == nil {
-		sent++
+				sent++
 			} else if !errors.Is(err, mailer.ErrLost) && !errors.Is(err, mailer.ErrWait) {
-		w.Fatal(err)
+				w.Fatal(err)
 			}
 		}
 		w.must(w.db.Release(w.Context(), b, w.now()))
@@ -345,12 +346,12 @@ func (w *world) audit() {
 		case mailer.Queued, mailer.Sending, mailer.Deferred:
 			p := place{d.Edition, d.Subscriber}
 			if was := open[p]; was != 0 {
-		w.Errorf("reader %d has two open deliveries in %s: slots %d and %d", d.Subscriber, d.Edition, was, d.Slot)
+				w.Errorf("reader %d has two open deliveries in %s: slots %d and %d", d.Subscriber, d.Edition, was, d.Slot)
 			}
 			open[p] = d.Slot
 		case mailer.Failed, mailer.Expired, mailer.Superseded, mailer.Suppressed:
 			if d.Copies > 0 {
-		w.Errorf("delivery %d is %s with %d copies out", d.ID(), d.State, d.Copies)
+				w.Errorf("delivery %d is %s with %d copies out", d.ID(), d.State, d.Copies)
 			}
 		}
 	}
