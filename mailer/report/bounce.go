@@ -17,7 +17,7 @@ func readWords(m *message, r *Report) bool {
 	if !fromPostOffice(m, r) {
 		return false
 	}
-	text := wordsFor(m)
+	text := m.words()
 	if i := fieldsForm.FindStringIndex(text); i != nil {
 		// Where the boundaries are lost, the fields stand in the text.
 		if news, known := statusNews(groups([]byte(text[i[0]:])), text[:i[0]], m); known || len(news) > 0 {
@@ -28,11 +28,7 @@ func readWords(m *message, r *Report) bool {
 	var news []mailer.News
 	to := recipientsIn(text, m, r)
 	for _, a := range to {
-		block := text
-		if len(to) > 1 {
-			block = about(text, a, to...)
-		}
-		w := newsInWords("", block, text)
+		w := newsInWords("", about(text, a, to...), text)
 		n := mailer.News{Class: w.class, Reason: w.reason, Recipient: a, Status: w.status, Code: w.code, Text: cutText(w.said)}
 		if h := hostSaid.FindStringSubmatch(w.said); h != nil {
 			n.Host = h[1]
@@ -42,13 +38,35 @@ func readWords(m *message, r *Report) bool {
 		}
 		news = append(news, n)
 	}
+	if !isReport(m) && !byMachine(m, r) || !surelyOffice(m, r) && (m.returned == nil || replies(text) == "") {
+		soften(news)
+	}
+	return r.take(news)
+}
+
+// readRefusal reports whether the message is a notification of RFC 8098 that a mail was refused, as
+// some servers send them where a report belongs, and reads it. It counts as Soft at most: a filter may
+// have sent it.
+func readRefusal(m *message, r *Report) bool {
+	if m.find("message/disposition-notification") == nil {
+		return false
+	}
+	text := m.words()
+	_, why, ok := strings.Cut(text, "automatically rejected:")
+	if !ok {
+		return false
+	}
+	w := newsInWords("", why, why)
+	news := []mailer.News{{Class: w.class, Reason: w.reason, Recipient: recipientsIn(text, m, r)[0], Status: w.status,
+		Code: w.code, Text: cutText(why)}}
+	soften(news)
 	return r.take(news)
 }
 
 // fieldsForm is where fields of RFC 3464 begin in a text.
 var fieldsForm = regexp.MustCompile(`(?im)^(Reporting-MTA|Final-Recipient|Original-Recipient|Action): ?\S`)
 
-// inWords is a verdict and the words that gave it.
+// inWords is a verdict and the words that are nearest to it.
 type inWords struct {
 	verdict
 	said string
@@ -64,8 +82,10 @@ func newsInWords(status, block, text string) (w inWords) {
 			continue
 		}
 		v := verdictOf(status, w.code, said)
-		if w.said == "" || v.definite && !w.definite || w.reason == "undefined" {
+		if w.said == "" {
 			w = inWords{v, said}
+		} else if v.definite && !w.definite || w.reason == "undefined" {
+			w.verdict = v
 		}
 	}
 	if w.doubtful && toRecipient.MatchString(text) {
@@ -74,8 +94,11 @@ func newsInWords(status, block, text string) (w inWords) {
 	return w
 }
 
-// repliesMax is how many replies of one text are looked at.
-const repliesMax = 20
+// Limits of what is found in words. Each of our mails has one recipient; a list behind it has more.
+const (
+	repliesMax    = 20
+	recipientsMax = 20
+)
 
 var hostSaid = regexp.MustCompile(`(?i)\b(?:host|talking to|server|by) ([a-z0-9-]+(?:\.[a-z0-9-]+)+)`)
 
@@ -133,7 +156,7 @@ func about(text, address string, others ...string) string {
 
 var (
 	lineAddress = regexp.MustCompile(`^[\s<"'(\[*•>-]*(?:(?i:mailto:|smtp:|rfc822;)\s*)?([^\s<>()\[\],;:"'|]+@[A-Za-z0-9\x{80}-\x{10FFFF}._-]+[A-Za-z0-9])`)
-	saidAddress = regexp.MustCompile(`(?i)(?:rcpt to:?|recipient(?:s|\(s\))?(?: address)?:?|^\s*to ?:|unknown user:?|(?:delivered|deliver|sent|message|mail|delivery|reach|sending) to:?(?: user)?|for user|address(?:es)?:|user:?|[45]\d\d\s(?:\S+\s)?)[\s<"'(\[]*([^\s<>()\[\],;:"'|]+@[A-Za-z0-9\x{80}-\x{10FFFF}._-]+[A-Za-z0-9])`)
+	saidAddress = regexp.MustCompile(`(?i)(?:\b(?:rcpt to|recipient(?:s|\(s\))?(?: address)?|unknown user|(?:delivered|deliver|sent|message|mail|delivery|reach|sending|undeliverable|addressed) to(?: user| the following user)?|for user|address(?:es)?|userid|user|attempts)|^\s*to|[45]\d\d(?: \S+)?)[\s<"'(\[:]+([^\s<>()\[\],;:"'|]+@[A-Za-z0-9\x{80}-\x{10FFFF}._-]+[A-Za-z0-9])`)
 	notAbout    = regexp.MustCompile(`(?i)^\s*(message[- ]?id|from|sender|subject|reply-to|return-path|received|cc|date)\b`)
 )
 
@@ -152,7 +175,7 @@ func recipientsIn(text string, m *message, r *Report) []string {
 	}
 	var failed []string
 	for _, v := range m.header.all("X-Failed-Recipients") {
-		failed = appendNew(failed, newsMax, addressesIn(v)...)
+		failed = appendNew(failed, recipientsMax, addressesIn(v)...)
 	}
 	if len(failed) > 0 {
 		return failed
@@ -164,7 +187,7 @@ func recipientsIn(text string, m *message, r *Report) []string {
 				continue
 			}
 			if f := form.FindStringSubmatch(line); f != nil && !isOurs(f[1]) {
-				found = appendNew(found, newsMax, f[1])
+				found = appendNew(found, recipientsMax, f[1])
 			}
 		}
 		if len(found) > 0 {

@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"net/mail"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -69,11 +70,23 @@ func readStatus(m *message, r *Report) bool {
 	known := false
 	for p := range m.own() {
 		if isStatus(p.kind) {
-			all, some := statusNews(groups(p.withBlock()), wordsFor(m), m)
+			all, some := statusNews(groups(p.withBlock()), m.words(), m)
 			news, known = append(news, all...), known || some
 		}
 	}
+	if !surelyOffice(m, r) {
+		soften(news)
+	}
 	return r.take(news) || known
+}
+
+// soften makes of Hard what counts less: whoever says so may be anybody.
+func soften(news []mailer.News) {
+	for i := range news {
+		if news[i].Class == mailer.Hard {
+			news[i].Class = mailer.Soft
+		}
+	}
 }
 
 // take makes news the report's. It reports whether there are any.
@@ -88,6 +101,14 @@ func (r *Report) take(news []mailer.News) bool {
 	}
 	r.Class = gravest(r.News)
 	return true
+}
+
+// takeNames adds what may be a token in the words of a report: some servers name the envelope sender
+// there, and send nothing back.
+func (r *Report) takeNames(m *message) {
+	for _, a := range addressesIn(m.words()) {
+		r.Names = appendNew(r.Names, 2*addressesMax, nameIn(a))
+	}
 }
 
 // gravity orders classes for the class of a whole report.
@@ -119,10 +140,7 @@ func statusNews(all []header, words string, m *message) (news []mailer.News, kno
 		if n.Recipient == "" && m.returned != nil {
 			n.Recipient = first(addressesIn(m.returned.header.get("To")))
 		}
-		status := codesIn(g.get("Status")).status
-		if status == "" {
-			status = twoOf(g.get("Status"))
-		}
+		status := statusIn(g.get("Status"))
 		action, _, _ := strings.Cut(strings.ToLower(g.get("Action")), " ")
 		said := n.Text
 		if _, why, ok := strings.Cut(g.get("Status"), "("); ok {
@@ -185,13 +203,18 @@ func typed(v string) string {
 	return decodeWords(strings.TrimSpace(rest))
 }
 
-// twoOf mends a status that lacks its third number.
-func twoOf(v string) string {
-	v, _, _ = strings.Cut(strings.TrimSpace(v), " ")
-	if len(v) == 3 && v[1] == '.' && strings.Contains("245", v[:1]) && unhex(v[2]) < 10 && unhex(v[2]) >= 0 {
-		return v + ".0"
+var statusField = regexp.MustCompile(`^[^0-9]*([245]\.[0-9]{1,3})(\.[0-9]{1,3})?($|[^0-9.])`)
+
+// statusIn reads the field Status. Some servers leave out its third number.
+func statusIn(v string) string {
+	m := statusField.FindStringSubmatch(v)
+	switch {
+	case m == nil:
+		return ""
+	case m[2] == "":
+		return m[1] + ".0"
 	}
-	return ""
+	return m[1] + m[2]
 }
 
 func date(v string) time.Time {

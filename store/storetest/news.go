@@ -2,8 +2,6 @@ package storetest
 
 import (
 	"errors"
-	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -334,88 +332,6 @@ func testOptOut(t *testing.T, w *world) {
 		w.must(err)
 		if s.Reason != "complaint" && s.Reason != "unsubscribed" {
 			t.Errorf("%+v", s)
-		}
-	}
-}
-
-// testAnyNews has news of all kinds rain on an issue while two senders are at it, one of which dies
-// now and then. The books must balance at every moment, and what is known to have arrived or come
-// back is never sent again.
-func testAnyNews(t *testing.T, w *world) {
-	ctx := t.Context()
-	seed := uint64(time.Now().UnixNano())
-	rnd := rand.New(rand.NewPCG(seed, 9))
-	t.Logf("seed %d", seed)
-	ids := w.readers(12)
-	classes := []mailer.Class{mailer.Arrived, mailer.Arrived, mailer.Put, mailer.Soft, mailer.Content, mailer.Answer}
-	over := map[int64]store.DeliveryRow{} // deliveries of which something sure is known
-	var issues []digest.Issue
-	rain := func() {
-		i := issues[rnd.IntN(len(issues))]
-		id := ids[rnd.IntN(len(ids))]
-		before := w.row(i, id)
-		c := classes[rnd.IntN(len(classes))]
-		got := w.news(i, id, c, fmt.Sprint("said ", rnd.IntN(3)))
-		after := w.row(i, id)
-		switch {
-		case got.Early || got.Again:
-			if after != before {
-				t.Fatalf("%s changed %+v to %+v: %+v", c, before, after, got)
-			}
-		case before.State.Taken() && !after.State.Taken():
-			t.Fatalf("%s brought %s back to %s", c, before.State, after.State)
-		case after.State == mailer.Delivered || after.State == mailer.Bounced:
-			over[after.ID()] = after
-		}
-	}
-	for day := range 12 {
-		w.tell("world", 1+rnd.IntN(2))
-		i, err := w.write(w.db, w.issue("morning", fmt.Sprintf("2026-05-%02d", day+1)), 1+rnd.IntN(9))
-		w.must(err)
-		issues = append(issues, i)
-		for range 10 {
-			rain()
-			if rnd.IntN(3) == 0 {
-				w.pass(time.Duration(rnd.IntN(20)) * time.Minute)
-			}
-			if rnd.IntN(6) == 0 {
-				_, err := w.db.Recover(ctx, w.now())
-				w.must(err)
-			}
-			b, err := w.db.Lease(ctx, "main", "w1", w.now())
-			w.must(err)
-			for n := 0; b != nil && n < len(b.Deliveries); n++ {
-				d := &b.Deliveries[n]
-				verdict := []func(*mailer.Delivery) mailer.Outcome{accepted, accepted, w.unanswered, refused}[rnd.IntN(4)]
-				steps := []func() error{
-					func() error { return Intend(ctx, w.db, b, d, "k1", w.now()) },
-					func() error { return Hand(ctx, w.db, b, d, w.now()) },
-					func() error { return Settle(ctx, w.db, b, d, verdict(d), w.now()) },
-				}
-				for _, step := range steps[:len(steps)-rnd.IntN(5)/4] { // a sender may die before its last word
-					rain()
-					if err := step(); errors.Is(err, mailer.ErrLost) {
-						break
-					} else if err != nil {
-						t.Fatal(err)
-					}
-				}
-			}
-			if b != nil && rnd.IntN(4) > 0 {
-				w.must(w.db.Release(ctx, b, w.now()))
-			}
-			w.audit()
-		}
-		w.pass(12 * time.Hour)
-	}
-	if len(over) == 0 {
-		t.Error("nothing arrived or came back")
-	}
-	for id, was := range over {
-		now, err := w.db.Delivery(ctx, id)
-		w.must(err)
-		if now.Copies != was.Copies || now.Attempts != was.Attempts || now.State != mailer.Delivered && now.State != mailer.Bounced {
-			t.Errorf("went again: %+v, then %+v", was, now)
 		}
 	}
 }

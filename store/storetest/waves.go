@@ -247,6 +247,25 @@ func testTwoIssues(t *testing.T, w *world) {
 	if got := w.why(ids[0]); got != "hard_bounce" {
 		t.Fatalf("barred for %q after two that count", got)
 	}
+	// Who never kept a mail stays barred by the other mark, until that is taken back too.
+	fresh := w.readersAt("fresh.example", 10)
+	i, j = w.day(accepted), w.lateDay()
+	w.bounces(i, mailer.Hard, fresh[0])
+	w.bounces(j, mailer.Hard, fresh[0])
+	w.bounces(i, mailer.Hard, fresh[1:3]...)
+	if got := w.why(fresh[0]); got != "hard_bounce" {
+		t.Fatalf("barred for %q by a mark that is no wave's", got)
+	}
+	end, err := w.db.UndoWave(t.Context(), j.ID, "fresh.example", w.now())
+	if got := w.why(fresh[0]); err != nil || got != "" || end.Addresses != 1 {
+		t.Fatalf("barred for %q, %+v, %v", got, end, err)
+	}
+}
+
+// lateDay is day an hour later.
+func (w *world) lateDay() digest.Issue {
+	w.pass(time.Hour)
+	return w.day(accepted)
 }
 
 // testRates counts what became of mails.
