@@ -108,10 +108,11 @@ func postOffice(t *testing.T, more ...string) (p *relaytest.Postfix, port int) {
 }
 
 // newsroom lays out a publication whose return paths lead to a Postfix, with stories and readers.
-func newsroom(t *testing.T, port int, log string, readers []string) *console {
+func newsroom(t *testing.T, p *relaytest.Postfix, port int, readers []string) *console {
 	c := &console{t: t, dir: t.TempDir()}
 	text := strings.NewReplacer("$LISTEN", "1", "$FEEDS", "1", "$SMTP", itoa(int64(port)), "post@tidewater.example", "post@"+relaytest.Domain,
-		"rate: 1000}", "rate: 1000, log: "+log+"}").Replace(read(t, "testdata/fixture/schedule.yaml"))
+		"rate: 1000}", "rate: 1000, log: "+p.LogFile()+"}").Replace(read(t, "testdata/fixture/schedule.yaml")) +
+		"intake: {maildir: " + p.Box("bounce") + "}\n"
 	write(t, c.dir+"/schedule.yaml", text)
 	list := "email,sections,editions,consent_source\n"
 	for _, r := range readers {
@@ -132,11 +133,11 @@ func TestFollowPostfix(t *testing.T) {
 	}
 	sink := relaytest.Start(t, "RCPT@sink.example 421 4.7.28 an unusual rate of mail comes from you; hangup",
 		"RCPT@sink.example 421 4.7.28 an unusual rate of mail comes from you; hangup")
-	p, port := postOffice(t, "maximal_queue_lifetime = 4s", "bounce_queue_lifetime = 4s",
+	p, port := postOffice(t, "maximal_queue_lifetime = 3s", "bounce_queue_lifetime = 3s",
 		"full.example error:5.2.2 mailbox is full", "blocked.example error:5.7.1 blocked by policy",
 		"late.example retry:4.4.1 host is down", "hole.example discard:", fmt.Sprintf("sink.example smtp:[127.0.0.1]:%d", sink.Port))
 	ada, nobody := "ada@"+relaytest.Domain, "nobody@"+relaytest.Domain
-	c := newsroom(t, port, p.LogFile(), []string{ada, nobody, "a@full.example", "b@blocked.example", "c@late.example", "d@sink.example", "e@hole.example"})
+	c := newsroom(t, p, port, []string{ada, nobody, "a@full.example", "b@blocked.example", "c@late.example", "d@sink.example", "e@hole.example"})
 	s := serveAt(c, "2026-01-13T07:00:30Z")
 
 	is := func(state mailer.State) func(store.DeliveryRow) bool {
@@ -163,9 +164,48 @@ func TestFollowPostfix(t *testing.T) {
 	if err != nil || len(slowed) != 2 || slowed[1].Name != "sink.example" || !strings.Contains(slowed[1].Why, "4.7.28") {
 		t.Errorf("slowed: %+v, %v", slowed, err)
 	}
+	s.oneBounceEach(4)
 	if err := s.stop(); err != nil {
 		t.Fatal(err)
 	}
 	c.must(0, "issues", "show", "1")
 	c.printed("books balance")
+}
+
+// oneBounceEach waits for the reports that come by mail and checks that each is the same event as
+// what the log said.
+func (s *served) oneBounceEach(reports int) {
+	s.t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		n := 0
+		for m, err := range s.db.Inbound(s.t.Context(), store.InboundFilter{Bounces: true}) {
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			if m.Subscriber > 0 {
+				n++
+			}
+		}
+		if n == reports {
+			break
+		}
+		if time.Now().After(end) {
+			s.t.Fatalf("%d reports came in\n%s", n, s.log.String())
+		}
+	}
+	for address, d := range s.rows() {
+		events, err := s.db.Events(s.t.Context(), store.DeliveryID(d.Slot, d.Subscriber))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		bounces := 0
+		for _, e := range events {
+			if e.Class.Bounce() {
+				bounces++
+			}
+		}
+		if (d.State == mailer.Bounced) != (bounces == 1) || bounces > 1 {
+			s.t.Errorf("%s is %s: %+v", address, d.State, events)
+		}
+	}
 }

@@ -46,6 +46,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		{"way back", testWayBack}, {"stricter", testStricter}, {"end pauses", testEndPauses},
 		{"news", testNews}, {"news of unanswered", testNewsOfUnanswered}, {"early news", testNewsEarly}, {"names in news", testNewsNames},
 		{"opt-out", testOptOut}, {"any news", testAnyNews}, {"inbound", testInbound},
+		{"log", testLog}, {"early log", testLogEarly}, {"slow domains", testSlowDomains},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
