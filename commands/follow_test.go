@@ -2,9 +2,12 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http/httptest"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -107,12 +110,17 @@ func postOffice(t *testing.T, more ...string) (p *relaytest.Postfix, port int) {
 	return p, p.Port("open")
 }
 
-// newsroom lays out a publication whose return paths lead to a Postfix, with stories and readers.
-func newsroom(t *testing.T, p *relaytest.Postfix, port int, readers []string) *console {
+// followed ends the configuration of a relay, a Postfix: its log is followed, and the mailbox that
+// return paths lead to is looked into.
+func followed(p *relaytest.Postfix) string {
+	return ", log: " + p.LogFile() + "}\nintake: {maildir: " + p.Box("bounce") + "}"
+}
+
+// newsroom lays out a publication with stories and readers. more ends its relay's configuration.
+func newsroom(t *testing.T, port int, more string, readers []string) *console {
 	c := &console{t: t, dir: t.TempDir()}
 	text := strings.NewReplacer("$LISTEN", "1", "$FEEDS", "1", "$SMTP", itoa(int64(port)), "post@tidewater.example", "post@"+relaytest.Domain,
-		"rate: 1000}", "rate: 1000, log: "+p.LogFile()+"}").Replace(read(t, "testdata/fixture/schedule.yaml")) +
-		"intake: {maildir: " + p.Box("bounce") + "}\n"
+		"rate: 1000}", "rate: 1000"+more).Replace(read(t, "testdata/fixture/schedule.yaml"))
 	write(t, c.dir+"/schedule.yaml", text)
 	list := "email,sections,editions,consent_source\n"
 	for _, r := range readers {
@@ -137,7 +145,7 @@ func TestFollowPostfix(t *testing.T) {
 		"full.example error:5.2.2 mailbox is full", "blocked.example error:5.7.1 blocked by policy",
 		"late.example retry:4.4.1 host is down", "hole.example discard:", fmt.Sprintf("sink.example smtp:[127.0.0.1]:%d", sink.Port))
 	ada, nobody := "ada@"+relaytest.Domain, "nobody@"+relaytest.Domain
-	c := newsroom(t, p, port, []string{ada, nobody, "a@full.example", "b@blocked.example", "c@late.example", "d@sink.example", "e@hole.example"})
+	c := newsroom(t, port, followed(p), []string{ada, nobody, "a@full.example", "b@blocked.example", "c@late.example", "d@sink.example", "e@hole.example"})
 	s := serveAt(c, "2026-01-13T07:00:30Z")
 
 	is := func(state mailer.State) func(store.DeliveryRow) bool {
@@ -208,4 +216,115 @@ func (s *served) oneBounceEach(reports int) {
 			s.t.Errorf("%s is %s: %+v", address, d.State, events)
 		}
 	}
+}
+
+// TestSlowedAfterRestart: what was slowed stays so for a sender that starts anew, and nobody else is.
+func TestSlowedAfterRestart(t *testing.T) {
+	relay := relaytest.Start(t)
+	var readers []string
+	for n := range 5 {
+		readers = append(readers, fmt.Sprintf("r%d@sink.example", n), fmt.Sprintf("r%d@reader.example", n))
+	}
+	c := newsroom(t, relay.Port, "}", readers)
+	at := time.Date(2026, 1, 13, 7, 0, 0, 0, time.UTC)
+	db, err := store.Open(t.Context(), c.dir+"/broadsheet.db", store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.KeepSlowDomains(t.Context(), []mailer.Slowed{{Name: "sink.example", Rate: 4, Base: 100, Since: at, Heard: at, Why: "421 4.7.28 too much"}}, nil)
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	c.must(0, "send", "morning", "--at", "2026-01-13T07:00:30Z")
+	if took := time.Since(start); took < time.Second {
+		t.Errorf("5 mails at 4 a second took %v", took)
+	}
+	var last []string
+	for _, m := range relay.Messages()[6:] {
+		last = append(last, mailer.DomainOf(m.To))
+	}
+	if len(last) != 4 || slices.ContainsFunc(last, func(d string) bool { return d != "sink.example" }) {
+		t.Errorf("the last ones went to %v", last)
+	}
+}
+
+// TestFollowThrottled has the servers of one domain answer 421 4.7.28 for twenty minutes to a real
+// Postfix, while an issue goes out in portions: that domain's mails are held back, all the others are
+// there within seconds, and in the end everything is.
+func TestFollowThrottled(t *testing.T) {
+	if os.Getenv("BROADSHEET_LONG") == "" {
+		t.Skip("BROADSHEET_LONG is not set")
+	}
+	sink := relaytest.Start(t, "RCPT*@sink.example 421 4.7.28 an unusual rate of mail comes from you; hangup")
+	p, port := postOffice(t, "minimal_backoff_time = 30s", "maximal_backoff_time = 60s", "queue_run_delay = 10s", "maximal_queue_lifetime = 1d",
+		fmt.Sprintf("sink.example smtp:[127.0.0.1]:%d", sink.Port))
+	var readers []string
+	for n := range 2100 {
+		readers = append(readers, fmt.Sprintf("ada+%d@%s", n, relaytest.Domain))
+		if n%42 == 0 {
+			readers = append(readers, fmt.Sprintf("r%d@sink.example", n))
+		}
+	}
+	c := newsroom(t, port, followed(p), readers)
+	began := time.Now()
+	s := serveAt(c, "2026-01-13T07:00:00Z")
+	count := func() (states map[mailer.State]int, sinks []store.DeliveryRow) {
+		states = map[mailer.State]int{}
+		for _, d := range s.rows() {
+			if mailer.DomainOf(d.Address) == "sink.example" {
+				sinks = append(sinks, d)
+			} else {
+				states[d.State]++
+			}
+		}
+		return states, sinks
+	}
+	worst := 0 // of others, neither waiting for their turn nor there
+	for time.Since(began) < 20*time.Minute {
+		time.Sleep(10 * time.Second)
+		states, sinks := count()
+		worst = max(worst, 2100-states[mailer.Queued]-states[mailer.Delivered])
+		for _, d := range sinks {
+			if d.State == mailer.Delayed && (d.Reply.Enhanced != "4.7.28" || !strings.Contains(d.Reply.Text, "an unusual rate")) {
+				t.Fatalf("a delay says %+v", d.Reply)
+			}
+		}
+	}
+	states, sinks := count()
+	slowed, err := s.db.SlowDomains(t.Context())
+	t.Logf("others: %v, at most %d on their way; slowed: %+v, %v", states, worst, slowed, err)
+	if states[mailer.Delivered] != 2100 {
+		t.Errorf("others: %v", states)
+	}
+	if len(slowed) != 1 || slowed[0].Name != "sink.example" || slowed[0].Rate > 0.2 {
+		t.Errorf("slowed: %+v", slowed)
+	}
+	var taken []time.Time
+	for _, d := range sinks {
+		if d.State == mailer.Delayed && d.Taken.After(time.Date(2026, 1, 13, 7, 9, 0, 0, time.UTC)) {
+			taken = append(taken, d.Taken)
+		}
+	}
+	slices.SortFunc(taken, time.Time.Compare)
+	for n := 8; n < len(taken); n++ {
+		if gap := taken[n].Sub(taken[n-8]); gap < time.Minute {
+			t.Errorf("nine mails went within %v", gap)
+		}
+	}
+	sink.Script("RCPT*@sink.example 250 2.1.5 come in")
+	for end := time.Now().Add(15 * time.Minute); ; time.Sleep(time.Second) {
+		_, sinks := count()
+		if !slices.ContainsFunc(sinks, func(d store.DeliveryRow) bool { return d.State != mailer.Delivered }) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("not everything has arrived")
+		}
+	}
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	c.must(0, "issues", "show", "1")
+	c.printed("books balance")
 }
