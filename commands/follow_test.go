@@ -116,8 +116,8 @@ func followed(p *relaytest.Postfix) string {
 	return ", log: " + p.LogFile() + "}\nintake: {maildir: " + p.Box("bounce") + "}"
 }
 
-// newsroom lays out a publication with stories and readers. more ends its relay's configuration.
-func newsroom(t *testing.T, port int, more string, readers []string) *console {
+// logRoom lays out a publication with stories and readers. more ends its relay's configuration.
+func logRoom(t *testing.T, port int, more string, readers []string) *console {
 	c := &console{t: t, dir: t.TempDir()}
 	text := strings.NewReplacer("$LISTEN", "1", "$FEEDS", "1", "$SMTP", itoa(int64(port)), "post@tidewater.example", "post@"+relaytest.Domain,
 		"rate: 1000}", "rate: 1000"+more).Replace(read(t, "testdata/fixture/schedule.yaml"))
@@ -145,7 +145,7 @@ func TestFollowPostfix(t *testing.T) {
 		"full.example error:5.2.2 mailbox is full", "blocked.example error:5.7.1 blocked by policy",
 		"late.example retry:4.4.1 host is down", "hole.example discard:", fmt.Sprintf("sink.example smtp:[127.0.0.1]:%d", sink.Port))
 	ada, nobody := "ada@"+relaytest.Domain, "nobody@"+relaytest.Domain
-	c := newsroom(t, port, followed(p), []string{ada, nobody, "a@full.example", "b@blocked.example", "c@late.example", "d@sink.example", "e@hole.example"})
+	c := logRoom(t, port, followed(p), []string{ada, nobody, "a@full.example", "b@blocked.example", "c@late.example", "d@sink.example", "e@hole.example"})
 	s := serveAt(c, "2026-01-13T07:00:30Z")
 
 	is := func(state mailer.State) func(store.DeliveryRow) bool {
@@ -225,7 +225,7 @@ func TestSlowedAfterRestart(t *testing.T) {
 	for n := range 5 {
 		readers = append(readers, fmt.Sprintf("r%d@sink.example", n), fmt.Sprintf("r%d@reader.example", n))
 	}
-	c := newsroom(t, relay.Port, "}", readers)
+	c := logRoom(t, relay.Port, "}", readers)
 	at := time.Date(2026, 1, 13, 7, 0, 0, 0, time.UTC)
 	db, err := store.Open(t.Context(), c.dir+"/broadsheet.db", store.Options{})
 	if err != nil {
@@ -266,7 +266,7 @@ func TestFollowThrottled(t *testing.T) {
 			readers = append(readers, fmt.Sprintf("r%d@sink.example", n))
 		}
 	}
-	c := newsroom(t, port, followed(p), readers)
+	c := logRoom(t, port, followed(p), readers)
 	began := time.Now()
 	s := serveAt(c, "2026-01-13T07:00:00Z")
 	count := func() (states map[mailer.State]int, sinks []store.DeliveryRow) {

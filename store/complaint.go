@@ -7,6 +7,9 @@ import (
 	"broadsheet/subscribers"
 )
 
+// gone is what follows from news of a reader who is not here any more.
+const gone = "the reader is gone"
+
 // complained bars the address to which a mail went of which its reader said that it is spam, and the
 // one that the reader has by now: it is the reader who does not want them. A line in the journal says so
 // first. Only an operator lifts it.
@@ -33,7 +36,7 @@ func (db *DB) complained(ctx context.Context, t *tx, d *delivery, now time.Time,
 		}
 	}
 	if len(list) == 0 {
-		effect = "the reader is gone"
+		effect = gone
 	}
 	return effect, nil
 }

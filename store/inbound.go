@@ -64,17 +64,16 @@ func (db *DB) takeIn(ctx context.Context, t *tx, e *intake.Entry, now time.Time)
 	}
 	if e.Task != "" {
 		effects = append(effects, "task for the operator")
-		if _, err := t.exec(ctx, `INSERT INTO tasks (kind, subscriber, inbound, detail, at) VALUES (?1, ?2, ?3, '', ?4)`,
-			e.Task, e.Of.Subscriber, out.ID, us(now)); err != nil {
+		if err := t.addTask(ctx, e.Task, e.Of.Subscriber, out.ID, "", now); err != nil {
 			return out, err
 		}
 	}
 	if e.Forward {
-		effects = append(effects, "to be forwarded")
-		if _, err := t.exec(ctx, `INSERT INTO forwards (inbound, state, attempts, due, at, reason) VALUES (?1, 'queued', 0, ?2, ?2, '')`,
-			out.ID, us(now)); err != nil {
+		effect, err := t.addForward(ctx, out.ID, now)
+		if err != nil {
 			return out, err
 		}
+		effects = append(effects, effect)
 	}
 	out.Effect = strings.Join(effects, "; ")
 	_, err = t.exec(ctx, `UPDATE inbound SET effect = ?2 WHERE id = ?1`, out.ID, out.Effect)
@@ -101,22 +100,19 @@ func (db *DB) early(ctx context.Context, t *tx, e *intake.Event) (bool, error) {
 // inbound writes a message's row. Of a reader who is gone only numbers are kept, unless a person
 // wrote to be answered.
 func (t *tx) inbound(ctx context.Context, db *DB, e *intake.Entry, now time.Time) (id int64, err error) {
-	var worst intake.Event
-	for _, event := range e.Events {
-		if worst.Class == "" || event.Class == e.Class && worst.Class != e.Class {
-			worst = event
-		}
-	}
-	reply, err := t.newsText(ctx, worst.Text)
+	worst := worstOf(e)
+	reply, err := t.newsText(ctx, &worst.News)
 	if err != nil {
 		return 0, err
 	}
 	var of key
 	if e.Of != (intake.Of{}) {
 		of.subscriber = e.Of.Subscriber
-		if found, err := t.byToken(ctx, e.Of); err == nil {
-			of = found
-		} else if !errors.Is(err, sql.ErrNoRows) {
+		found, err := t.byToken(ctx, e.Of)
+		if err == nil {
+			err = t.scan(ctx, `SELECT slot FROM deliveries WHERE slot = ?1 AND subscriber = ?2`, args{found.slot, found.subscriber}, &of.slot)
+		}
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return 0, err
 		}
 	}
@@ -144,6 +140,16 @@ func (t *tx) inbound(ctx context.Context, db *DB, e *intake.Entry, now time.Time
 			oneLine(worst.Reason, maxReason), oneLine(worst.Status, maxStatus), worst.Code, reply, m.Recipient,
 			of.slot, of.subscriber, e.Aside, m.Cut, raw}, &id)
 	return id, err
+}
+
+// worstOf is the gravest news of a message, the zero value if it has none.
+func worstOf(e *intake.Entry) (worst intake.Event) {
+	for _, event := range e.Events {
+		if worst.Class == "" || event.Class == e.Class && worst.Class != e.Class {
+			worst = event
+		}
+	}
+	return worst
 }
 
 // gone says whether a message is about somebody who was erased, or forgotten: by the number of the

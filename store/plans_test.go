@@ -60,6 +60,7 @@ func TestNothingScans(t *testing.T) {
 	_, attempts := db.Attempts(ctx, 1)
 	lookBack(t, db, i, now)
 	followLog(t, db, i, now)
+	lookBehind(t, db, now)
 	_, edited := db.EditReader(ctx, 2, subscribers.Edit{By: "reader", Notice: digest.NoticePaused, Do: func(s *subscribers.Settings) error {
 		s.Pause(now)
 		return nil
@@ -70,6 +71,8 @@ func TestNothingScans(t *testing.T) {
 	_, own := db.OwnData(ctx, 3, now)
 	erase := db.Erase(ctx, 3, now)
 	signUps(t, db, now)
+	answers(t, db, now)
+	reports(t, db, now)
 	if err := errors.Join(storetest.Intend(ctx, db, b, d, "k", now), storetest.Hand(ctx, db, b, d, now), storetest.Settle(ctx, db, b, d, o, now), db.Renew(ctx, b),
 		db.Release(ctx, b, now), chunk, places, last, pool, texts, dg, dgs, fragments, one, counts, due, who, spread, unfinished,
 		reasons, bySlot, history, attempts, edited, ended, leave, undone, own, erase); err != nil {
@@ -109,6 +112,7 @@ func TestNothingScans(t *testing.T) {
 	if err := db.RetryDelivery(ctx, store.DeliveryID(d.Slot, d.Subscriber), "", now); err != nil {
 		t.Fatal(err)
 	}
+	bouncesAndWaves(t, db, now)
 	raw, err := sql.Open("sqlite", path)
 	if err != nil {
 		t.Fatal(err)
@@ -149,6 +153,49 @@ func TestNothingScans(t *testing.T) {
 	}
 }
 
+// bouncesAndWaves takes in bounces and a wave of them, and looks at what came of it.
+func bouncesAndWaves(t *testing.T, db *store.DB, now time.Time) {
+	t.Helper()
+	ctx := t.Context()
+	manyReaders(t, db, 12, func(int) string { return "wave.example" }, now)
+	var i digest.Issue
+	var ids []int64
+	for n := range 3 {
+		i = sendIssue(t, db, now.Add(time.Duration(25*n)*time.Hour))
+	}
+	now = now.Add(51 * time.Hour)
+	for s, err := range db.Subscribers(ctx, store.SubscriberFilter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(s.Address, "@wave.example") {
+			ids = append(ids, s.ID)
+		}
+	}
+	before, err := db.Issue(ctx, i.ID-1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	noMailbox(t, db, before, now, ids[0]) // with the next, two that are far enough apart
+	noMailbox(t, db, i, now, ids[:4]...)
+	said := []intake.Event{{News: mailer.News{Class: mailer.Complained}, Of: intake.Of{Edition: i.EditionID, Wall: i.Wall(), Subscriber: ids[9]}, Sure: true},
+		{News: mailer.News{Class: mailer.Arrived}, Of: intake.Of{Edition: i.EditionID, Wall: i.Wall(), Subscriber: ids[8]}, Sure: true}}
+	_, taken := db.TakeEvents(ctx, said, now)
+	told, tell := db.TellWaves(ctx)
+	if len(told) != 1 {
+		t.Errorf("told of %v", told)
+	}
+	_, open := db.Waves(ctx, now, true, now)
+	_, apply := db.ApplyWave(ctx, i.ID, "wave.example", now)
+	_, undo := db.UndoWave(ctx, i.ID, "wave.example", now)
+	_, alone := db.UndoWave(ctx, before.ID, "wave.example", now)
+	_, rates := db.Rates(ctx, store.RateQuery{Since: now, By: store.RateDomain})
+	forget := db.ForgetRates(ctx, now.Add(500*24*time.Hour))
+	if err := errors.Join(taken, tell, open, apply, undo, alone, rates, forget); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // lookBack does what pages do that show what was sent.
 func lookBack(t *testing.T, db *store.DB, i digest.Issue, now time.Time) {
 	t.Helper()
@@ -159,6 +206,10 @@ func lookBack(t *testing.T, db *store.DB, i digest.Issue, now time.Time) {
 	}
 	_, pasts := db.PastDigests(ctx, 1, now.Add(time.Hour), 20)
 	_, before := db.SeenBefore(ctx, &past, now.Add(-time.Hour), false)
+	_, of := db.PastDelivery(ctx, store.DeliveryID(i.SlotID, 1))
+	_, headlines := db.Headlines(ctx, []int64{1})
+	_, held := db.Embargoed(ctx, &i)
+	_, holds := db.Embargoed(ctx, &digest.Issue{})
 	_, slots := db.SlotKeys(ctx, "morning", "", 10)
 	_, arrival := db.ArrivalAt(ctx, now)
 	feed := db.SetPrivateFeed(ctx, 1, 77)
@@ -166,7 +217,7 @@ func lookBack(t *testing.T, db *store.DB, i digest.Issue, now time.Time) {
 	_, feedNumber := db.PrivateFeed(ctx, 1)
 	clicks := db.AddClicks(ctx, map[digest.Click]int64{{Edition: i.EditionID, Slot: i.Wall(), Story: 1}: 1})
 	_, clicked := db.Clicks(ctx, &i)
-	if err := errors.Join(found, pasts, before, slots, arrival, feed, feedOf, feedNumber, clicks, clicked); err != nil {
+	if err := errors.Join(found, pasts, before, of, headlines, held, holds, slots, arrival, feed, feedOf, feedNumber, clicks, clicked); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -191,4 +242,81 @@ func followLog(t *testing.T, db *store.DB, i digest.Issue, now time.Time) {
 	if err := errors.Join(ours, took, place, forgotten, delays, keep, slow); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// answers passes one on, and closes the tasks that came of it.
+func answers(t *testing.T, db *store.DB, now time.Time) {
+	t.Helper()
+	ctx := t.Context()
+	_, err := db.TakeIn(ctx, []intake.Entry{{Hash: [32]byte{7}, Source: "pipe", At: now, From: "1@example.org", Of: intake.Of{Subscriber: 1}, Forward: true, Task: intake.TaskLeave,
+		Raw: []byte("x")}}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := db.NextForward(ctx, now)
+	if err != nil || f == nil {
+		t.Fatal(f, err)
+	}
+	begin := db.BeginForward(ctx, f, now)
+	settle := db.SettleForward(ctx, f, mailer.Outcome{State: mailer.Failed, Reason: "no"}, now)
+	_, _, due := db.NextForwardDue(ctx)
+	_, open := db.Tasks(ctx, true)
+	_, all := db.Tasks(ctx, false)
+	_, one := db.Task(ctx, 1)
+	_, finish := db.FinishTask(ctx, 1, "done", now)
+	if err := errors.Join(begin, settle, due, open, all, one, finish); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// reports takes in what a provider says.
+func reports(t *testing.T, db *store.DB, now time.Time) {
+	t.Helper()
+	event := intake.Event{News: mailer.News{Class: mailer.Arrived}, Source: "ses", Relay: "main", Queue: "0102-1", Sure: true}
+	if _, err := db.TakeReports(t.Context(), []intake.Reported{{Relay: "main", ID: "1", Events: []intake.Event{event}}}, now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ForgetReports(t.Context(), now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Returned(t.Context(), now, 9); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// lookBehind does what is done with news of mails that a relay took.
+func lookBehind(t *testing.T, db *store.DB, now time.Time) {
+	t.Helper()
+	ctx := t.Context()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	i, err := db.BeginIssue(ctx, digest.Issue{Edition: "evening", Slot: "2026-04-02", Zone: "UTC", Due: now, Ends: now.Add(6 * time.Hour)}, now)
+	must(err)
+	var events []intake.Event
+	for _, c := range []mailer.Class{mailer.Hard, mailer.Soft, mailer.Put, mailer.Arrived, mailer.Complained, mailer.OptedOut, mailer.AutoReply} {
+		n := mailer.News{Class: c, Recipient: "2@example.org", Text: string(c), Host: "mx.example.org"}
+		of := intake.Of{Edition: i.EditionID, Wall: i.Wall(), Subscriber: 1}
+		notice := intake.Of{Edition: i.EditionID, Wall: i.Wall() + 7, Subscriber: 1}
+		events = append(events, intake.Event{News: n, Of: of, Sure: true}, intake.Event{News: n, Queue: "4XYZ", Relay: "main", Sure: true},
+			intake.Event{News: n}, intake.Event{News: n, Of: notice, Sure: true})
+	}
+	_, err = db.TakeEvents(ctx, events[:16], now)
+	must(err)
+	_, err = db.TakeIn(ctx, []intake.Entry{{Hash: [32]byte{1}, Class: mailer.Hard, Of: events[0].Of, Events: events[:4], Raw: []byte("x"), Forward: true, Task: "leave"}, {Hash: [32]byte{2}}}, now)
+	must(err)
+	for _, f := range []store.InboundFilter{{}, {Subscriber: 1}, {Address: "2@example.org"}, {Issue: i.ID, Domain: "example.org"}} {
+		for _, err := range db.Inbound(ctx, f) {
+			must(err)
+		}
+	}
+	_, _, err = db.InboundMail(ctx, 1)
+	must(err)
+	_, err = db.Events(ctx, 1)
+	must(err)
+	_, err = db.ForgetInbound(ctx, now)
+	must(err)
 }

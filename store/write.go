@@ -34,8 +34,9 @@ func newWriter(pool *sql.DB, d dialect) *writer {
 type tx struct {
 	w      *writer
 	leaves []leave // for the journal
-	counts tally   // of what became of mails
-	all    bool    // write what senders have counted too
+	news   newsMemory
+	counts tally // of what became of mails
+	all    bool  // write what senders have counted too
 }
 
 // write runs fn in a transaction that has taken the write lock at its start. It waits for its

@@ -97,7 +97,7 @@ type Change struct {
 // Suppression bars an address from all mail and outlives the subscriber.
 type Suppression struct {
 	Address string // as given; "" where only the hash was kept after erasure
-	Reason  string // unsubscribed, hard_bounce, complaint, operator, erased, legal, import
+	Reason  string // unsubscribed, hard_bounce, soft_bounce, complaint, operator, erased, legal, import
 	Note    string
 	At      time.Time
 }

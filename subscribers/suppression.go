@@ -12,7 +12,7 @@ import (
 
 // Reasons lists the reasons for which an address can be barred.
 func Reasons() []string {
-	return []string{"unsubscribed", "hard_bounce", "complaint", "operator", "erased", "legal", "import"}
+	return []string{"unsubscribed", "hard_bounce", "soft_bounce", "complaint", "operator", "erased", "legal", "import"}
 }
 
 // Hash is the keyed hash of a folded address ([Keys.AddressHash]): what is left of an erased

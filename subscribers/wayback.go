@@ -35,7 +35,7 @@ func WayBack(reason string) Way {
 	switch reason {
 	case AwayLeft, AwayPaused:
 		return ByReader
-	case "unsubscribed", "hard_bounce", "erased", "import":
+	case "unsubscribed", "hard_bounce", "soft_bounce", "erased", "import":
 		return ByConfirm
 	case "legal":
 		return Never

@@ -8,8 +8,8 @@ import (
 	"broadsheet/mailer"
 )
 
-// saidMax is how much of what a server said is looked at.
-const saidMax = 4 << 10
+// replyMax is how much of what a server said is looked at, in octets.
+const replyMax = 4 << 10
 
 // Classify says what a refusal means: status is its RFC 3463 code or "", code its reply code or 0,
 // text what the server said, with or without codes of its own. reason is one word of the list in
@@ -26,6 +26,7 @@ type verdict struct {
 	status string // the most telling one
 	code   int
 
+	definite bool // words gave the reason
 	doubtful bool // a mailbox that is not there, perhaps: Soft until it is surer
 }
 
@@ -35,10 +36,16 @@ func verdictOf(status string, code int, text string) verdict {
 	if v.code == 0 {
 		v.code = said.code
 	}
-	v.reason = reasonOf(v.status, v.code, text)
+	words := bareText(text)
+	perhaps := false
+	if v.reason, perhaps = wordsReason(plainRules, words); v.reason != "" && surest[v.status] == "" {
+		v.definite = true
+	} else {
+		v.reason, perhaps = reasonOf(v.status, v.code, words)
+	}
 	v.class = classOf(v.reason)
 	if v.class == mailer.Hard {
-		v.doubtful = v.reason == "userunknown" && doubtful(v.status, v.code, text)
+		v.doubtful = perhaps && doubtful(v.status, v.code, text)
 		if v.doubtful || temporary(v.status, v.code) {
 			v.class = mailer.Soft
 		}
@@ -55,35 +62,36 @@ func temporary(status string, code int) bool {
 	return strings.HasPrefix(status, "4")
 }
 
-// doubtful reports whether a refusal that says "user unknown" may mean something else: some servers say
+// doubtful reports whether a refusal that says no more than "user unknown" may mean something else: some servers say
 // so to the content of mail that a reader's filter does not let in. It is believed with an enhanced
 // code for it, as answer to RCPT, and where no reply code is told, for then a person's words are all
 // there is.
 func doubtful(status string, code int, text string) bool {
-	return code != 0 && !strings.HasPrefix(status, "5.1.") && !toRecipient.MatchString(text)
+	return code != 0 && (!strings.HasPrefix(status, "5.1.") || status == "5.1.0") && !toRecipient.MatchString(text)
 }
 
 var toRecipient = regexp.MustCompile(`(?i)\brcpt to\b|rcpt command|smtp:rcpt|(after|following|to) rcpt|rejected recipient|recipient command|not like recipient|requested action not taken|recipient address rejected|refused recipient`)
 
-// reasonOf looks for words first, then at the codes: words are what people wrote for people, and
+// reasonOf returns the reason where no plain words tell it: words are what people wrote for people, and
 // codes what their software made of them. Words that may mean anything come after codes that do not.
-func reasonOf(status string, code int, text string) string {
-	words := bareText(text)
+func reasonOf(status string, code int, words string) (reason string, perhaps bool) {
 	if r, ok := surest[status]; ok {
-		return r
-	}
-	if r := wordsReason(plainRules, words); r != "" {
-		return r
+		return r, false
 	}
 	if r := statusReason(status); r != "" && (!strings.HasSuffix(status, ".0") || strings.HasSuffix(status, ".6.0") || strings.HasSuffix(status, ".7.0")) {
-		return r
+		return r, false
 	}
-	if r := wordsReason(vagueRules, words); r != "" {
-		return r
+	if r, perhaps := wordsReason(vagueRules, words); r != "" {
+		return r, perhaps
 	}
 	if r := statusReason(status); r != "" {
-		return r
+		return r, false
 	}
+	return codeReason(code), false
+}
+
+// codeReason returns what a reply code means by itself.
+func codeReason(code int) string {
 	switch {
 	case code == 551:
 		return "hasmoved"
@@ -102,15 +110,15 @@ func reasonOf(status string, code int, text string) string {
 }
 
 // wordsReason returns the reason that the words give, or "".
-func wordsReason(rules []rule, words string) string {
+func wordsReason(rules []rule, words string) (reason string, perhaps bool) {
 	for _, r := range rules {
 		for _, p := range r.phrases {
 			if holds(words, p) {
-				return r.reason
+				return r.reason, r.perhaps
 			}
 		}
 	}
-	return ""
+	return "", false
 }
 
 // classOf maps reasons to classes.
@@ -130,7 +138,7 @@ func classOf(reason string) mailer.Class {
 }
 
 var (
-	statusForm  = regexp.MustCompile(`(^|[^0-9.])([245]\.[0-9]{1,3}\.[0-9]{1,3})($|[^0-9.]|\.($|[^0-9]))`)
+	statusForm  = regexp.MustCompile(`(^|[^0-9.])([45]\.[0-9]{1,3}\.[0-9]{1,3})($|[^0-9.]|\.($|[^0-9]))`)
 	codeForm    = regexp.MustCompile(`(^|[^0-9A-Za-z.\-/:@#=_]|\s:)([45][0-5][0-9])([-\s,;:)\]>"']|$)`)
 	lineCodes   = regexp.MustCompile(`(^|\s)[245][0-9][0-9][- ]([245]\.[0-9]{1,3}\.[0-9]{1,3}\s+)?`)
 	linkForm    = regexp.MustCompile(`(https?://|www\.)[^\s>)\]]+`)
@@ -143,8 +151,8 @@ var (
 // bareText leaves of a text what its phrases are looked for in: lower case, on one line, without
 // addresses, links, hosts and codes. A mailbox may be called anything.
 func bareText(s string) string {
-	if len(s) > saidMax {
-		s = strings.ToValidUTF8(s[:saidMax], "")
+	if len(s) > replyMax {
+		s = strings.ToValidUTF8(s[:replyMax], "")
 	}
 	s = strings.ToLower(quotesTable.Replace(s))
 	s = linkForm.ReplaceAllString(s, "")
@@ -163,8 +171,8 @@ type codes struct {
 // codesIn finds the first reply code of a refusal and the most telling enhanced code.
 func codesIn(text string) codes {
 	var c codes
-	if len(text) > saidMax {
-		text = text[:saidMax]
+	if len(text) > replyMax {
+		text = text[:replyMax]
 	}
 	for _, m := range statusForm.FindAllStringSubmatch(text, 20) {
 		c.status = betterStatus(c.status, m[2])

@@ -42,7 +42,7 @@ func testInbound(t *testing.T, w *world) {
 	}
 	taken, err := w.db.TakeIn(ctx, entries, w.now())
 	w.must(err)
-	for n, want := range []intake.Taken{{ID: 1, Effect: "bounced"}, {ID: 2, Effect: "noted; task for the operator; to be forwarded"}, {ID: 3}, {ID: 1, Again: true, Effect: "bounced"}} {
+	for n, want := range []intake.Taken{{ID: 1, Effect: "bounced, soft mark"}, {ID: 2, Effect: "noted; task for the operator; to be forwarded"}, {ID: 3}, {ID: 1, Again: true, Effect: "bounced, soft mark"}} {
 		if taken[n] != want {
 			t.Errorf("entry %d: %+v, want %+v", n, taken[n], want)
 		}
@@ -54,7 +54,7 @@ func testInbound(t *testing.T, w *world) {
 	}
 	m, raw, err := w.db.InboundMail(ctx, 1)
 	if err != nil || !m.Cut || !m.Kept || len(raw) != 64<<10 || !bytes.HasPrefix(long, raw) || m.Delivery() != store.DeliveryID(i.SlotID, ids[0]) ||
-		m.From != "mailer-daemon@mx.example.org" || m.Subject != "Returned mail" || m.Recipient != "reader1@example.org" || m.Text != "Full" || m.Key != "1.eml" || m.Effect != "bounced" {
+		m.From != "mailer-daemon@mx.example.org" || m.Subject != "Returned mail" || m.Recipient != "reader1@example.org" || m.Text != "Full" || m.Key != "1.eml" || m.Effect != "bounced, soft mark" {
 		t.Errorf("%+v, %d octets, %v", m, len(raw), err)
 	}
 	if m, raw, err := w.db.InboundMail(ctx, 2); err != nil || m.Cut || string(raw) != "stop it" || !m.At.Equal(w.now()) || m.Delivery() == 0 {
@@ -115,7 +115,7 @@ func testInbound(t *testing.T, w *world) {
 	if n, err := w.db.ForgetInbound(ctx, w.now()); n != 2 || err != nil {
 		t.Errorf("forgot %d: %v", n, err)
 	}
-	if m, raw, err := w.db.InboundMail(ctx, 1); err != nil || m.Kept || raw != nil || m.From+m.Subject+m.Recipient != "" || m.Class != mailer.Soft || m.Effect != "bounced" {
+	if m, raw, err := w.db.InboundMail(ctx, 1); err != nil || m.Kept || raw != nil || m.From+m.Subject+m.Recipient != "" || m.Class != mailer.Soft || m.Effect != "bounced, soft mark" {
 		t.Errorf("after 90 days: %+v, %v", m, err)
 	}
 	if taken, err := w.db.TakeIn(ctx, entries[:1], w.now()); err != nil || !taken[0].Again {

@@ -6,24 +6,19 @@ import (
 	"testing"
 	"time"
 
-	"broadsheet/digest"
 	"broadsheet/intake"
 	"broadsheet/mailer"
 	"broadsheet/store"
 )
 
-// queued is a relay's yes with the name that it gives to a reader's mail.
-func queued(issue digest.Issue) func(d *mailer.Delivery) mailer.Outcome {
-	return func(d *mailer.Delivery) mailer.Outcome {
-		o := accepted(d)
-		o.Reply = mailer.Reply{Code: 250, Enhanced: "2.0.0", Text: "Ok: queued as " + queueID(issue, d.Subscriber)}
-		return o
-	}
+// queued is a relay's yes with the name that it gives to the mail.
+func queued(d *mailer.Delivery) mailer.Outcome {
+	o := accepted(d)
+	o.Reply.Text = "Ok: queued as " + queueID(d.Issue, d.Subscriber)
+	return o
 }
 
-func queueID(issue digest.Issue, subscriber int64) string {
-	return fmt.Sprintf("4Xy%dZ%05d", issue.ID, subscriber)
-}
+func queueID(issue, subscriber int64) string { return fmt.Sprintf("4Xy%dZ%05d", issue, subscriber) }
 
 // said is what the log says of a mail, by its queue id, n octets into the file.
 func (w *world) said(queue string, n int64, c mailer.Class, text string) store.LogLine {
@@ -51,43 +46,18 @@ func (w *world) logged(end int64, lines ...store.LogLine) (held []store.LogLine,
 	return held, done
 }
 
-// together sends what is due, each batch in three commits.
-func (w *world) together(verdict func(d *mailer.Delivery) mailer.Outcome) {
-	w.Helper()
-	for {
-		b, err := w.db.Lease(w.Context(), "main", "w1", w.now())
-		w.must(err)
-		if b == nil {
-			return
-		}
-		for _, step := range []mailer.Step{mailer.Intend, mailer.Hand, mailer.Settle} {
-			marks := make([]mailer.Mark, len(b.Deliveries))
-			for n := range marks {
-				marks[n] = mailer.Mark{Step: step, Batch: b, Delivery: &b.Deliveries[n], KeyID: "k"}
-				if step == mailer.Settle {
-					marks[n].Outcome = verdict(&b.Deliveries[n])
-				}
-			}
-			w.must(w.db.Commit(w.Context(), marks, w.now()))
-		}
-		w.must(w.db.Release(w.Context(), b, w.now()))
-	}
-}
-
 // testLog has a relay's log speak of mails by the names that it gave them.
 func testLog(t *testing.T, w *world) {
 	w.db.Trace([]string{"main"})
-	w.tell("world", 1)
 	ids := w.readers(70) // more than a statement takes
-	i := w.openIssue("morning", "2026-04-02")
-	w.together(queued(i))
+	i := w.day(queued)
 	w.pass(time.Minute)
 
 	var lines []store.LogLine
 	for n, id := range ids {
-		lines = append(lines, w.said("FOREIGN123", int64(100*n), mailer.Arrived, "not ours"), w.said(queueID(i, id), int64(100*n+50), mailer.Arrived, "taken"))
+		lines = append(lines, w.said("FOREIGN123", int64(100*n), mailer.Arrived, "not ours"), w.said(queueID(i.ID, id), int64(100*n+50), mailer.Arrived, "taken"))
 	}
-	lines[7] = w.said(queueID(i, ids[3]), 350, mailer.Put, "an unusual rate")
+	lines[7] = w.said(queueID(i.ID, ids[3]), 350, mailer.Put, "an unusual rate")
 	if held, done := w.logged(7000, lines...); len(held) > 0 || done != 70 {
 		t.Fatalf("%d held, %d new", len(held), done)
 	}
@@ -102,11 +72,11 @@ func testLog(t *testing.T, w *world) {
 	}
 
 	// A filter hands the mail back to the same server, which gives it another name.
-	next, gone := w.said(queueID(i, ids[3]), 7100, "", ""), w.said(queueID(i, ids[3]), 7200, "", "")
+	next, gone := w.said(queueID(i.ID, ids[3]), 7100, "", ""), w.said(queueID(i.ID, ids[3]), 7200, "", "")
 	next.Next, gone.Removed = "BACK123456", true
 	w.logged(7300, next, gone)
 	w.pass(time.Minute)
-	if _, done := w.logged(7400, w.said(queueID(i, ids[3]), 7300, mailer.Hard, "of another mail by now")); done != 0 {
+	if _, done := w.logged(7400, w.said(queueID(i.ID, ids[3]), 7300, mailer.Hard, "of another mail by now")); done != 0 {
 		t.Error("a name that was given back still counts")
 	}
 	if _, done := w.logged(7500, w.said("BACK123456", 7400, mailer.Arrived, "there")); done != 1 {
@@ -137,7 +107,7 @@ func testLogEarly(t *testing.T, w *world) {
 	w.must(Hand(t.Context(), w.db, b, d, w.now()))
 	w.must(Intend(t.Context(), w.db, b, other, "k", w.now()))
 	w.must(Hand(t.Context(), w.db, b, other, w.now()))
-	w.must(Settle(t.Context(), w.db, b, other, queued(i)(other), w.now()))
+	w.must(Settle(t.Context(), w.db, b, other, queued(other), w.now()))
 
 	token := func(l store.LogLine, reader int64) store.LogLine { l.Of = of(i, reader); return l }
 	put := token(w.said("EARLY12345", 100, mailer.Put, "an unusual rate"), ids[0])
@@ -151,10 +121,10 @@ func testLogEarly(t *testing.T, w *world) {
 		t.Fatalf("again: %d held, %d new", len(held), done)
 	}
 	// Nothing tells whose a name is that will be on record in a moment: it is kept while we send.
-	if held, _ := w.logged(500, w.said(queueID(i, ids[0]), 450, mailer.Arrived, "taken"), w.said("FOREIGN123", 460, mailer.Arrived, "taken")); len(held) != 2 {
+	if held, _ := w.logged(500, w.said(queueID(i.ID, ids[0]), 450, mailer.Arrived, "taken"), w.said("FOREIGN123", 460, mailer.Arrived, "taken")); len(held) != 2 {
 		t.Errorf("%d lines of unknown names are held", len(held))
 	}
-	w.must(Settle(t.Context(), w.db, b, d, queued(i)(d), w.now()))
+	w.must(Settle(t.Context(), w.db, b, d, queued(d), w.now()))
 	if held, done = w.logged(500, held...); len(held) > 0 || done != 2 {
 		t.Errorf("then: %d held, %d new", len(held), done)
 	}

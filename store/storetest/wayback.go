@@ -17,7 +17,7 @@ func testWayBack(t *testing.T, w *world) {
 	ctx := t.Context()
 	ways := []subscribers.Way{subscribers.ByReader, subscribers.ByConfirm, subscribers.ByOperator, subscribers.Never}
 	table := map[string]string{ // by reader, confirm, operator, never; y = comes back, w = if there is a reason
-		"unsubscribed": "-yy-", "hard_bounce": "-yy-", "erased": "-yy-", "import": "-yy-",
+		"unsubscribed": "-yy-", "hard_bounce": "-yy-", "soft_bounce": "-yy-", "erased": "-yy-", "import": "-yy-",
 		"complaint": "--w-", "operator": "--w-", "legal": "----",
 	}
 	n := 0

@@ -32,6 +32,7 @@ CREATE TABLE events (
   PRIMARY KEY (slot, subscriber, class, at)
 ) WITHOUT ROWID;
 CREATE INDEX events_at ON events (at);
+CREATE INDEX events_returned ON events (at) WHERE class IN ('hard', 'soft', 'policy', 'content', 'complaint');
 CREATE INDEX events_delayed ON events (at) WHERE class = 'delayed';
 
 -- Hard and soft marks of addresses, by delivery: from the relay's replies and from bounces.
@@ -51,9 +52,11 @@ CREATE TABLE waves (
   least INTEGER NOT NULL, -- hard marks from which on they are in quarantine
   hard INTEGER NOT NULL, held INTEGER NOT NULL DEFAULT 0, -- since when its marks are in quarantine, 0 = they are not
   ended INTEGER NOT NULL DEFAULT 0, ending TEXT NOT NULL DEFAULT '', -- undone, applied
+  told INTEGER NOT NULL DEFAULT 0, -- 1 = an alarm was raised
   PRIMARY KEY (issue, domain)
 ) WITHOUT ROWID;
 CREATE INDEX waves_held ON waves (held) WHERE held > 0;
+CREATE INDEX waves_untold ON waves (held) WHERE held > 0 AND told = 0;
 CREATE INDEX waves_ended ON waves (ended) WHERE ended > 0;
 ALTER TABLE suppressions ADD COLUMN slot INTEGER NOT NULL DEFAULT 0; -- of the delivery whose mark made it, and nobody else has said so since; 0 = none
 ALTER TABLE subscribers DROP COLUMN hard_at; -- that is what marks are for
@@ -98,7 +101,9 @@ CREATE INDEX tasks_open ON tasks (at) WHERE done = 0;
 CREATE INDEX tasks_subscriber ON tasks (subscriber);
 -- Answers on their way to the publication.
 CREATE TABLE forwards (
-  inbound INTEGER PRIMARY KEY, state TEXT NOT NULL, -- queued, accepted, failed
-  attempts INTEGER NOT NULL, due INTEGER NOT NULL, at INTEGER NOT NULL, reason TEXT NOT NULL
+  inbound INTEGER PRIMARY KEY,
+  state TEXT NOT NULL, -- queued, handed (its last octet may have left), accepted, failed, uncertain, aside (not passed on, see reason)
+  attempts INTEGER NOT NULL, copies INTEGER NOT NULL DEFAULT 0, -- that may have arrived
+  due INTEGER NOT NULL, at INTEGER NOT NULL, reason TEXT NOT NULL
 );
-CREATE INDEX forwards_due ON forwards (due) WHERE state = 'queued';
+CREATE INDEX forwards_due ON forwards (due) WHERE state IN ('queued', 'handed');
