@@ -60,7 +60,8 @@ func newHarbor(t *testing.T, provider, secret string, n int) *harbor {
 	if code := sender.run(t.Context(), []string{"--config", c.dir + "/schedule.yaml", "send", "morning", "--at", "2026-01-13T07:00:30Z"}); code != 0 {
 		t.Fatalf("send: exit code %d\n%s", code, &h.log)
 	}
-	p := &program{getenv: getenv, stdout: &h.log, stderr: &h.log, configFile: c.dir + "/schedule.yaml"}
+	// Providers sign with the real time, whatever the program's clock says.
+	p := &program{getenv: getenv, stdout: &h.log, stderr: &h.log, configFile: c.dir + "/schedule.yaml", at: "2026-01-13T07:40:00Z"}
 	var err error
 	if h.engine, err = p.engine(t.Context()); err != nil {
 		t.Fatal(err)
