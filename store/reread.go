@@ -140,7 +140,7 @@ func (db *DB) unmark(ctx context.Context, t *tx, m *InboundRow, now time.Time) (
 // passOnOnce opens a task and has an answer forwarded, unless that was done when the message came.
 func (t *tx) passOnOnce(ctx context.Context, id int64, e *intake.Entry, now time.Time) (effects []string, err error) {
 	var tasks, forwards bool
-	if err := t.scan(ctx, `SELECT EXISTS (SELECT 1 FROM tasks WHERE inbound = ?1), EXISTS (SELECT 1 FROM forwards WHERE inbound = ?1)`,
+	if err := t.scan(ctx, `SELECT EXISTS (SELECT 1 FROM tasks WHERE inbound = ?1 AND inbound > 0), EXISTS (SELECT 1 FROM forwards WHERE inbound = ?1)`,
 		args{id}, &tasks, &forwards); err != nil {
 		return nil, err
 	}
