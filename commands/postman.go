@@ -60,7 +60,7 @@ func (e *engine) takeSignUps(ctx context.Context) {
 	}
 }
 
-// forget deletes what was never confirmed once its time is up. It returns the wait to the next time.
+// forget deletes what was never confirmed, what came in and what was counted once its time is up. It returns the wait to the next time.
 func (e *engine) forget(ctx context.Context) time.Duration {
 	f, err := e.db.ForgetUnconfirmed(ctx, e.now())
 	e.complain(ctx, "forget what was not confirmed", err)
@@ -70,5 +70,11 @@ func (e *engine) forget(ctx context.Context) time.Duration {
 	e.complain(ctx, "forget providers' reports", e.forgetReports(ctx))
 	_, err = e.db.ForgetQueueIDs(ctx, e.now())
 	e.complain(ctx, "forget queue ids", err)
+	n, err := e.db.ForgetInbound(ctx, e.now())
+	e.complain(ctx, "forget mail that came in", err)
+	if n > 0 {
+		e.log.Info("mail that came in 90 days ago is forgotten", slog.Int("messages", n))
+	}
+	e.complain(ctx, "forget old counts", e.db.ForgetRates(ctx, e.now()))
 	return wake
 }

@@ -101,7 +101,7 @@ func (db *DB) early(ctx context.Context, t *tx, e *intake.Event) (bool, error) {
 // wrote to be answered.
 func (t *tx) inbound(ctx context.Context, db *DB, e *intake.Entry, now time.Time) (id int64, err error) {
 	worst := worstOf(e)
-	reply, err := t.newsText(ctx, worst.Text)
+	reply, err := t.newsText(ctx, &worst.News)
 	if err != nil {
 		return 0, err
 	}

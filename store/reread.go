@@ -180,7 +180,7 @@ func (t *tx) rewriteInbound(ctx context.Context, was *InboundRow, e *intake.Entr
 	if now == before && effect == "" {
 		return false, nil
 	}
-	reply, err := t.newsText(ctx, worst.Text)
+	reply, err := t.newsText(ctx, &worst.News)
 	if err != nil {
 		return false, err
 	}

@@ -17,14 +17,14 @@ func readWords(m *message, r *Report) bool {
 	if !fromPostOffice(m, r) {
 		return false
 	}
-	text := wordsFor(m)
+	text := m.words()
 	if i := fieldsForm.FindStringIndex(text); i != nil {
 		// Where the boundaries are lost, the fields stand in the text.
 		if news, known := statusNews(groups([]byte(text[i[0]:])), text[:i[0]], m); known || len(news) > 0 {
 			return r.take(news) || known
 		}
 	}
-	late := putOff(r.Subject, text)
+	late, sure := putOff(r.Subject, text), surelyOffice(m, r) || m.returned != nil && replies(text) != ""
 	var news []mailer.News
 	to := recipientsIn(text, m, r)
 	for _, a := range to {
@@ -37,12 +37,35 @@ func readWords(m *message, r *Report) bool {
 		if h := hostSaid.FindStringSubmatch(w.said); h != nil {
 			n.Host = h[1]
 		}
-		if late {
+		switch {
+		case late:
 			n.Class = mailer.Put
+		case n.Class == mailer.Hard && !sure:
+			n.Class = mailer.Soft
 		}
 		news = append(news, n)
 	}
 	return r.take(news)
+}
+
+// readRefusal reports whether the message is a notification of RFC 8098 that a mail was refused, as
+// some servers send them where a report belongs, and reads it. It counts as Soft at most: a filter may
+// have sent it.
+func readRefusal(m *message, r *Report) bool {
+	if m.find("message/disposition-notification") == nil {
+		return false
+	}
+	text := m.words()
+	_, why, ok := strings.Cut(text, "automatically rejected:")
+	if !ok {
+		return false
+	}
+	w := newsInWords("", why, why)
+	if w.class == mailer.Hard {
+		w.class = mailer.Soft
+	}
+	return r.take([]mailer.News{{Class: w.class, Reason: w.reason, Recipient: recipientsIn(text, m, r)[0], Status: w.status,
+		Code: w.code, Text: cutText(why)}})
 }
 
 // fieldsForm is where fields of RFC 3464 begin in a text.
@@ -74,8 +97,11 @@ func newsInWords(status, block, text string) (w inWords) {
 	return w
 }
 
-// repliesMax is how many replies of one text are looked at.
-const repliesMax = 20
+// Limits of what is found in words. Each of our mails has one recipient; a list behind it has more.
+const (
+	repliesMax    = 20
+	recipientsMax = 20
+)
 
 var hostSaid = regexp.MustCompile(`(?i)\b(?:host|talking to|server|by) ([a-z0-9-]+(?:\.[a-z0-9-]+)+)`)
 
@@ -133,7 +159,7 @@ func about(text, address string, others ...string) string {
 
 var (
 	lineAddress = regexp.MustCompile(`^[\s<"'(\[*•>-]*(?:(?i:mailto:|smtp:|rfc822;)\s*)?([^\s<>()\[\],;:"'|]+@[A-Za-z0-9\x{80}-\x{10FFFF}._-]+[A-Za-z0-9])`)
-	saidAddress = regexp.MustCompile(`(?i)(?:rcpt to:?|recipient(?:s|\(s\))?(?: address)?:?|^\s*to ?:|unknown user:?|(?:delivered|deliver|sent|message|mail|delivery|reach|sending) to:?(?: user)?|for user|address(?:es)?:|user:?|[45]\d\d\s(?:\S+\s)?)[\s<"'(\[]*([^\s<>()\[\],;:"'|]+@[A-Za-z0-9\x{80}-\x{10FFFF}._-]+[A-Za-z0-9])`)
+	saidAddress = regexp.MustCompile(`(?i)(?:\b(?:rcpt to|recipient(?:s|\(s\))?(?: address)?|unknown user|(?:delivered|deliver|sent|message|mail|delivery|reach|sending|undeliverable|addressed) to(?: user| the following user)?|for user|address(?:es)?|userid|user|attempts)|^\s*to|[45]\d\d(?: \S+)?)[\s<"'(\[:]+([^\s<>()\[\],;:"'|]+@[A-Za-z0-9\x{80}-\x{10FFFF}._-]+[A-Za-z0-9])`)
 	notAbout    = regexp.MustCompile(`(?i)^\s*(message[- ]?id|from|sender|subject|reply-to|return-path|received|cc|date)\b`)
 )
 
@@ -152,7 +178,7 @@ func recipientsIn(text string, m *message, r *Report) []string {
 	}
 	var failed []string
 	for _, v := range m.header.all("X-Failed-Recipients") {
-		failed = appendNew(failed, newsMax, addressesIn(v)...)
+		failed = appendNew(failed, recipientsMax, addressesIn(v)...)
 	}
 	if len(failed) > 0 {
 		return failed
@@ -164,7 +190,7 @@ func recipientsIn(text string, m *message, r *Report) []string {
 				continue
 			}
 			if f := form.FindStringSubmatch(line); f != nil && !isOurs(f[1]) {
-				found = appendNew(found, newsMax, f[1])
+				found = appendNew(found, recipientsMax, f[1])
 			}
 		}
 		if len(found) > 0 {

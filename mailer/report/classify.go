@@ -8,8 +8,8 @@ import (
 	"broadsheet/mailer"
 )
 
-// saidMax is how much of what a server said is looked at.
-const saidMax = 4 << 10
+// replyMax is how much of what a server said is looked at, in octets.
+const replyMax = 4 << 10
 
 // Classify says what a refusal means: status is its RFC 3463 code or "", code its reply code or 0,
 // text what the server said, with or without codes of its own. reason is one word of the list in
@@ -138,7 +138,7 @@ func classOf(reason string) mailer.Class {
 }
 
 var (
-	statusForm  = regexp.MustCompile(`(^|[^0-9.])([245]\.[0-9]{1,3}\.[0-9]{1,3})($|[^0-9.]|\.($|[^0-9]))`)
+	statusForm  = regexp.MustCompile(`(^|[^0-9.])([45]\.[0-9]{1,3}\.[0-9]{1,3})($|[^0-9.]|\.($|[^0-9]))`)
 	codeForm    = regexp.MustCompile(`(^|[^0-9A-Za-z.\-/:@#=_]|\s:)([45][0-5][0-9])([-\s,;:)\]>"']|$)`)
 	lineCodes   = regexp.MustCompile(`(^|\s)[245][0-9][0-9][- ]([245]\.[0-9]{1,3}\.[0-9]{1,3}\s+)?`)
 	linkForm    = regexp.MustCompile(`(https?://|www\.)[^\s>)\]]+`)
@@ -151,8 +151,8 @@ var (
 // bareText leaves of a text what its phrases are looked for in: lower case, on one line, without
 // addresses, links, hosts and codes. A mailbox may be called anything.
 func bareText(s string) string {
-	if len(s) > saidMax {
-		s = strings.ToValidUTF8(s[:saidMax], "")
+	if len(s) > replyMax {
+		s = strings.ToValidUTF8(s[:replyMax], "")
 	}
 	s = strings.ToLower(quotesTable.Replace(s))
 	s = linkForm.ReplaceAllString(s, "")
@@ -171,8 +171,8 @@ type codes struct {
 // codesIn finds the first reply code of a refusal and the most telling enhanced code.
 func codesIn(text string) codes {
 	var c codes
-	if len(text) > saidMax {
-		text = text[:saidMax]
+	if len(text) > replyMax {
+		text = text[:replyMax]
 	}
 	for _, m := range statusForm.FindAllStringSubmatch(text, 20) {
 		c.status = betterStatus(c.status, m[2])

@@ -35,5 +35,7 @@ func TestLineEnds(t *testing.T) {
 			}
 		}
 	}
-	if bad > 0 { t.Errorf("%d", bad) }
+	if bad > 0 {
+		t.Errorf("%d", bad)
+	}
 }

@@ -14,6 +14,8 @@ type message struct {
 	// returned is the mail that this one is about, as far as it was sent back: its header, at times
 	// its body. Nil if there is none.
 	returned *part
+
+	said *string // see [message.words]
 }
 
 // part is a message, or a part of one (RFC 2045, RFC 2046).
@@ -34,9 +36,31 @@ const fieldsMax = 2000
 // parseMessage takes a message apart that has any line ends.
 func parseMessage(raw []byte) *message {
 	t := treeReader{parts: MaxParts}
-	m := &message{part: t.read(unmbox(plainLines(raw[:min(len(raw), MaxSize)])), "text/plain", MaxDepth)}
+	m := &message{part: unwrap(t.read(unmbox(plainLines(raw[:min(len(raw), MaxSize)])), "text/plain", MaxDepth))}
 	m.returned = findReturned(m.part)
 	return m
+}
+
+// unwrap takes out a delivery report that a gateway has put whole into a message of its own, to write
+// something below. A person who sends a report on is not such a gateway.
+func unwrap(p *part) *part {
+	if !postOffice(first(addressesIn(p.header.get("From")))) {
+		return p
+	}
+	for q := range p.own() {
+		if isStatus(q.kind) {
+			return p
+		}
+	}
+	for q := range p.own() {
+		if q.kind != "message/rfc822" || len(q.parts) == 0 || q.parts[0].kind != "multipart/report" {
+			continue
+		}
+		inner := *q.parts[0]
+		inner.header = p.header
+		return &inner
+	}
+	return p
 }
 
 // treeReader counts parts while a tree is read.

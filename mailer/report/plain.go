@@ -43,8 +43,18 @@ func (p *part) plain() string {
 	}
 }
 
-// wordsFor returns what a report says to people: its text parts without what is sent back.
-func wordsFor(m *message) string {
+// saidMax is how much of what a report says is looked at, in octets.
+const saidMax = 64 << 10
+
+// words returns what a report says to people: its text parts without what is sent back.
+func (m *message) words() string {
+	if m.said == nil {
+		m.said = new(wordsIn(m.part))
+	}
+	return *m.said
+}
+
+func wordsIn(m *part) string {
 	var plain, rich []string
 	for p := range m.own() {
 		switch {
@@ -57,7 +67,11 @@ func wordsFor(m *message) string {
 	if len(strings.TrimSpace(strings.Join(plain, ""))) < 20 {
 		plain = append(plain, rich...)
 	}
-	text, _ := cutReturned(strings.Join(plain, "\n"))
+	text := strings.Join(plain, "\n")
+	if len(text) > saidMax {
+		text = strings.ToValidUTF8(text[:saidMax], "")
+	}
+	text, _ = cutReturned(text)
 	return mimeLines.ReplaceAllString(text, "")
 }
 

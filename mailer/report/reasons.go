@@ -181,10 +181,10 @@ var plainRules = []rule{
 		"this group",
 	}},
 	{"contenterror", false, []string{
-		"8-bit data", "8bit", "7bit", "8bitmime", "body type", "content-type", "content type", "content-transfer", "charset", "character set",
-		"malformed message", "malformed mail", "malformed content", "malformed body", "corrupt", "attachment", "executable", "file type", "file extension",
-		"filename", "file name", "zip file", "message format error", "unable to decode", "improper use", "nul character", "illegal character",
-		"invalid character", "smtputf8", "internationalized", "utf8", "message body", "body part", "media not supported", "multipart",
+		"attachment*not allowed", "attachment*blocked", "attachment*rejected", "attachment*prohibited", "attachment*not permitted", "attachment type", "illegal attachment", "media error", "8-bit data", "body type", "character set",
+		"malformed message", "malformed mail", "malformed content", "malformed body", "executable", "file type", "file extension",
+		"zip file", "message format error", "unable to decode", "improper use", "nul character",
+		"smtputf8", "internationalized", "utf8", "media not supported",
 	}},
 	{"mailboxfull", false, []string{
 		"mailbox full", "mailbox is full", "mailbox*full", "mail box full", "mail-box full", "mail box is full", "maildrop full", "mailfolder is full",
@@ -317,6 +317,10 @@ var plainRules = []rule{
 
 // vagueRules are for what may mean this or that: they come after codes that are definite.
 var vagueRules = []rule{
+	{"contenterror", false, []string{
+		"attachment", "charset", "content-type", "content type", "content-transfer", "message body", "multipart", "corrupt",
+		"filename", "file name", "illegal character", "invalid character", "body part", "8bitmime", "7bit", "8bit",
+	}},
 	{"rejected", false, []string{
 		"google groups", "different address or alias",
 	}},

@@ -41,7 +41,7 @@ func Read(raw []byte) Report {
 	r := Report{Class: mailer.NoBounce}
 	readWho(m, &r)
 	switch {
-	case readFeedback(m, &r), readStatus(m, &r), readAway(m, &r), readWords(m, &r), readAutoReply(m, &r):
+	case readFeedback(m, &r), readStatus(m, &r), readRefusal(m, &r), readAway(m, &r), readWords(m, &r), readAutoReply(m, &r):
 	default:
 		readAnswer(m, &r)
 	}

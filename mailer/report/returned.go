@@ -36,7 +36,7 @@ var headForm = regexp.MustCompile(`(?i)^>? ?(received|return-path|delivered-to|x
 
 // cutReturned cuts the text of a report where the mail that came back begins in it.
 func cutReturned(text string) (words, returned string) {
-	start := 0
+	start, tries := 0, 0
 	for at := 0; at < len(text); {
 		end, next := len(text), len(text)
 		if i := strings.IndexByte(text[at:], '\n'); i >= 0 {
@@ -45,8 +45,10 @@ func cutReturned(text string) (words, returned string) {
 		line := text[at:end]
 		switch {
 		case len(line) > 200:
-		case at > 0 && headForm.MatchString(line) && headLines(text[at:]):
-			return text[:at], strings.TrimLeft(text[at:], "> ")
+		case at > 0 && tries < 100 && headForm.MatchString(line):
+			if tries++; headLines(text[at:]) {
+				return text[:at], strings.TrimLeft(text[at:], "> ")
+			}
 		case start == 0 && at > 0 && strings.Trim(line, " \t-=*_") != "" && ruleForm.MatchString(line):
 			start = at
 		}

@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"net/mail"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -69,7 +70,7 @@ func readStatus(m *message, r *Report) bool {
 	known := false
 	for p := range m.own() {
 		if isStatus(p.kind) {
-			all, some := statusNews(groups(p.withBlock()), wordsFor(m), m)
+			all, some := statusNews(groups(p.withBlock()), m.words(), m)
 			news, known = append(news, all...), known || some
 		}
 	}
@@ -119,10 +120,7 @@ func statusNews(all []header, words string, m *message) (news []mailer.News, kno
 		if n.Recipient == "" && m.returned != nil {
 			n.Recipient = first(addressesIn(m.returned.header.get("To")))
 		}
-		status := codesIn(g.get("Status")).status
-		if status == "" {
-			status = twoOf(g.get("Status"))
-		}
+		status := statusIn(g.get("Status"))
 		action, _, _ := strings.Cut(strings.ToLower(g.get("Action")), " ")
 		said := n.Text
 		if _, why, ok := strings.Cut(g.get("Status"), "("); ok {
@@ -185,13 +183,18 @@ func typed(v string) string {
 	return decodeWords(strings.TrimSpace(rest))
 }
 
-// twoOf mends a status that lacks its third number.
-func twoOf(v string) string {
-	v, _, _ = strings.Cut(strings.TrimSpace(v), " ")
-	if len(v) == 3 && v[1] == '.' && strings.Contains("245", v[:1]) && unhex(v[2]) < 10 && unhex(v[2]) >= 0 {
-		return v + ".0"
+var statusField = regexp.MustCompile(`^[^0-9]*([245]\.[0-9]{1,3})(\.[0-9]{1,3})?($|[^0-9.])`)
+
+// statusIn reads the field Status. Some servers leave out its third number.
+func statusIn(v string) string {
+	m := statusField.FindStringSubmatch(v)
+	switch {
+	case m == nil:
+		return ""
+	case m[2] == "":
+		return m[1] + ".0"
 	}
-	return ""
+	return m[1] + m[2]
 }
 
 func date(v string) time.Time {

@@ -102,6 +102,7 @@ func nameIn(address string) string {
 
 // sender reads From with tolerance: the name is decoded, the address is bare.
 func sender(v string) (name, address string) {
+	v = v[:min(len(v), wordsMax)]
 	if a, err := mail.ParseAddress(v); err == nil {
 		address = a.Address
 	} else if found := addressesIn(v); len(found) > 0 {
