@@ -60,13 +60,18 @@ func (e *engine) takeSignUps(ctx context.Context) {
 	}
 }
 
-// forget deletes what was never confirmed once its time is up, and counts of long ago. It returns the wait to the next time.
+// forget deletes what was never confirmed, what came in and what was counted once its time is up. It returns the wait to the next time.
 func (e *engine) forget(ctx context.Context) time.Duration {
-	e.complain(ctx, "forget old counts", e.db.ForgetRates(ctx, e.now()))
 	f, err := e.db.ForgetUnconfirmed(ctx, e.now())
 	e.complain(ctx, "forget what was not confirmed", err)
 	if f.Readers > 0 {
 		e.log.Info("sign-ups that were not confirmed are forgotten", slog.Int("readers", f.Readers))
 	}
+	n, err := e.db.ForgetInbound(ctx, e.now())
+	e.complain(ctx, "forget mail that came in", err)
+	if n > 0 {
+		e.log.Info("mail that came in 90 days ago is forgotten", slog.Int("messages", n))
+	}
+	e.complain(ctx, "forget old counts", e.db.ForgetRates(ctx, e.now()))
 	return wake
 }

@@ -39,7 +39,10 @@ type DeliveryFilter struct {
 
 const deliveryColumns = `SELECT d.issue, d.slot, d.subscriber, coalesce(d.digest, 0), coalesce(st.address, ''), d.state, d.reason, d.attempts, d.copies,
 	d.date, d.key_id, d.selector, d.due, i.ends, d.at, e.name, s.slot_key, coalesce(nullif(d.relay, ''), b.relay, ''), d.code, d.enhanced, coalesce(rt.body, ''),
-	CASE WHEN d.taken > 0 THEN d.taken WHEN d.state = 'accepted' THEN d.at ELSE 0 END FROM `
+	` + takenAt + ` FROM `
+
+// takenAt is when the relay took a delivery d, 0 if it did not, or nobody knows.
+const takenAt = `CASE WHEN d.taken > 0 THEN d.taken WHEN d.state = 'accepted' THEN d.at ELSE 0 END`
 
 // ofSettings joins the settings that a delivery used; there are none once its reader is erased.
 const ofSettings = `LEFT JOIN settings st ON st.id = d.settings AND st.subscriber = d.subscriber`

@@ -20,6 +20,7 @@ type delivery struct {
 	reply                       mailer.Reply
 	replyID                     sql.NullInt64 // of reply.Text
 	handed                      time.Time     // when a last octet last left
+	taken                       time.Time     // when the relay took it; zero if it did not, or nobody knows
 
 	lastSlot int64 // of the reader's latest delivery in the edition
 	active   bool  // the reader still gets the edition
@@ -49,9 +50,9 @@ func (d *delivery) away() string {
 func (t *tx) delivery(ctx context.Context, slot, subscriber int64) (*delivery, error) {
 	d := &delivery{Delivery: mailer.Delivery{Slot: slot, Subscriber: subscriber}}
 	var digest, batch, fence, leaseUntil sql.NullInt64
-	var due, date, ends, at, handed, minGap int64
+	var due, date, ends, at, handed, taken, minGap int64
 	err := t.scan(ctx, `SELECT d.issue, d.digest, d.batch, d.state, d.reason, d.window_start, d.attempts, d.copies, d.due, d.date,
-			d.key_id, d.selector, d.relay, d.code, d.enhanced, d.reply, d.at, d.handed, coalesce(ds.address, ''),
+			d.key_id, d.selector, d.relay, d.code, d.enhanced, d.reply, d.at, d.handed, `+takenAt+`, coalesce(ds.address, ''),
 			i.edition, i.ends, i.min_gap, i.zone, i.quiet, b.fence, b.lease_until,
 			coalesce(f.last_slot, 0), coalesce(f.active, 0), coalesce(st.status, ''), `+isNotice+`
 		FROM deliveries d JOIN issues i ON i.id = d.issue LEFT JOIN settings ds ON ds.id = d.settings AND ds.subscriber = d.subscriber
@@ -60,14 +61,14 @@ func (t *tx) delivery(ctx context.Context, slot, subscriber int64) (*delivery, e
 		LEFT JOIN subscribers s ON s.id = d.subscriber LEFT JOIN settings st ON st.id = s.settings
 		WHERE d.slot = ?1 AND d.subscriber = ?2`, args{slot, subscriber},
 		&d.Issue, &digest, &batch, &d.State, &d.Reason, &d.windowStart, &d.Attempts, &d.Copies, &due, &date,
-		&d.KeyID, &d.Selector, &d.relay, &d.reply.Code, &d.reply.Enhanced, &d.replyID, &at, &handed, &d.Address,
+		&d.KeyID, &d.Selector, &d.relay, &d.reply.Code, &d.reply.Enhanced, &d.replyID, &at, &handed, &taken, &d.Address,
 		&d.edition, &ends, &minGap, &d.zone, &d.quiet, &fence, &leaseUntil,
 		&d.lastSlot, &d.active, &d.status, &d.notice)
 	if err != nil {
 		return nil, err
 	}
 	d.Digest, d.batch, d.fence, d.leaseUntil = digest.Int64, batch.Int64, fence.Int64, leaseUntil.Int64
-	d.Due, d.Date, d.Ends, d.At, d.handed, d.minGap = fromUS(due), fromUS(date), fromUS(ends), fromUS(at), fromUS(handed), time.Duration(minGap)*time.Microsecond
+	d.Due, d.Date, d.Ends, d.At, d.handed, d.taken, d.minGap = fromUS(due), fromUS(date), fromUS(ends), fromUS(at), fromUS(handed), fromUS(taken), time.Duration(minGap)*time.Microsecond
 	return d, nil
 }
 

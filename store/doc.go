@@ -35,10 +35,30 @@
 //
 //   - A reader has at most one open delivery (queued, sending, deferred) in an edition: the one
 //     that followers.last_slot points at. Whatever would reopen an older one ends it instead.
-//   - A delivery with an unanswered copy ends as accepted or uncertain, never otherwise.
+//   - A delivery with an unanswered copy ends as accepted or uncertain, or as news of it say.
+//   - A delivery that a relay took is changed by news alone (news.go): delayed, delivered, bounced. No
+//     sender, later issue, erasure or restart touches it again.
 //   - A delivery that ends unreached after a later one was written leaves its window start in
 //     followers.carry, so the next window reaches back to it.
 //   - An issue's audience is the number of its deliveries, whatever their states.
+//
+// What is heard of a mail after the relay took it comes as messages ([DB.TakeIn], inbound.go: each
+// once, by its hash) and as news without a message ([DB.TakeEvents]); takeEvent (news.go) is the one
+// place where they change a delivery.
+//
+//   - Whose mail it is says a token, or the relay's own name of the mail (newsof.go). Without either
+//     news is on record under the slot 0, and changes nothing: anybody may have written it.
+//   - Each news is on record once in `events`, by delivery and class, and delays by their time too. That
+//     a mail arrived has no row there as long as it is the last news: that would be a row for every
+//     mail. The delivery itself says when and in what words (at, code, enhanced, reply), by whom and how
+//     that is known (server), and since when the relay had it (taken); it becomes a row when a bounce
+//     follows. [DB.Events] lists both alike.
+//   - A mail that a sender has in hand is left to it: such news is early, leaves no trace and comes
+//     again. Of one that was never answered, news are the answer: it does not go again if a server has
+//     put it off, taken it or returned it.
+//   - What servers say is kept without addresses and ids, once for all who are told the same.
+//   - Messages are kept for 90 days ([DB.ForgetInbound]); those of a reader who is erased or forgotten go
+//     at once, and what comes of their mails later is kept as numbers alone.
 //
 // What readers do by themselves goes through [DB.EditReader], [DB.LeaveAll] and [DB.Undo] (edit.go):
 // the settings as they stand, the dated row that comes of it, journal, suppression and notice, all in

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"database/sql"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"broadsheet/digest"
+	"broadsheet/intake"
 	"broadsheet/mailer"
 	"broadsheet/store"
 	"broadsheet/store/storetest"
@@ -112,6 +114,7 @@ func TestErase(t *testing.T) {
 		}
 	}
 	must(storetest.Intend(ctx, db, b, &b.Deliveries[3], "k", now))
+	must(backFrom(db, &i, ids[:9], now))
 	_, err = db.Suppress(ctx, subscribers.Suppression{Address: b.Deliveries[4].Address, Reason: "complaint", Note: "Quagga 5 the writer of letters"}, now)
 	must(err)
 	_, err = db.LeaveAll(ctx, ids[5], "reader", digest.NoticeLeft, now)
@@ -206,8 +209,11 @@ func TestErase(t *testing.T) {
 		listed++
 		was, is := erased[d.Subscriber], d.Address
 		want := mailer.Suppressed
-		if d.Subscriber <= 2 {
+		switch d.Subscriber {
+		case 1:
 			want = mailer.Accepted
+		case 2:
+			want = mailer.Bounced
 		}
 		if was != "" && (is != "" || d.State != want) || was == "" && is == "" {
 			t.Errorf("delivery of %d to %q is %s (%s)", d.Subscriber, is, d.State, d.Reason)
@@ -260,4 +266,32 @@ func TestScrubWaits(t *testing.T) {
 	if files := found(t, path, "zebra@"); len(files) > 0 {
 		t.Errorf("it stands in %v", files)
 	}
+}
+
+// backFrom has mail come back that names readers in every way: reports of their mails, their own
+// letters, and messages of nobody knows whose mail.
+func backFrom(db *store.DB, i *digest.Issue, ids []int64, now time.Time) error {
+	var entries []intake.Entry
+	for n, id := range ids {
+		s, err := db.SubscriberByID(context.Background(), id)
+		if err != nil {
+			return err
+		}
+		of := intake.Of{Edition: i.EditionID, Wall: i.Wall(), Subscriber: id}
+		news := mailer.News{Class: mailer.Soft, Recipient: s.Address, Code: 552, Status: "5.2.2", Text: "<" + s.Address + "> is full, see http://x.example/?who=" + strings.Replace(s.Address, "@", "%40", 1)}
+		raw := []byte("To: " + strings.ToUpper(s.Address) + "\r\n\r\nof okapi\r\n")
+		entries = append(entries,
+			intake.Entry{Hash: [32]byte{1, byte(n)}, To: s.Address, From: "mailer-daemon@mx.example.org", Subject: "no " + s.Address, Class: mailer.Soft, Of: of, Raw: raw,
+				Events: []intake.Event{{News: news, Of: of, Sure: true}}},
+			intake.Entry{Hash: [32]byte{2, byte(n)}, From: s.Address, Subject: s.Name, Class: mailer.Answer, Of: intake.Of{Subscriber: id}, Raw: raw, Forward: true, Task: "leave"},
+			intake.Entry{Hash: [32]byte{3, byte(n)}, From: s.Address, Class: mailer.Soft, Raw: raw, Events: []intake.Event{{News: news}}},
+			intake.Entry{Hash: [32]byte{4, byte(n)}, Class: mailer.NoBounce, Aside: "not understood", Raw: raw})
+	}
+	taken, err := db.TakeIn(context.Background(), entries, now)
+	for _, t := range taken {
+		if err == nil && t.ID == 0 && !t.Early {
+			err = fmt.Errorf("not on record: %+v", t)
+		}
+	}
+	return err
 }

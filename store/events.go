@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,14 +25,14 @@ const (
 
 // event puts news of a delivery on record. fresh is false if they were.
 func (t *tx) event(ctx context.Context, d *delivery, e *intake.Event, inbound int64, at time.Time) (fresh bool, err error) {
-	reply, err := t.newsText(ctx, e.Text)
+	reply, err := t.newsText(ctx, &e.News)
 	if err != nil {
 		return false, err
 	}
 	n, err := t.exec(ctx, `INSERT INTO events (slot, subscriber, class, at, sure, reason, status, code, reply, host, source, domain, relay, inbound)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT (slot, subscriber, class, at) DO NOTHING`,
 		d.Slot, d.Subscriber, string(e.Class), us(at), e.Sure, oneLine(e.Reason, maxReason), oneLine(e.Status, maxStatus), e.Code, reply,
-		oneLine(e.Host, maxHost), e.Source, domainOf(d.Address), d.relay, inbound)
+		oneLine(e.Host, maxHost), e.Source, mailer.DomainOf(d.Address), d.relay, inbound)
 	return n == 1, err
 }
 
@@ -51,20 +52,39 @@ func (t *tx) keepArrival(ctx context.Context, d *delivery) error {
 	_, err := t.exec(ctx, `INSERT INTO events (slot, subscriber, class, at, sure, reason, status, code, reply, host, source, domain, relay)
 		SELECT d.slot, d.subscriber, 'delivered', d.at, 1, '', d.enhanced, d.code, d.reply, coalesce(v.host, ''), coalesce(v.source, ''), ?3, d.relay
 		FROM deliveries d LEFT JOIN servers v ON v.id = d.server WHERE d.slot = ?1 AND d.subscriber = ?2
-		ON CONFLICT (slot, subscriber, class, at) DO NOTHING`, d.Slot, d.Subscriber, domainOf(d.Address))
+		ON CONFLICT (slot, subscriber, class, at) DO NOTHING`, d.Slot, d.Subscriber, mailer.DomainOf(d.Address))
 	return err
 }
 
-// newsText keeps what a server said, without addresses: the same words are kept once for all.
-func (t *tx) newsText(ctx context.Context, text string) (sql.NullInt64, error) {
-	words := strings.Fields(text)
-	for n, w := range words {
+// newsText keeps what a server said, without code, addresses and ids: the same words are kept once
+// for all who are told the same.
+func (t *tx) newsText(ctx context.Context, n *mailer.News) (sql.NullInt64, error) {
+	words := strings.Fields(bareText(n))
+	for k, w := range words {
 		if strings.Contains(w, "@") || strings.Contains(w, "%40") {
-			words[n] = "…"
+			words[k] = "…"
 		}
 	}
-	text = cutIDs(strings.Join(words, " "))
+	text := cutIDs(strings.Join(words, " "))
 	return remember(&t.news.texts, text, func() (sql.NullInt64, error) { return t.replyText(ctx, text) })
+}
+
+// bareText is what a server said behind its reply code and enhanced code, which stand beside it.
+func bareText(n *mailer.News) string {
+	text := strings.TrimSpace(n.Text)
+	if n.Code != 0 {
+		text = cutWord(text, strconv.Itoa(n.Code))
+	}
+	return cutWord(text, n.Status)
+}
+
+// cutWord is text without a word that it begins with.
+func cutWord(text, word string) string {
+	rest, found := strings.CutPrefix(text, word)
+	if !found || word == "" || rest != "" && !strings.ContainsAny(rest[:1], " \t\r\n-:") {
+		return text
+	}
+	return strings.TrimLeft(rest, " \t\r\n-:")
 }
 
 // oneLine is text on one line, in UTF-8 and not longer than most characters.

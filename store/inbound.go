@@ -107,7 +107,7 @@ func (t *tx) inbound(ctx context.Context, db *DB, e *intake.Entry, now time.Time
 			worst = event
 		}
 	}
-	reply, err := t.newsText(ctx, worst.Text)
+	reply, err := t.newsText(ctx, &worst.News)
 	if err != nil {
 		return 0, err
 	}

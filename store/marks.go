@@ -104,7 +104,7 @@ func (db *DB) charge(ctx context.Context, t *tx, d *delivery, class mailer.Class
 	if r == nil {
 		effect = markForgiven // the reader has another address by now
 	}
-	domain := domainOf(d.Address)
+	domain := mailer.DomainOf(d.Address)
 	if _, err := t.exec(ctx, `INSERT INTO marks (slot, subscriber, issue, domain, class, sent, at, effect) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
 		ON CONFLICT (slot, subscriber) DO UPDATE SET class = ?5, sent = ?6, at = ?7, effect = ?8`,
 		d.Slot, d.Subscriber, d.Issue, domain, string(class), us(sent), us(now), effect); err != nil {

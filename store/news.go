@@ -9,6 +9,7 @@ import (
 
 	"broadsheet/intake"
 	"broadsheet/mailer"
+	"broadsheet/subscribers"
 )
 
 var _ intake.Ledger = (*DB)(nil)
@@ -60,11 +61,7 @@ func (db *DB) takeEvent(ctx context.Context, t *tx, e *intake.Event, inbound int
 		return 0, "", err
 	}
 	if e.Class == mailer.Arrived {
-		done, err := t.arrive(ctx, k, e, at)
-		if done && err == nil {
-			err = t.countArrived(ctx, k)
-		}
-		if done || err != nil {
+		if done, err := t.arrive(ctx, k, e, at); done || err != nil {
 			return fateDone, string(mailer.Delivered), err
 		}
 	}
@@ -87,8 +84,15 @@ func (db *DB) tell(ctx context.Context, t *tx, d *delivery, e *intake.Event, inb
 	if inHand && moves(e.Class) {
 		return fateEarly, "", nil
 	}
-	if at.Before(d.handed) { // logs round, and clocks differ
-		at = d.handed
+	for _, left := range []time.Time{d.handed, d.taken} {
+		if at.Before(left) { // logs know whole seconds, and clocks differ
+			at = left
+		}
+	}
+	if d.Address == "" { // the reader was erased: numbers only
+		bare := *e
+		bare.Text, bare.Host = "", ""
+		e = &bare
 	}
 	again, err := t.knows(ctx, d, e, at)
 	if err != nil {
@@ -142,7 +146,7 @@ func next(d *delivery, c mailer.Class) (to mailer.State, moved bool) {
 // follows does what follows from news beside the delivery's state, and says all of it for people.
 func (db *DB) follows(ctx context.Context, t *tx, d *delivery, e *intake.Event, was mailer.State, moved bool, now time.Time) (string, error) {
 	if e.Class == mailer.OptedOut {
-		return db.optOut(ctx, t, d.Subscriber, now)
+		return db.optOut(ctx, t, d, now)
 	}
 	effect := "noted"
 	if moved {
@@ -164,9 +168,18 @@ func (db *DB) follows(ctx context.Context, t *tx, d *delivery, e *intake.Event, 
 	return effect, err
 }
 
-// optOut has a reader leave everything, as a mail program's own button does.
-func (db *DB) optOut(ctx context.Context, t *tx, id int64, now time.Time) (string, error) {
-	out, err := db.leaveAll(ctx, t, id, "reader", "", now)
+// optOut has the reader of a delivery leave everything, as a mail program's own button does. Whoever
+// got a mail about an address that a reader only wished for is another: that address is barred alone.
+func (db *DB) optOut(ctx context.Context, t *tx, d *delivery, now time.Time) (string, error) {
+	theirs, err := t.theirs(ctx, d)
+	if err != nil {
+		return "", err
+	}
+	if !theirs {
+		_, err := db.suppress(ctx, t, subscribers.Suppression{Address: d.Address, Reason: "unsubscribed", At: now}, nil, 0, now)
+		return "address barred", err
+	}
+	out, err := db.leaveAll(ctx, t, d.Subscriber, "reader", "", now)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return gone, nil
@@ -185,12 +198,13 @@ func (db *DB) ofNoMail(ctx context.Context, t *tx, e *intake.Event, now time.Tim
 	if e.Of.Subscriber == 0 {
 		return fateUnknown, unknown, nil
 	}
+	d := &delivery{Delivery: mailer.Delivery{Subscriber: e.Of.Subscriber}}
 	switch e.Class {
 	case mailer.OptedOut:
-		effect, err := db.optOut(ctx, t, e.Of.Subscriber, now)
+		effect, err := db.optOut(ctx, t, d, now)
 		return fateDone, effect, err
 	case mailer.Complained:
-		effect, err := db.complained(ctx, t, &delivery{Delivery: mailer.Delivery{Subscriber: e.Of.Subscriber}}, now, "")
+		effect, err := db.complained(ctx, t, d, now, "")
 		if effect == gone {
 			return fateUnknown, unknown, err
 		}
@@ -201,7 +215,7 @@ func (db *DB) ofNoMail(ctx context.Context, t *tx, e *intake.Event, now time.Tim
 
 // move brings a delivery into a state behind accepted.
 func (t *tx) move(ctx context.Context, d *delivery, to mailer.State, e *intake.Event, at time.Time) error {
-	reply, err := t.newsText(ctx, e.Text)
+	reply, err := t.newsText(ctx, &e.News)
 	if err != nil {
 		return err
 	}
@@ -218,14 +232,14 @@ func (t *tx) move(ctx context.Context, d *delivery, to mailer.State, e *intake.E
 			state = ?3, at = ?4, due = 0, reason = ?5, code = ?6, enhanced = ?7, reply = ?8, server = ?9 WHERE slot = ?1 AND subscriber = ?2`,
 		d.Slot, d.Subscriber, string(to), us(at), reason, e.Code, oneLine(e.Status, maxStatus), reply, server)
 	d.State, d.Reason, d.At, d.Due = to, reason, at, time.Time{}
-	d.reply, d.replyID = mailer.Reply{Code: e.Code, Enhanced: e.Status, Text: e.Text}, reply
+	d.reply, d.replyID = mailer.Reply{Code: e.Code, Enhanced: e.Status, Text: bareText(&e.News)}, reply
 	return err
 }
 
 // arrive is move for the common case: a mail that a relay took has arrived. done is false if it is
 // in another state; nothing has changed then.
 func (t *tx) arrive(ctx context.Context, k key, e *intake.Event, at time.Time) (done bool, err error) {
-	reply, err := t.newsText(ctx, e.Text)
+	reply, err := t.newsText(ctx, &e.News)
 	if err != nil {
 		return false, err
 	}
@@ -237,5 +251,12 @@ func (t *tx) arrive(ctx context.Context, k key, e *intake.Event, at time.Time) (
 			at = CASE WHEN at > ?3 THEN at ELSE ?3 END, reason = '', code = ?4, enhanced = ?5, reply = ?6, server = ?7
 		WHERE slot = ?1 AND subscriber = ?2 AND state IN ('accepted', 'delayed')`,
 		k.slot, k.subscriber, us(at), e.Code, oneLine(e.Status, maxStatus), reply, server)
-	return n == 1, err
+	if err != nil || n == 0 {
+		return false, err
+	}
+	here, err := t.countArrived(ctx, k)
+	if err == nil && !here { // the reader was erased: numbers only
+		_, err = t.exec(ctx, `UPDATE deliveries SET reply = NULL, server = NULL WHERE slot = ?1 AND subscriber = ?2`, k.slot, k.subscriber)
+	}
+	return true, err
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"strings"
+	"slices"
 	"time"
 
 	"broadsheet/intake"
@@ -97,10 +97,22 @@ func (t *tx) unsure(ctx context.Context, e *intake.Event, inbound int64, at time
 	return fateDone, "noted, and counts for nothing: it has no token", err
 }
 
-// domainOf is what stands behind the '@' of an address, in the form in which addresses are compared.
-func domainOf(address string) string {
-	folded := subscribers.Fold(address)
-	return folded[strings.LastIndexByte(folded, '@')+1:]
+// theirs reports whether a delivery went to an address that is, or was, its reader's own. A notice
+// may go to one that is only wished for: it may be a stranger's.
+func (t *tx) theirs(ctx context.Context, d *delivery) (bool, error) {
+	if !d.notice || d.Address == "" {
+		return true, nil
+	}
+	own, err := owned(ctx, t, d.Subscriber)
+	if err != nil {
+		return false, err
+	}
+	var now string
+	if err := t.scan(ctx, `SELECT address FROM subscribers WHERE id = ?1`, args{d.Subscriber}, &now); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return false, err
+	}
+	folded := subscribers.Fold(d.Address)
+	return now == "" || folded == now || slices.ContainsFunc(own, func(a string) bool { return subscribers.Fold(a) == folded }), nil
 }
 
 // server keeps once who speaks and from what source that is known.

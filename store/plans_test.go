@@ -59,6 +59,7 @@ func TestNothingScans(t *testing.T) {
 	_, history := db.History(ctx, 1)
 	_, attempts := db.Attempts(ctx, 1)
 	lookBack(t, db, i, now)
+	lookBehind(t, db, now)
 	_, edited := db.EditReader(ctx, 2, subscribers.Edit{By: "reader", Notice: digest.NoticePaused, Do: func(s *subscribers.Settings) error {
 		s.Pause(now)
 		return nil
@@ -211,4 +212,41 @@ func lookBack(t *testing.T, db *store.DB, i digest.Issue, now time.Time) {
 	if err := errors.Join(found, pasts, before, slots, arrival, feed, feedOf, feedNumber, clicks, clicked); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// lookBehind does what is done with news of mails that a relay took.
+func lookBehind(t *testing.T, db *store.DB, now time.Time) {
+	t.Helper()
+	ctx := t.Context()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	i, err := db.BeginIssue(ctx, digest.Issue{Edition: "evening", Slot: "2026-04-02", Zone: "UTC", Due: now, Ends: now.Add(6 * time.Hour)}, now)
+	must(err)
+	var events []intake.Event
+	for _, c := range []mailer.Class{mailer.Hard, mailer.Soft, mailer.Put, mailer.Arrived, mailer.Complained, mailer.OptedOut, mailer.AutoReply} {
+		n := mailer.News{Class: c, Recipient: "2@example.org", Text: string(c), Host: "mx.example.org"}
+		of := intake.Of{Edition: i.EditionID, Wall: i.Wall(), Subscriber: 1}
+		notice := intake.Of{Edition: i.EditionID, Wall: i.Wall() + 7, Subscriber: 1}
+		events = append(events, intake.Event{News: n, Of: of, Sure: true}, intake.Event{News: n, Queue: "4XYZ", Relay: "main", Sure: true},
+			intake.Event{News: n}, intake.Event{News: n, Of: notice, Sure: true})
+	}
+	_, err = db.TakeEvents(ctx, events[:16], now)
+	must(err)
+	_, err = db.TakeIn(ctx, []intake.Entry{{Hash: [32]byte{1}, Class: mailer.Hard, Of: events[0].Of, Events: events[:4], Raw: []byte("x"), Forward: true, Task: "leave"}, {Hash: [32]byte{2}}}, now)
+	must(err)
+	for _, f := range []store.InboundFilter{{}, {Subscriber: 1}, {Address: "2@example.org"}, {Issue: i.ID, Domain: "example.org"}} {
+		for _, err := range db.Inbound(ctx, f) {
+			must(err)
+		}
+	}
+	_, _, err = db.InboundMail(ctx, 1)
+	must(err)
+	_, err = db.Events(ctx, 1)
+	must(err)
+	_, err = db.ForgetInbound(ctx, now)
+	must(err)
 }

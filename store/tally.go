@@ -91,15 +91,15 @@ func (t *tx) tally(sent time.Time, d *mailer.Delivery, relay string, what tallie
 	}
 }
 
-// countArrived counts a mail that has arrived.
-func (t *tx) countArrived(ctx context.Context, k key) error {
+// countArrived counts a mail that has arrived. here is false if its reader was erased.
+func (t *tx) countArrived(ctx context.Context, k key) (here bool, err error) {
 	var d mailer.Delivery
 	var relay string
 	var handed int64
-	err := t.scan(ctx, `SELECT coalesce(st.address, ''), d.relay, d.handed FROM deliveries d `+ofSettings+` WHERE d.slot = ?1 AND d.subscriber = ?2`,
+	err = t.scan(ctx, `SELECT coalesce(st.address, ''), d.relay, d.handed FROM deliveries d `+ofSettings+` WHERE d.slot = ?1 AND d.subscriber = ?2`,
 		args{k.slot, k.subscriber}, &d.Address, &relay, &handed)
 	t.tally(fromUS(handed), &d, relay, tallyDelivered)
-	return err
+	return d.Address != "", err
 }
 
 // writeTally puts counts on record.

@@ -47,7 +47,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		{"true marks", testTrueMarks}, {"decide", testDecide}, {"two issues", testTwoIssues}, {"rates", testRates},
 		{"way back", testWayBack}, {"stricter", testStricter}, {"end pauses", testEndPauses},
 		{"news", testNews}, {"news of unanswered", testNewsOfUnanswered}, {"early news", testNewsEarly}, {"names in news", testNewsNames},
-		{"opt-out", testOptOut}, {"any news", testAnyNews}, {"inbound", testInbound},
+		{"opt-out", testOptOut}, {"any news", testAnyNews}, {"news while sending", testNewsWhileSending}, {"inbound", testInbound},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
