@@ -10,12 +10,12 @@ import (
 // (ARCHITECTURE.md). Test helpers are packages too: they may import the room they serve.
 var floorPlan = map[string]string{
 	"schedule": "", "stories": "", "subscribers": "", "mailer": "", "templates": "",
-	"mailer/relaytest": "", "mailer/report": "mailer", "mailer/inbox": "mailer", "mailer/maillog": "mailer", "mailer/provider": "mailer",
+	"mailer/relaytest": "", "mailer/report": "mailer", "mailer/inbox": "mailer", "mailer/maillog": "mailer", "mailer/provider": "mailer mailer/report",
 	"intake":          "subscribers mailer mailer/report mailer/inbox",
 	"digest":          "schedule stories subscribers mailer templates",
 	"store":           "intake mailer/report mailer/inbox digest schedule stories subscribers mailer templates",
 	"store/storetest": "store intake mailer/report mailer/inbox digest schedule stories subscribers mailer templates",
-	"web":             "digest subscribers mailer mailer/provider schedule stories templates",
+	"web":             "digest subscribers mailer mailer/report mailer/provider schedule stories templates",
 	"bench":           "stories",
 	"demo":            "digest schedule stories subscribers mailer mailer/report mailer/inbox mailer/provider intake templates store web",
 	"commands":        "bench demo digest schedule stories subscribers mailer mailer/report mailer/inbox mailer/maillog mailer/provider intake templates store web",

@@ -116,7 +116,7 @@ func sound[R any](rows []R) iter.Seq2[R, error] {
 func (p *program) deliveriesShow() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use: "show ID", Short: "Show a delivery with every attempt that was not accepted at once", Args: cobra.ExactArgs(1),
+		Use: "show ID", Short: "Show a delivery and all that happened to it, as far as the mailbox", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := parseID(args[0])
 			if err != nil {
@@ -143,13 +143,19 @@ func (p *program) deliveriesShow() *cobra.Command {
 				Enhanced *string      `json:"enhanced"`
 				Text     *string      `json:"text"`
 			}
+			life, err := lifeOf(c.Context(), db, &d)
+			if err != nil {
+				return err
+			}
 			if asJSON {
 				out := struct {
 					deliveryJSON
-					Edition string        `json:"edition"`
-					Slot    string        `json:"slot"`
-					Tries   []attemptJSON `json:"tries"`
-				}{p.jsonDelivery(d), d.Edition, d.SlotKey, []attemptJSON{}}
+					Edition  string        `json:"edition"`
+					Slot     string        `json:"slot"`
+					Tries    []attemptJSON `json:"tries"`
+					Summary  *string       `json:"summary"`
+					Timeline []momentJSON  `json:"timeline"`
+				}{p.jsonDelivery(d), d.Edition, d.SlotKey, []attemptJSON{}, text(life.String()), life.json()}
 				for _, a := range attempts {
 					out.Tries = append(out.Tries, attemptJSON{stamp(a.At), a.State, text(a.Reason), text(a.Relay), present(a.Reply.Code), text(a.Reply.Enhanced), text(a.Reply.Text)})
 				}
@@ -161,15 +167,8 @@ func (p *program) deliveriesShow() *cobra.Command {
 			if err := errors.Join(t.flush(), p.printDeliveries(sound([]store.DeliveryRow{d}), false)); err != nil {
 				return err
 			}
-			if len(attempts) == 0 {
-				return nil
-			}
 			fmt.Fprintln(p.stdout)
-			t = p.table("TRIED AT (UTC)", "LED TO", "RELAY", "REPLY", "REASON")
-			for _, a := range attempts {
-				t.row(a.At.UTC().Format(time.DateTime), string(a.State), a.Relay, a.Reply.String(), a.Reason)
-			}
-			return t.flush()
+			return p.printLife(life)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object")

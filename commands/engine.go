@@ -108,6 +108,13 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 		}
 		house = cmp.Or(house, set)
 	}
+	var traced []string
+	for _, r := range cfg.Relays {
+		if r.Log != "" || r.Events != nil {
+			traced = append(traced, r.Name)
+		}
+	}
+	db.Trace(traced)
 	notices, err := digest.NewNoticePress(cfg, house)
 	if err != nil {
 		return nil, usage(err)
@@ -187,6 +194,15 @@ func (e *engine) sendAll(ctx context.Context, how sendRun) (tried int, err error
 	if how.queue == nil {
 		how.queue = e.db
 	}
+	pacer, err := e.newPacer(ctx)
+	if err != nil {
+		return 0, err
+	}
+	paced, stop := context.WithCancel(ctx)
+	var pacing sync.WaitGroup
+	pacing.Go(func() { pacer.keep(paced) })
+	defer pacing.Wait()
+	defer stop()
 	var mu sync.Mutex
 	counts := map[*mailer.Sender]int{}
 	out := newLookout(e.cfg, cmp.Or(e.downAfter, downAfter), e.log)
@@ -215,6 +231,7 @@ func (e *engine) sendAll(ctx context.Context, how sendRun) (tried int, err error
 		var wg sync.WaitGroup
 		for _, r := range relays {
 			s := e.sender(r, how)
+			s.Pace = pacer.pace
 			s.Progress = func(stats mailer.Stats) { count(s, stats) }
 			s.StandIn = func() []string { return out.standsInFor(r.Name) }
 			wg.Go(func() {

@@ -67,6 +67,9 @@ func (e *engine) forget(ctx context.Context) time.Duration {
 	if f.Readers > 0 {
 		e.log.Info("sign-ups that were not confirmed are forgotten", slog.Int("readers", f.Readers))
 	}
+	e.complain(ctx, "forget providers' reports", e.forgetReports(ctx))
+	_, err = e.db.ForgetQueueIDs(ctx, e.now())
+	e.complain(ctx, "forget queue ids", err)
 	n, err := e.db.ForgetInbound(ctx, e.now())
 	e.complain(ctx, "forget mail that came in", err)
 	if n > 0 {

@@ -117,8 +117,8 @@ work, 5 held for a person.`,
 	flags.StringVar(&p.dsn, "db", "", "database `DSN` (default $BROADSHEET_DB, else broadsheet.db beside the configuration)")
 	flags.BoolVar(&p.verbose, "verbose", false, "log what happens in detail to standard error")
 	root.AddCommand(
-		p.demo(), p.serve(), p.send(), p.preview(), p.check(),
-		p.stories(), p.subscribers(), p.suppressions(), p.issues(), p.deliveries(), p.intake(), p.keys(),
+		p.demo(), p.serve(), p.send(), p.preview(), p.explain(), p.check(),
+		p.stories(), p.subscribers(), p.suppressions(), p.issues(), p.deliveries(), p.intake(), p.bounces(), p.keys(),
 		p.bench(), p.benchRelay(),
 	)
 	root.InitDefaultCompletionCmd()

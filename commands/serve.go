@@ -24,7 +24,7 @@ import (
 const wake = 30 * time.Second
 
 func (p *program) serve() *cobra.Command {
-	var listen string
+	var listen, operator string
 	var wait bool
 	c := &cobra.Command{
 		Use:   "serve",
@@ -63,11 +63,23 @@ with them is logged, and the old ones then stay.`,
 			if err != nil {
 				return usagef("--listen: %w", err)
 			}
+			o, err := listenOperator(operator)
+			if err != nil {
+				l.Close()
+				return err
+			}
+			end, err := e.serveOperator(o)
+			if err != nil {
+				l.Close()
+				return err
+			}
+			defer end()
 			return p.serveOn(c.Context(), e, l, hup)
 		},
 	}
 	p.clockFlag(c)
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8080", "`ADDRESS` for the readers' links; put your web server in front of it")
+	c.Flags().StringVar(&operator, "operator", "", "`ADDRESS` of this machine for the operator's page, e.g. 127.0.0.1:8081; it asks for no password")
 	c.Flags().BoolVar(&wait, "wait", false, "wait for another sender to end instead of exiting with 4")
 	return c
 }
@@ -154,6 +166,8 @@ func (s *server) start(ctx context.Context, e *engine, before <-chan struct{}) *
 	g.tasks.Go(func() { repeat(ctx, e.writeClicks) })
 	g.tasks.Go(func() { e.deliver(ctx) })
 	g.tasks.Go(func() { repeat(ctx, e.forget) })
+	g.tasks.Go(func() { repeat(ctx, e.forwardAnswers) })
+	g.tasks.Go(func() { e.follow(ctx) })
 	g.tasks.Go(func() { repeat(ctx, e.tellWaves) })
 	g.tasks.Go(func() { e.takeMail(ctx) })
 	go func() {

@@ -35,6 +35,10 @@ func (e *engine) sources() (list []watched) {
 		}
 		list = append(list, watched{&inbox.Maildir{Dir: dir}, maildirEvery})
 	}
+	if m := e.cfg.Intake.IMAP; m != nil {
+		list = append(list, watched{&inbox.IMAP{Host: m.Host, Port: m.Port, TLS: m.TLS, Mailbox: m.Mailbox, User: m.User,
+			Password: m.Password, RootCAs: e.roots}, m.Every})
+	}
 	return list
 }
 

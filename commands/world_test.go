@@ -120,6 +120,17 @@ var worldCommands = map[string]func(s *script, args []string){
 		}
 		s.fail("no mail to %s", args[0])
 	},
+	// about MAIL FILE NEW writes a message about a mail that the relay got: in FILE, TOKEN stands for the mail's
+	// token, UNSUB for the address to leave by, REPLY for that of answers, ID for its Message-ID.
+	"about": func(s *script, args []string) {
+		mail := demo.ParseMail([]byte(s.read(args[0])))
+		leave := regexp.MustCompile(`mailto:([^?>]+)`).FindStringSubmatch(mail.Header("List-Unsubscribe"))
+		if leave == nil {
+			leave = []string{"", "none"}
+		}
+		s.write(args[2], strings.NewReplacer("TOKEN", mail.Header("X-Broadsheet-Delivery"), "UNSUB", leave[1], "REPLY", mail.Header("Reply-To"),
+			"ID", mail.Header("Message-ID")).Replace(s.read(args[1])))
+	},
 	// dump FILE writes every row of every table.
 	"dump": func(s *script, args []string) {
 		text, err := dump(s.path("broadsheet.db"))

@@ -12,6 +12,7 @@ type Reader struct {
 	subscribers.Settings
 	Suppression *subscribers.Suppression // nil = none
 	Rule        Rule                     // how the relay treats the address
+	Back        Back                     // what comes back of a mail that the relay took
 	Note        string                   // what this reader is there to show
 }
 
@@ -76,13 +77,13 @@ func Readers(now time.Time, editions Editions) []Reader {
 		{Note: "reads in Arabic, text only", Settings: subscribers.Settings{
 			Name: "يوسف المنصوري", Address: "yousef@bareed.example", Zone: "Asia/Dubai", Language: "ar", Hour: -1,
 			Editions: edition(editions.AbuDhabi), Sections: follow("business", "sport", "world", "technology"), Format: subscribers.Text}},
-		{Note: "the London edition, no sport at all", Settings: subscribers.Settings{
+		{Note: "the London edition, no sport at all; a mailbox that is slow", Back: Late, Settings: subscribers.Settings{
 			Name: "Tom Whitlock", Address: "tom@whitlock.example", Zone: "Europe/London", Language: "en", Hour: -1,
 			Editions: edition(editions.London), Sections: follow("culture", "politics", "world", "~business", "-sport")}},
-		{Note: "the New York edition, business first", Settings: subscribers.Settings{
+		{Note: "the New York edition, business first; answers", Back: Answers, Settings: subscribers.Settings{
 			Name: "Grace Okonjo", Address: "grace.okonjo@post.example", Zone: "America/New_York", Language: "en", Hour: -1,
 			Editions: edition(editions.NewYork), Sections: follow("business", "technology", "politics", "~culture")}},
-		{Note: "a zone half an hour off", Settings: subscribers.Settings{
+		{Note: "a zone half an hour off; away, and says so", Back: Away, Settings: subscribers.Settings{
 			Name: "Nikhil Rao", Address: "nikhil@rao.example", Zone: "Asia/Kolkata", Language: "en", Hour: 6,
 			Editions: edition(editions.Readers), Sections: follow("technology", "science", "sport", "~world")}},
 		{Note: "text only", Settings: subscribers.Settings{
@@ -91,7 +92,7 @@ func Readers(now time.Time, editions Editions) []Reader {
 		{Note: "gets two editions", Settings: subscribers.Settings{
 			Name: "Ruth Calloway", Address: "ruth@calloway.example", Zone: "Australia/Sydney", Language: "en", Hour: 6,
 			Editions: append(edition(editions.Readers), edition(editions.London)...), Sections: follow("world", "sport", "business", "culture", "science")}},
-		{Note: "one section and nothing else", Settings: subscribers.Settings{
+		{Note: "one section and nothing else; asks to leave in words", Back: AsksToLeave, Settings: subscribers.Settings{
 			Name: "Diego Ferran", Address: "diego@ferran.example", Zone: "America/Los_Angeles", Language: "en", Hour: 7,
 			Editions: edition(editions.Readers), Sections: follow("sport")}},
 		{Note: "greylisted at the first try", Rule: Greylist, Settings: subscribers.Settings{
@@ -103,6 +104,24 @@ func Readers(now time.Time, editions Editions) []Reader {
 		{Note: "a mailbox that is full", Rule: Full, Settings: subscribers.Settings{
 			Name: "Beatriz Amado", Address: "beatriz@full.example", Zone: "America/Sao_Paulo", Language: "en", Hour: 8,
 			Editions: edition(editions.Readers), Sections: follow("culture", "sport", "technology")}},
+		{Note: "the relay takes it, and there is no such mailbox", Back: NoMailbox, Settings: subscribers.Settings{
+			Name: "Olena Hrytsenko", Address: "olena@moved.example", Zone: "Europe/Kyiv", Language: "en", Hour: 7,
+			Editions: edition(editions.Readers), Sections: follow("science", "world", "~sport")}},
+		{Note: "the relay takes it, and the mailbox is full", Back: OverQuota, Settings: subscribers.Settings{
+			Name: "Kofi Mensah", Address: "kofi@brimful.example", Zone: "Africa/Accra", Language: "en", Hour: 8,
+			Editions: edition(editions.Readers), Sections: follow("sport", "business", "world")}},
+		{Note: "a house that wants no mail from us", Back: Unwanted, Settings: subscribers.Settings{
+			Name: "Lin Xiaomei", Address: "lin@gated.example", Zone: "Asia/Singapore", Language: "en", Hour: 7,
+			Editions: edition(editions.Readers), Sections: follow("technology", "business", "~culture")}},
+		{Note: "a server that takes small mails only", Back: TooLarge, Settings: subscribers.Settings{
+			Name: "Aroha Ngata", Address: "aroha@narrow.example", Zone: "Pacific/Auckland", Language: "en", Hour: 7,
+			Editions: edition(editions.Readers), Sections: follow("culture", "health", "science", "world")}},
+		{Note: "presses \"this is spam\"", Back: Spam, Settings: subscribers.Settings{
+			Name: "Piotr Zielony", Address: "piotr@zielony.example", Zone: "Europe/Warsaw", Language: "en", Hour: 8,
+			Editions: edition(editions.Readers), Sections: follow("politics", "sport", "~business")}},
+		{Note: "leaves by the mail program's own button", Back: Leaves, Settings: subscribers.Settings{
+			Name: "Camille Dufour", Address: "camille@dufour.example", Zone: "Europe/Paris", Language: "en", Hour: 7,
+			Editions: edition(editions.Readers), Sections: follow("culture", "politics", "health")}},
 		{Note: "once complained, so barred", Suppression: &subscribers.Suppression{
 			Reason: "complaint", Note: "marked a digest as spam", At: now.Add(-9 * 24 * time.Hour)}, Settings: subscribers.Settings{
 			Name: "Leo Marchetti", Address: "leo@marchetti.example", Zone: "Europe/Rome", Language: "en", Hour: 7,

@@ -40,6 +40,8 @@ type Relay struct {
 	Host string // 127.0.0.1
 	Port int
 
+	Returns *Returns // what comes back of mails; nil = nothing; to be set before the first mail
+
 	inbox    *Inbox
 	rules    map[string]Rule // by folded address
 	smtp     *smtp.Server
@@ -127,8 +129,11 @@ func (r *Relay) judge(to string) *smtp.SMTPError {
 }
 
 // take lays a mail into the inbox.
-func (r *Relay) take(from, to string, raw []byte) {
+func (r *Relay) take(from, to, name string, raw []byte) {
 	id := r.inbox.Add(from, to, raw)
+	if r.Returns != nil {
+		r.Returns.taken(&letter{from: from, to: to, id: name, raw: raw})
+	}
 	mail, _ := r.inbox.Get(id)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -144,11 +149,15 @@ func (r *Relay) take(from, to string, raw []byte) {
 type session struct {
 	relay *Relay
 	from  string
+	name  string // ENVID
 	to    []string
 }
 
-func (s *session) Mail(from string, _ *smtp.MailOptions) error {
+func (s *session) Mail(from string, o *smtp.MailOptions) error {
 	s.from = from
+	if o != nil {
+		s.name = o.EnvelopeID
+	}
 	return nil
 }
 
@@ -168,12 +177,12 @@ func (s *session) Data(body io.Reader) error {
 		return err
 	}
 	for _, to := range s.to {
-		s.relay.take(s.from, to, raw)
+		s.relay.take(s.from, to, s.name, raw)
 	}
 	return nil
 }
 
-func (s *session) Reset()        { s.from, s.to = "", nil }
+func (s *session) Reset()        { s.from, s.name, s.to = "", "", nil }
 func (s *session) Logout() error { return nil }
 
 // silent is a logger that says nothing.

@@ -21,15 +21,17 @@ const (
 	NotDrawn      Reason = "not in this edition"   // the edition does not draw from its section
 	Elsewhere     Reason = "under another section" // chosen from in the first of the reader's sections that has it
 	Unfit         Reason = "could not be laid out" // its template failed
+	Unmailed      Reason = "no mail"               // there is no mail that it could stand in: the address is barred, or no relay takes it
 )
 
 // Verdict is what became of one (story, section) for one reader.
 type Verdict struct {
-	Story   int64
-	Section string
-	Arrival int64
-	Reason  Reason
-	Of      int64 // for Duplicate: the story that tells the same event
+	Story    int64
+	Revision int64
+	Section  string
+	Arrival  int64 // 0 while it is held back
+	Reason   Reason
+	Of       int64 // for Duplicate: the story that tells the same event
 }
 
 // Chooser chooses stories out of a pool for one reader after the other. It keeps its working memory between
@@ -339,7 +341,8 @@ func (c *Chooser) tell(i int32, reason Reason) {
 		return
 	}
 	p := &c.pool.pairs[i]
-	v := Verdict{Story: c.pool.stories[p.story].id, Section: c.pool.ids[p.section], Arrival: p.arrival, Reason: reason}
+	story := &c.pool.stories[p.story]
+	v := Verdict{Story: story.id, Revision: story.revision, Section: c.pool.ids[p.section], Arrival: p.arrival, Reason: reason}
 	if reason == Duplicate {
 		v.Of = c.pool.stories[c.notes[p.story].of].id
 	}

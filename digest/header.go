@@ -81,6 +81,11 @@ func (p *Press) header(textOnly bool) (*Fragment, error) {
 	if b, err = h.AppendTo(b); err != nil {
 		return nil, err
 	}
+	for _, provider := range p.providers {
+		if before, behind, ok := mailer.HandBackField(provider); ok {
+			b = append(b, templates.Mark(before)+plainMark(markDelivery)+templates.Mark(behind)...)
+		}
+	}
 	b = append(b, "X-Broadsheet-Delivery: "+plainMark(markDelivery)+"\r\n\r\n"...)
 	f := &Fragment{Body: b}
 	p.kept.put(k, &rendered{fragment: f}, len(b)+256)

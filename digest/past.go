@@ -12,7 +12,7 @@ import (
 // Past is a delivery as it was written, for pages that look back at it.
 type Past struct {
 	Issue      Issue
-	Digest     int64
+	Digest     int64  // 0 = none
 	Reader     Reader // by the settings that were used; without address
 	Start, End int64  // its window
 	Subject    string

@@ -165,6 +165,8 @@ func (w *writer) choose(readers []Reader, seen map[int64][]int64) {
 		if r.Barred == "" {
 			c.selection = w.chooser.Choose(r, c.window, seen[r.Subscriber])
 			c.key = c.selection.key()
+		} else if w.chooser.Told != nil {
+			w.chooser.Choose(r, c.window, seen[r.Subscriber]) // for what it tells
 		}
 		w.chosen = append(w.chosen, c)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/mail"
+	"slices"
 	"strings"
 	"sync"
 	texttemplate "text/template"
@@ -25,15 +26,16 @@ const pressMemory = 32 << 20
 // Press lays out the digests of one edition. What does not vary from reader to reader is
 // rendered and coded once and kept as fragments. Safe for many goroutines.
 type Press struct {
-	pub      schedule.Publication
-	edition  schedule.Edition
-	leaves   bool              // there is an intake: a mail to unsub+TOKEN@domain leaves
-	answers  bool              // answers go to reply+TOKEN@domain
-	domain   string            // of From
-	sections map[string]string // id to name
-	cities   map[string]string // zone to the publication's own name of its city
-	set      *templates.Set
-	subject  *texttemplate.Template // nil = the default form
+	pub       schedule.Publication
+	edition   schedule.Edition
+	leaves    bool              // there is an intake: a mail to unsub+TOKEN@domain leaves
+	answers   bool              // answers go to reply+TOKEN@domain
+	domain    string            // of From
+	sections  map[string]string // id to name
+	cities    map[string]string // zone to the publication's own name of its city
+	providers []string          // that report on mails, each once, in order of name
+	set       *templates.Set
+	subject   *texttemplate.Template // nil = the default form
 
 	mu    sync.Mutex
 	kept  *lru[fragmentKey, *rendered]
@@ -62,6 +64,13 @@ func NewPress(c *schedule.Config, e schedule.Edition, set *templates.Set) (*Pres
 	for _, city := range c.Publication.Cities {
 		p.cities[city.Zone] = clean(city.Name)
 	}
+	for _, y := range c.Relays { // of all of them: a mail may go by any relay, and is the same to the byte
+		if y.Events != nil {
+			p.providers = append(p.providers, y.Events.Provider)
+		}
+	}
+	slices.Sort(p.providers)
+	p.providers = slices.Compact(p.providers)
 	if e.Subject != "" {
 		if p.subject, err = texttemplate.New("subject").Option("missingkey=error").Parse(e.Subject); err != nil {
 			return nil, fmt.Errorf("read subject of edition %s: %w", e.Name, err)

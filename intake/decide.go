@@ -43,6 +43,9 @@ func (c *Clerk) decide(ctx context.Context, l *letter) error {
 		l.news(known)
 		return nil
 	case r.Class == mailer.AutoReply:
+		if known { // to be seen beside the mail, no more
+			l.news(true)
+		}
 		return nil
 	}
 	return c.written(ctx, l, known)
@@ -70,8 +73,13 @@ func (l *letter) asksToLeave() bool {
 // already: who has come back since does not leave by a copy of an old wish.
 func (c *Clerk) leave(ctx context.Context, l *letter) error {
 	l.Class = mailer.OptedOut
-	if again, err := c.Record.OnRecord(ctx, l.Hash); err != nil || again {
-		return err
+	switch l.was {
+	case mailer.OptedOut:
+		return nil
+	case "":
+		if again, err := c.Record.OnRecord(ctx, l.Hash); err != nil || again {
+			return err
+		}
 	}
 	name := ""
 	if !c.LeaveAll {

@@ -56,6 +56,13 @@ type Taken struct {
 	Effect string // what followed, for people: "bounced, address barred"
 }
 
+// Reported is what a relay's provider says in one report.
+type Reported struct {
+	Relay  string
+	ID     string // the provider's name of the report: it is the same if the report comes again
+	Events []Event
+}
+
 // Ledger is what intake needs of the database. store.DB meets it.
 type Ledger interface {
 	// TakeIn puts messages on record with all that follows, in one transaction.

@@ -27,8 +27,9 @@ type letter struct {
 	mail *inbox.Mail
 	Entry
 	report report.Report
-	to     address // the first of our addresses that it came to with a token that is right
-	unsub  bool    // it came to the address for leaving, with or without a token
+	to     address      // the first of our addresses that it came to with a token that is right
+	unsub  bool         // it came to the address for leaving, with or without a token
+	was    mailer.Class // what it was taken for, if it is on record and read once more
 }
 
 // address is one of ours.

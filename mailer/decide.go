@@ -3,7 +3,6 @@ package mailer
 import (
 	"errors"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -80,8 +79,10 @@ const silenceWait = time.Minute
 // mark, given for a bare 550, 551, 553 or an enhanced code that says the mailbox or its domain
 // is not there, which also decides where such a code comes with 552; deferred+ also backs the
 // relay off and is not charged; failed+ counts towards a hold of the relay. 530, 534 and 535 hold
-// it anywhere. A 4xx with a provider's throttle text is queued and slows the relay. 503 is a
-// dialogue out of step, never the reader's doing.
+// it anywhere. A 4xx with a relay's throttle text is queued and slows the relay. One from RCPT on
+// that says what the recipient's provider thinks of us (4.7.28 and the like), 421 too, is deferred,
+// slows that provider's recipients ([Pace]), and is no trouble of the relay. 503 is a dialogue out of
+// step, never the reader's doing.
 //
 // No reply at dot is an unanswered copy: deferred for a minute, then sent once more, then
 // uncertain. A delivery with an unanswered copy ends as accepted or uncertain, never as failed
@@ -158,6 +159,13 @@ func (j judge) greeting() (Outcome, Effect) {
 
 func (j judge) temporary() (Outcome, Effect) {
 	switch {
+	case j.verb != Mail && byProvider(j.reply):
+		o := j.later(j.said(), true)
+		o.Throttled = true
+		if j.reply.Code == 421 {
+			return o, Redial
+		}
+		return o, GoOn
 	case throttled(j.reply):
 		return j.queued(ReasonThrottled), Slow
 	case j.reply.Code == 421 && j.verb == Dot:
@@ -201,21 +209,6 @@ func noSuchMailbox(r Reply) bool {
 		return r.Code == 550 || r.Code == 551 || r.Code == 553
 	}
 	return slices.Contains([]string{"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"}, r.Enhanced)
-}
-
-// throttleTexts are words by which large relays ask for a slower pace, in lower case.
-var throttleTexts = []string{
-	"maximum sending rate", "sending rate exceeded", "throttl", "rate limit", "too many messages",
-	"too much mail", "too many connections", "message quota exceeded", "sending quota", "sending limit",
-	"slow down", "too many concurrent",
-}
-
-func throttled(r Reply) bool {
-	if r.class() != 4 || r.Code == 421 || strings.HasPrefix(r.Enhanced, "4.2.") {
-		return false // 421 closes the connection and is handled so; 4.2.x is about one mailbox
-	}
-	text := strings.ToLower(r.Text)
-	return slices.ContainsFunc(throttleTexts, func(t string) bool { return strings.Contains(text, t) })
 }
 
 // said is the reason of an outcome that a reply gave.

@@ -77,6 +77,9 @@ type Outcome struct {
 	Hard    bool      // leave a hard mark on the address
 	Doubted bool      // it would, were there not too many alike in a row to be the recipients' doing
 	Relay   string    // name of the relay that gave the reply
+	// Throttled says that the recipient's provider wants less of our mail for now; nobody else's
+	// recipients are meant.
+	Throttled bool
 }
 
 // ErrLost says that a lease ended or the delivery was taken out of the sender's hands

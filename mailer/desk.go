@@ -365,6 +365,7 @@ func (k *desk) afterSettled(marks []Mark) {
 			}
 		}
 	})
+	k.r.Pace.count(k.settled)
 	done := make([]*Letter, len(k.settled))
 	for n := range k.settled {
 		k.r.log(&k.settled[n])

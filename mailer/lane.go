@@ -3,33 +3,70 @@ package mailer
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 )
 
-// lane is what one provider's recipients wait in, where a limit is set for them: they go at its
-// rate, and the others overtake them. It is guarded by the run's mutex.
+// lane is what one provider's recipients wait in, where a limit is set for them or their servers
+// have asked for less: they go at its rate, and the others overtake them. It is guarded by the run's
+// mutex.
 type lane struct {
-	limit    *DomainLimit
+	name     string       // of the group
+	limit    *DomainLimit // nil: none of its own
+	pace     *Pace
 	waiting  []*Letter // drawn from their batches, their intent not on record
 	inHand   int       // drawn and not settled, those waiting left out
 	tokens   float64
 	refilled time.Time
 }
 
-// lane finds the lane of a delivery, nil if its provider has no limit; r.mu is held.
+// unlimited is the limit of lanes that have none.
+var unlimited = new(DomainLimit)
+
+// lane finds the lane of a delivery, nil if its provider has no limit and is not slowed; r.mu is held.
 func (r *run) lane(d *Delivery) *lane {
 	limit := r.Domains.Group(d.Address)
 	if limit == nil || limit.Rate <= 0 && limit.Connections <= 0 {
-		return nil
+		return r.slowLane(d)
 	}
 	for _, a := range r.lanes {
 		if a.limit == limit {
 			return a
 		}
 	}
-	a := &lane{limit: limit, tokens: burst(limit.Rate), refilled: now()}
+	a := &lane{name: limit.Name, limit: limit, pace: r.Pace, tokens: burst(limit.Rate), refilled: now()}
 	r.lanes = append(r.lanes, a)
 	return a
+}
+
+// slowLane finds the lane of a delivery whose group is slowed and has no limit otherwise; there may
+// be many. r.mu is held.
+func (r *run) slowLane(d *Delivery) *lane {
+	name, slow := r.Pace.slows(d.Address)
+	if !slow {
+		return nil
+	}
+	a := r.slowLanes[name]
+	if a == nil {
+		a = &lane{name: name, limit: unlimited, pace: r.Pace}
+		r.slowLanes[name] = a
+		r.lanes = append(r.lanes, a)
+	}
+	return a
+}
+
+// tidyLanes takes away those that came because a group was slowed, once it is not; r.mu is held.
+func (r *run) tidyLanes() {
+	r.lanes = slices.DeleteFunc(r.lanes, func(a *lane) bool {
+		if a.limit != unlimited || len(a.waiting) > 0 || a.inHand > 0 {
+			return false
+		}
+		if _, slow := a.pace.rate(a.name); slow {
+			return false
+		}
+		delete(r.slowLanes, a.name)
+		return true
+	})
 }
 
 // before is how many of those waiting a letter has before it: urgent ones go first.
@@ -44,7 +81,7 @@ func (a *lane) before(l *Letter) int {
 
 // turn takes a turn if there is one.
 func (a *lane) turn(t time.Time) bool {
-	if a.pause(t) > 0 {
+	if a.pause(t) > 0 || a.pace.wait(a.name, true) > 0 {
 		return false
 	}
 	a.inHand++
@@ -57,16 +94,17 @@ func (a *lane) pause(t time.Time) time.Duration {
 	if a.limit.Connections > 0 && a.inHand >= a.limit.Connections {
 		return time.Second // or when one comes back
 	}
+	slow := a.pace.wait(a.name, false)
 	if a.limit.Rate <= 0 {
 		a.tokens = 1
-		return 0
+		return slow
 	}
 	a.tokens = min(burst(a.limit.Rate), a.tokens+t.Sub(a.refilled).Seconds()*a.limit.Rate)
 	a.refilled = t
 	if a.tokens >= 1 {
-		return 0
+		return slow
 	}
-	return time.Duration((1-a.tokens)/a.limit.Rate*float64(time.Second)) + 1
+	return max(slow, time.Duration((1-a.tokens)/a.limit.Rate*float64(time.Second))+1)
 }
 
 // emptyLanes takes out what waits in lanes.
@@ -89,26 +127,24 @@ const laneTime = 30 * time.Second
 // spill puts back what is too much for its lane, due when its turn can come.
 func (r *run) spill() {
 	r.mu.Lock()
+	r.tidyLanes()
 	var marks []Mark
 	var letters []*Letter
 	for _, a := range r.lanes {
-		rate := a.limit.Rate
-		if rate <= 0 {
-			rate = float64(10 * a.limit.Connections) // a mail takes a tenth of a second, say
-		}
-		room := max(2*maxSlice, int(rate*laneTime.Seconds()))
+		room := a.room()
 		if len(a.waiting) <= 2*room {
 			continue
 		}
 		for n, l := range a.waiting[room:] {
-			due := r.Now().Add(time.Duration(float64(room+n) / rate * float64(time.Second)))
+			wait, why := a.wait(room + n)
+			due := r.Now().Add(wait)
 			if !l.d.Ends.IsZero() && due.After(l.d.Ends) {
 				due = l.d.Ends
 			}
 			b := l.leased.batch
 			marks = append(marks, Mark{Step: Intend, Batch: b, Delivery: l.d, KeyID: r.KeyID, Selector: r.selector()},
 				Mark{Step: Settle, Batch: b, Delivery: l.d, Outcome: Outcome{State: Queued, Due: due, Copies: l.d.Copies,
-					Reason: "limit of " + a.limit.Name, Relay: r.Relay.Name}})
+					Reason: why, Relay: r.Relay.Name}})
 			letters = append(letters, l)
 		}
 		a.inHand += len(a.waiting) - room
@@ -122,4 +158,36 @@ func (r *run) spill() {
 		r.Log.Warn("deliveries not put back", slog.Int("deliveries", len(letters)), slog.String("error", err.Error()))
 	}
 	r.settled(letters...)
+}
+
+// rate is what the lane's own limit lets go in a second; 0 if it has none.
+func (a *lane) rate() float64 {
+	if a.limit.Rate <= 0 {
+		return float64(10 * a.limit.Connections) // a mail takes a tenth of a second, say
+	}
+	return a.limit.Rate
+}
+
+// leastRoom is how many may wait in the lane of a slowed group, however slow it is.
+const leastRoom = 4
+
+// room is how many may wait in the lane.
+func (a *lane) room() int {
+	room := max(2*maxSlice, int(a.rate()*laneTime.Seconds()))
+	if rate, slow := a.pace.rate(a.name); slow {
+		room = min(room, max(leastRoom, int(rate*laneTime.Seconds())))
+	}
+	return room
+}
+
+// wait is how long the turns of n mails take, and why that is so.
+func (a *lane) wait(n int) (d time.Duration, why string) {
+	if rate := a.rate(); rate > 0 {
+		d = time.Duration(float64(n) / rate * float64(time.Second))
+	}
+	why = "limit of " + a.name
+	if slow, ok := a.pace.after(a.name, n); ok && slow > d {
+		d, why = slow, a.name+" asks for less"
+	}
+	return d, why
 }

@@ -35,6 +35,7 @@ type Sender struct {
 	Rand     func() float64   // jitter, in [0, 1); nil: math/rand
 	Progress func(Stats)      // called now and then, at changes of the relay and at the end, one call at a time; may be nil
 	Domains  *Domains         // limits of recipients' domains; nil: none
+	Pace     *Pace            // which groups of them are slowed just now, for all senders that share it; nil: none
 	Signer   Signer           // signs each message; nil: the relay does
 	// StandIn names the relays whose mail goes through this one just now, because they are down;
 	// nil: none. It is asked whenever this relay has nothing of its own to do.
@@ -121,18 +122,19 @@ type run struct {
 	cancel    context.CancelFunc
 	buffers   buffers
 
-	mu      sync.Mutex
-	changed chan struct{} // closed and replaced when there is new work or a place where it was
-	batches []*leased
-	lanes   []*lane   // one for each provider with a limit
-	spares  []*Letter // on record as intended, left over by connections
-	desks   []*desk
-	inHand  int // deliveries taken and not settled
-	lines   int // connections, dialling or open
-	strikes map[identity]int
-	waiting int // calls that the ledger has refused and that are tried again
-	stats   Stats
-	err     error // why the run had to end
+	mu        sync.Mutex
+	changed   chan struct{} // closed and replaced when there is new work or a place where it was
+	batches   []*leased
+	lanes     []*lane          // one for each provider with a limit, and those in slowLanes
+	slowLanes map[string]*lane // by group
+	spares    []*Letter        // on record as intended, left over by connections
+	desks     []*desk
+	inHand    int // deliveries taken and not settled
+	lines     int // connections, dialling or open
+	strikes   map[identity]int
+	waiting   int // calls that the ledger has refused and that are tried again
+	stats     Stats
+	err       error // why the run had to end
 
 	untold  bool       // the stats have changed since the last call of Progress
 	telling sync.Mutex // one call of Progress at a time
@@ -143,7 +145,7 @@ type identity struct{ slot, subscriber int64 }
 
 func (s *Sender) newRun(untilIdle bool) *run {
 	r := &run{Sender: *s, untilIdle: untilIdle, changed: make(chan struct{}),
-		strikes: map[identity]int{}, stats: Stats{Outcomes: map[State]int{}}, cores: cores()}
+		strikes: map[identity]int{}, slowLanes: map[string]*lane{}, stats: Stats{Outcomes: map[State]int{}}, cores: cores()}
 	if r.Log == nil {
 		r.Log = slog.New(slog.DiscardHandler)
 	}

@@ -8,7 +8,8 @@ import (
 
 // SendOne sends a message that is no delivery, a confirmation or a test copy, over a connection
 // of its own. The reply is the one that decided; the error is nil only if the relay took the
-// message. After an error at [Dot] with no reply it may have arrived or not.
+// message, and a [*Refused] if the relay was asked. After one at [Dot] with no reply the message may
+// have arrived or not.
 func SendOne(ctx context.Context, relay Relay, m Message) (Reply, error) {
 	if err := relay.Check(); err != nil {
 		return Reply{}, err
@@ -52,10 +53,21 @@ func Probe(ctx context.Context, relay Relay) error {
 	return fmt.Errorf("reach relay: %s: %w", verb, err)
 }
 
-// refusal says at which verb a single mail ended and why, without addresses.
-func refusal(verb Verb, reply Reply, err error) error {
-	if err == nil {
-		err = errors.New(maskAll(reply.String()))
-	}
-	return fmt.Errorf("send mail: %s: %w", verb, err)
+// Refused is the error of a single mail that a relay did not take.
+type Refused struct {
+	Verb  Verb  // where it ended
+	Reply Reply // that decided; code 0 if there was none
+	Err   error // why there was none, or why the mail was not offered; nil with a reply
 }
+
+func (r *Refused) Error() string {
+	why := r.Err
+	if why == nil {
+		why = errors.New(maskAll(r.Reply.String())) // addresses stay out of logs
+	}
+	return fmt.Sprintf("send mail: %s: %v", r.Verb, why)
+}
+
+func (r *Refused) Unwrap() error { return r.Err }
+
+func refusal(verb Verb, reply Reply, err error) error { return &Refused{verb, reply, err} }

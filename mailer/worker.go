@@ -72,6 +72,9 @@ func (r *run) judge(ctx context.Context, c *Conn, d *Delivery, verb Verb, reply 
 	if ctx.Err() == nil && verb != Mail { // at MAIL it was not this message that broke anything
 		r.stepAside(d, &o)
 	}
+	if o.Throttled {
+		r.slow(d, reply)
+	}
 	switch {
 	case o.State == Accepted:
 		r.gate.took()
@@ -94,6 +97,14 @@ func (r *run) judge(ctx context.Context, c *Conn, d *Delivery, verb Verb, reply 
 		}
 	}
 	return o
+}
+
+// slow has the recipients of d's provider wait, and says so if that is news.
+func (r *run) slow(d *Delivery, reply Reply) {
+	if s, changed := r.Pace.Slow(d.Address, reply.String(), r.Now()); changed {
+		r.Log.Warn("provider asks for less", slog.String("provider", s.Name), slog.String("relay", r.Relay.Name),
+			slog.Float64("rate", s.Rate), slog.String("reason", s.Why))
+	}
 }
 
 // refusedRecipient looks whether a refusal at RCPT is the recipient's doing. A relay that takes

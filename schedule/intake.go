@@ -1,7 +1,6 @@
 package schedule
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/goccy/go-yaml/ast"
@@ -12,6 +11,7 @@ func (r *reader) intake(n ast.Node, c *Config) (i Intake) {
 	if n == nil {
 		return i
 	}
+	before := len(r.problems)
 	t, ok := r.table(n, "intake", "maildir", "pipe", "imap", "replies", "forward_to")
 	if !ok {
 		return i
@@ -30,7 +30,7 @@ func (r *reader) intake(n ast.Node, c *Config) (i Intake) {
 	if t.has("forward_to") {
 		_, i.Forward = t.mailbox("forward_to")
 	}
-	if !i.On() {
+	if !i.On() && len(r.problems) == before { // else the one that is wrong may be the one that is needed
 		t.wrong(where(n), "intake: it needs maildir, imap or pipe; write e.g. intake: {maildir: /var/mail/bounces}")
 	}
 	return i
@@ -83,7 +83,7 @@ func (c *Config) intakeSecrets(getenv func(string) string) (wrong Error) {
 	if m.User = getenv("BROADSHEET_IMAP_USER"); m.User == "" {
 		messages = append(messages, "BROADSHEET_IMAP_USER is not set in the environment; set it to the mailbox's user")
 	}
-	password, message := passwordOf(getenv, "BROADSHEET_IMAP", "")
+	password, message := secret(getenv, "BROADSHEET_IMAP_PASSWORD", "")
 	if m.Password = password; message != "" {
 		messages = append(messages, message)
 	}
@@ -91,42 +91,4 @@ func (c *Config) intakeSecrets(getenv func(string) string) (wrong Error) {
 		wrong = append(wrong, c.problem("intake", "intake: imap: %s", message))
 	}
 	return wrong
-}
-
-// passwordOf reads PREFIX_PASSWORD or the file that PREFIX_PASSWORD_FILE names. message says what is
-// wrong, "" = nothing; otherwise is what else one may do where there is none.
-func passwordOf(getenv func(string) string, prefix, otherwise string) (password, message string) {
-	password, path := getenv(prefix+"_PASSWORD"), getenv(prefix+"_PASSWORD_FILE")
-	switch {
-	case password != "" && path != "":
-		return "", fmt.Sprintf("%s_PASSWORD and %[1]s_PASSWORD_FILE are both set; keep one", prefix)
-	case path != "":
-		secret, err := readSecret(path)
-		if err != nil {
-			return "", fmt.Sprintf("%s_PASSWORD_FILE: %v", prefix, err)
-		}
-		return secret, ""
-	case password == "":
-		return "", fmt.Sprintf("%s_PASSWORD (or %[1]s_PASSWORD_FILE) is not set in the environment; set it%s", prefix, otherwise)
-	}
-	return password, ""
-}
-
-// events reads how a relay's provider reports.
-func (t *table) events(n ast.Node) *Events {
-	y, ok := t.table(n, t.name+": events", "provider", "topic")
-	if !ok {
-		return nil
-	}
-	e := &Events{}
-	if y.need("provider", "provider: ses") {
-		e.Provider = y.choice("provider", "ses", "postmark", "mailgun")
-	}
-	switch {
-	case e.Provider == "ses" && y.need("topic", "topic: arn:aws:sns:eu-west-1:123456789012:mail"):
-		e.Topic = y.text("topic")
-	case e.Provider != "ses" && y.has("topic"):
-		y.bad("topic", "topic is for provider ses alone; leave it away")
-	}
-	return e
 }

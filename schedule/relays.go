@@ -12,7 +12,7 @@ import (
 )
 
 func (r *reader) relays(t *table) (relays []Relay) {
-	seen := make(map[string]mark)
+	seen, events := make(map[string]mark), make(map[string]mark)
 	var tables []*table
 	nodes := t.list("relays", "{name, host}")
 	if _, isList := t.values["relays"].(*ast.SequenceNode); isList && len(nodes) == 0 {
@@ -34,8 +34,16 @@ func (r *reader) relays(t *table) (relays []Relay) {
 			y.bad("name", "name %q reads the same secrets, %s_…, as the relay in line %d", relay.Name, relay.variable(), first.line)
 		}
 		seen[relay.variable()] = y.at("name")
+		if relay.Events != nil {
+			events[relay.eventVariable()] = y.at("name")
+		}
 		r.marks["relay "+relay.Name] = y.at("name")
 		relays, tables = append(relays, relay), append(tables, y)
+	}
+	for i, y := range relays {
+		if first, ok := events[y.eventVariable()+"_FILE"]; ok && y.Events != nil {
+			tables[i].bad("name", "name %q reads the secret of its events from %s_FILE too, and that is the relay's in line %d", y.Name, y.eventVariable(), first.line)
+		}
 	}
 	if len(relays) == len(nodes) { // else the one that is missing may be the one that is needed
 		together(relays, tables)
@@ -130,8 +138,11 @@ func (y Relay) WithDefaults() Relay {
 }
 
 // variable is the beginning of the names of the relay's secrets in the environment.
-func (y Relay) variable() string {
-	return "BROADSHEET_SMTP_" + strings.Map(func(r rune) rune {
+func (y Relay) variable() string { return "BROADSHEET_SMTP_" + y.inCapitals() }
+
+// inCapitals is the relay's name as variables of the environment carry it.
+func (y Relay) inCapitals() string {
+	return strings.Map(func(r rune) rune {
 		switch {
 		case r >= 'a' && r <= 'z':
 			return r - 'a' + 'A'
@@ -142,8 +153,9 @@ func (y Relay) variable() string {
 	}, y.Name)
 }
 
-// Secrets fills in the relays' users and passwords and says which are missing; commands that
-// send call it before they share the configuration. Only relays with auth: auto have any.
+// Secrets fills in the relays' users and passwords, and what their providers' events are known by,
+// and says which are missing; commands that send call it before they share the configuration. Only
+// relays with auth: auto or events have any.
 func (c *Config) Secrets(getenv func(string) string) error {
 	if wrong := c.secrets(getenv); len(wrong) > 0 {
 		return wrong
@@ -154,10 +166,14 @@ func (c *Config) Secrets(getenv func(string) string) error {
 func (c *Config) secrets(getenv func(string) string) (wrong Error) {
 	for i := range c.Relays {
 		y := &c.Relays[i]
-		if y.Auth != "auto" {
-			continue
+		var messages []string
+		if y.Auth == "auto" {
+			messages = y.secrets(getenv)
 		}
-		for _, message := range y.secrets(getenv) {
+		if y.Events != nil {
+			messages = append(messages, y.eventSecret(getenv)...)
+		}
+		for _, message := range messages {
 			wrong = append(wrong, c.problem("relay "+y.Name, "relay %q: %s", y.Name, message))
 		}
 	}
@@ -169,11 +185,31 @@ func (y *Relay) secrets(getenv func(string) string) (wrong []string) {
 	if y.User = getenv(v + "_USER"); y.User == "" {
 		wrong = append(wrong, fmt.Sprintf("%s_USER is not set in the environment; set it, or write auth: none", v))
 	}
-	password, message := passwordOf(getenv, v, ", or write auth: none")
-	if y.Password = password; message != "" {
+	var message string
+	if y.Password, message = secret(getenv, v+"_PASSWORD", ", or write auth: none"); message != "" {
 		wrong = append(wrong, message)
 	}
 	return wrong
+}
+
+// secret is what a variable of the environment holds, or the file that name_FILE names. wrong says
+// why there is none; otherwise is what else one may do then.
+func secret(getenv func(string) string, name, otherwise string) (value, wrong string) {
+	value = getenv(name)
+	path := getenv(name + "_FILE")
+	switch {
+	case value != "" && path != "":
+		return "", fmt.Sprintf("%s and %[1]s_FILE are both set; keep one", name)
+	case path != "":
+		value, err := readSecret(path)
+		if err != nil {
+			return "", fmt.Sprintf("%s_FILE: %v", name, err)
+		}
+		return value, ""
+	case value == "":
+		return "", fmt.Sprintf("%s (or %[1]s_FILE) is not set in the environment; set it%s", name, otherwise)
+	}
+	return value, ""
 }
 
 // readSecret reads a file that nobody else can read.

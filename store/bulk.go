@@ -81,6 +81,7 @@ type set struct {
 	setKey
 	h     *held
 	rows  []*heldRow
+	ids   []string   // names that the relay has given the mails, where that is followed, in the order of rows
 	first []*heldRow // whose addresses take their first mail
 	ask   []*heldRow // who may be such
 }
@@ -305,6 +306,9 @@ func (g *group) put(b *groupBatch, r *heldRow, m *mailer.Mark) {
 		g.order = append(g.order, s)
 	}
 	s.rows = append(s.rows, r)
+	if m.Step == mailer.Settle && g.db.traces(m.Outcome.Relay) {
+		s.ids = append(s.ids, mailer.QueueID(m.Outcome.Reply.Text))
+	}
 	switch {
 	case m.Step != mailer.Settle:
 	case b.moved:
@@ -377,6 +381,11 @@ func (g *group) write(ctx context.Context, s *set) error {
 		var reply any
 		if reply, err = g.reply(ctx, s.text); err != nil {
 			return err
+		}
+		if len(s.ids) > 0 { // before the rows are put in the order of the table
+			if err := g.t.keepQueueIDs(ctx, s, g.now); err != nil {
+				return err
+			}
 		}
 		n, err = g.t.bulk(ctx, bulkSettle, append(common, s.reason, s.copies, s.relay, s.code, s.enhanced, reply), s.rows)
 		if err == nil && len(s.first) > 0 {

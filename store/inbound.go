@@ -64,17 +64,16 @@ func (db *DB) takeIn(ctx context.Context, t *tx, e *intake.Entry, now time.Time)
 	}
 	if e.Task != "" {
 		effects = append(effects, "task for the operator")
-		if _, err := t.exec(ctx, `INSERT INTO tasks (kind, subscriber, inbound, detail, at) VALUES (?1, ?2, ?3, '', ?4)`,
-			e.Task, e.Of.Subscriber, out.ID, us(now)); err != nil {
+		if err := t.addTask(ctx, e.Task, e.Of.Subscriber, out.ID, "", now); err != nil {
 			return out, err
 		}
 	}
 	if e.Forward {
-		effects = append(effects, "to be forwarded")
-		if _, err := t.exec(ctx, `INSERT INTO forwards (inbound, state, attempts, due, at, reason) VALUES (?1, 'queued', 0, ?2, ?2, '')`,
-			out.ID, us(now)); err != nil {
+		effect, err := t.addForward(ctx, out.ID, now)
+		if err != nil {
 			return out, err
 		}
+		effects = append(effects, effect)
 	}
 	out.Effect = strings.Join(effects, "; ")
 	_, err = t.exec(ctx, `UPDATE inbound SET effect = ?2 WHERE id = ?1`, out.ID, out.Effect)
@@ -101,26 +100,14 @@ func (db *DB) early(ctx context.Context, t *tx, e *intake.Event) (bool, error) {
 // inbound writes a message's row. Of a reader who is gone only numbers are kept, unless a person
 // wrote to be answered.
 func (t *tx) inbound(ctx context.Context, db *DB, e *intake.Entry, now time.Time) (id int64, err error) {
-	var worst intake.Event
-	for _, event := range e.Events {
-		if worst.Class == "" || event.Class == e.Class && worst.Class != e.Class {
-			worst = event
-		}
-	}
+	worst := worstOf(e)
 	reply, err := t.newsText(ctx, &worst.News)
 	if err != nil {
 		return 0, err
 	}
-	var of key
-	if e.Of != (intake.Of{}) {
-		of.subscriber = e.Of.Subscriber
-		found, err := t.byToken(ctx, e.Of)
-		if err == nil {
-			err = t.scan(ctx, `SELECT slot FROM deliveries WHERE slot = ?1 AND subscriber = ?2`, args{found.slot, found.subscriber}, &of.slot)
-		}
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return 0, err
-		}
+	of, err := t.mailOf(ctx, e.Of)
+	if err != nil {
+		return 0, err
 	}
 	at := e.At
 	if at.IsZero() || at.After(now) {
@@ -136,7 +123,7 @@ func (t *tx) inbound(ctx context.Context, db *DB, e *intake.Entry, now time.Time
 			return 0, err
 		}
 		if gone {
-			m, raw = InboundRow{}, nil
+			m, raw, reply = InboundRow{}, nil, sql.NullInt64{}
 		}
 	}
 	err = t.scan(ctx, `INSERT INTO inbound (hash, source, place, at, recipient, sender, subject, class, reason, status, code, reply, address,
@@ -146,6 +133,32 @@ func (t *tx) inbound(ctx context.Context, db *DB, e *intake.Entry, now time.Time
 			oneLine(worst.Reason, maxReason), oneLine(worst.Status, maxStatus), worst.Code, reply, m.Recipient,
 			of.slot, of.subscriber, e.Aside, m.Cut, raw}, &id)
 	return id, err
+}
+
+// worstOf is the gravest news of a message, the zero value if it has none.
+func worstOf(e *intake.Entry) (worst intake.Event) {
+	for _, event := range e.Events {
+		if worst.Class == "" || event.Class == e.Class && worst.Class != e.Class {
+			worst = event
+		}
+	}
+	return worst
+}
+
+// mailOf finds the delivery that a message is about; its slot is 0 if that is not on record.
+func (t *tx) mailOf(ctx context.Context, of intake.Of) (k key, err error) {
+	if of == (intake.Of{}) {
+		return k, nil
+	}
+	found, err := t.byToken(ctx, of)
+	if err == nil {
+		err = t.scan(ctx, `SELECT slot FROM deliveries WHERE slot = ?1 AND subscriber = ?2`, args{found.slot, found.subscriber}, &k.slot)
+	}
+	k.subscriber = of.Subscriber
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return k, err
 }
 
 // gone says whether a message is about somebody who was erased, or forgotten: by the number of the

@@ -43,7 +43,8 @@ type DB struct {
 	readers *sql.DB
 	stmts   sync.Map // SQL text → *sql.Stmt, on readers
 
-	zones sync.Map // name → *time.Location
+	zones  sync.Map                        // name → *time.Location
+	traced atomic.Pointer[map[string]bool] // relays whose names of mails are kept; nil = none
 
 	fragments fragmentIDs
 	told      digestStories

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -18,11 +19,21 @@ func (db *DB) Past(ctx context.Context, edition, wall, subscriber int64) (digest
 	if wall%(24*60) == 0 {
 		key = at.Format(time.DateOnly)
 	}
-	list, err := selectAll(ctx, db.read(), `SELECT d.issue, d.digest, d.window_start, d.window_end, d.subscriber, d.settings,
-			st.sections, st.days, st.zone, st.language, st.format, g.subject
-		FROM slots s CROSS JOIN deliveries d ON d.slot = s.id JOIN settings st ON st.id = d.settings JOIN digests g ON g.id = d.digest
-		WHERE s.edition = ?1 AND s.slot_key IN (?2, ?3) AND d.subscriber = ?4 ORDER BY d.slot`,
-		args{edition, key, minute, subscriber}, func(r *sql.Rows) (p digest.Past, err error) {
+	return db.pastOf(ctx, `FROM slots s CROSS JOIN deliveries d ON d.slot = s.id JOIN settings st ON st.id = d.settings JOIN digests g ON g.id = d.digest
+		WHERE s.edition = ?1 AND s.slot_key IN (?2, ?3) AND d.subscriber = ?4 ORDER BY d.slot`, args{edition, key, minute, subscriber})
+}
+
+// PastDelivery loads a delivery as it was written, by its number, also one that has no digest;
+// [ErrNotFound] if there is none or its reader is erased.
+func (db *DB) PastDelivery(ctx context.Context, id int64) (digest.Past, error) {
+	return db.pastOf(ctx, `FROM deliveries d JOIN settings st ON st.id = d.settings AND st.subscriber = d.subscriber LEFT JOIN digests g ON g.id = d.digest
+		WHERE d.slot = ?1 AND d.subscriber = ?2`, args{id >> 32, id & math.MaxUint32})
+}
+
+func (db *DB) pastOf(ctx context.Context, from string, a args) (digest.Past, error) {
+	list, err := selectAll(ctx, db.read(), `SELECT d.issue, coalesce(d.digest, 0), d.window_start, d.window_end, d.subscriber, d.settings,
+		st.sections, st.days, st.zone, st.language, st.format, coalesce(g.subject, '') `+from, a,
+		func(r *sql.Rows) (p digest.Past, err error) {
 			var sections, format string
 			var days int64
 			err = r.Scan(&p.Issue.ID, &p.Digest, &p.Start, &p.End, &p.Reader.Subscriber, &p.Reader.SettingsID, &sections, &days,

@@ -70,6 +70,8 @@ func TestNothingScans(t *testing.T) {
 	_, own := db.OwnData(ctx, 3, now)
 	erase := db.Erase(ctx, 3, now)
 	signUps(t, db, now)
+	answers(t, db, now)
+	reports(t, db, now)
 	if err := errors.Join(storetest.Intend(ctx, db, b, d, "k", now), storetest.Hand(ctx, db, b, d, now), storetest.Settle(ctx, db, b, d, o, now), db.Renew(ctx, b),
 		db.Release(ctx, b, now), chunk, places, last, pool, texts, dg, dgs, fragments, one, counts, due, who, spread, unfinished,
 		reasons, bySlot, history, attempts, edited, ended, leave, undone, own, erase); err != nil {
@@ -202,6 +204,10 @@ func lookBack(t *testing.T, db *store.DB, i digest.Issue, now time.Time) {
 	}
 	_, pasts := db.PastDigests(ctx, 1, now.Add(time.Hour), 20)
 	_, before := db.SeenBefore(ctx, &past, now.Add(-time.Hour), false)
+	_, of := db.PastDelivery(ctx, store.DeliveryID(i.SlotID, 1))
+	_, headlines := db.Headlines(ctx, []int64{1})
+	_, held := db.Embargoed(ctx, &i)
+	_, holds := db.Embargoed(ctx, &digest.Issue{})
 	_, slots := db.SlotKeys(ctx, "morning", "", 10)
 	_, arrival := db.ArrivalAt(ctx, now)
 	feed := db.SetPrivateFeed(ctx, 1, 77)
@@ -209,7 +215,47 @@ func lookBack(t *testing.T, db *store.DB, i digest.Issue, now time.Time) {
 	_, feedNumber := db.PrivateFeed(ctx, 1)
 	clicks := db.AddClicks(ctx, map[digest.Click]int64{{Edition: i.EditionID, Slot: i.Wall(), Story: 1}: 1})
 	_, clicked := db.Clicks(ctx, &i)
-	if err := errors.Join(found, pasts, before, slots, arrival, feed, feedOf, feedNumber, clicks, clicked); err != nil {
+	if err := errors.Join(found, pasts, before, of, headlines, held, holds, slots, arrival, feed, feedOf, feedNumber, clicks, clicked); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// answers passes one on, and closes the tasks that came of it.
+func answers(t *testing.T, db *store.DB, now time.Time) {
+	t.Helper()
+	ctx := t.Context()
+	_, err := db.TakeIn(ctx, []intake.Entry{{Hash: [32]byte{7}, Source: "pipe", At: now, From: "1@example.org", Of: intake.Of{Subscriber: 1}, Forward: true, Task: intake.TaskLeave,
+		Raw: []byte("x")}}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := db.NextForward(ctx, now)
+	if err != nil || f == nil {
+		t.Fatal(f, err)
+	}
+	begin := db.BeginForward(ctx, f, now)
+	settle := db.SettleForward(ctx, f, mailer.Outcome{State: mailer.Failed, Reason: "no"}, now)
+	_, _, due := db.NextForwardDue(ctx)
+	_, open := db.Tasks(ctx, true)
+	_, all := db.Tasks(ctx, false)
+	_, one := db.Task(ctx, 1)
+	_, finish := db.FinishTask(ctx, 1, "done", now)
+	if err := errors.Join(begin, settle, due, open, all, one, finish); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// reports takes in what a provider says.
+func reports(t *testing.T, db *store.DB, now time.Time) {
+	t.Helper()
+	event := intake.Event{News: mailer.News{Class: mailer.Arrived}, Source: "ses", Relay: "main", Queue: "0102-1", Sure: true}
+	if _, err := db.TakeReports(t.Context(), []intake.Reported{{Relay: "main", ID: "1", Events: []intake.Event{event}}}, now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ForgetReports(t.Context(), now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Returned(t.Context(), now, 9); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -162,6 +162,13 @@ func (db *DB) settle(ctx context.Context, t *tx, m *mailer.Mark, now time.Time) 
 			return nil, nil, err
 		}
 	}
+	if o.State == mailer.Accepted && db.traces(o.Relay) {
+		if id := mailer.QueueID(o.Reply.Text); id != "" {
+			if err := t.keepQueueID(ctx, o.Relay, id, key{row.Slot, row.Subscriber}, now); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
 	switch {
 	case o.State == mailer.Accepted:
 		t.tally(now, &row.Delivery, row.relay, tallyTaken)

@@ -90,6 +90,27 @@ func (db *DB) Pool(ctx context.Context, since time.Time, upTo int64) ([]digest.C
 	return list, nil
 }
 
+// Embargoed lists the (story, section) pairs that were held back when an issue was opened, or are now
+// if it is not on record. Their Published says until when.
+func (db *DB) Embargoed(ctx context.Context, i *digest.Issue) ([]digest.Candidate, error) {
+	then, values := `p.arrival IS NULL AND p.release_at > 0`, args(nil)
+	if i.ID != 0 {
+		then, values = `(p.arrival > ?1 AND p.release_at > ?2 OR `+then+`) AND s.created <= ?2`, args{i.Cutoff, us(i.Opened)}
+	}
+	list, err := selectAll(ctx, db.read(), `SELECT p.story, s.revision, p.section, p.release_at
+		FROM story_sections p JOIN stories s ON s.id = p.story WHERE `+then+` ORDER BY p.release_at, p.story, p.section`, values,
+		func(r *sql.Rows) (c digest.Candidate, err error) {
+			var until int64
+			err = r.Scan(&c.Story, &c.Revision, &c.Section, &until)
+			c.Published = fromUS(until)
+			return c, err
+		})
+	if err != nil {
+		return nil, fmt.Errorf("list embargoed stories: %w", err)
+	}
+	return list, nil
+}
+
 // sectionsOf is story s's sections as a JSON array in the order in which it entered them.
 func (d dialect) sectionsOf() string {
 	return `(SELECT coalesce(` + d.list + `(section), '[]') FROM
@@ -114,6 +135,23 @@ func (db *DB) Stories(ctx context.Context, revisions []int64) (map[int64]*storie
 	found := make(map[int64]*stories.Story, len(list))
 	for _, s := range list {
 		found[s.Revision] = s
+	}
+	return found, nil
+}
+
+// Headlines loads the headlines of revisions, by revision id.
+func (db *DB) Headlines(ctx context.Context, revisions []int64) (map[int64]string, error) {
+	found := make(map[int64]string, len(revisions))
+	_, err := selectAll(ctx, db.read(), `SELECT r.id, r.headline FROM `+db.dialect.ids(1)+` v CROSS JOIN revisions r WHERE r.id = v.value`,
+		args{idList(revisions)}, func(r *sql.Rows) (struct{}, error) {
+			var id int64
+			var headline string
+			err := r.Scan(&id, &headline)
+			found[id] = headline
+			return struct{}{}, err
+		})
+	if err != nil {
+		return nil, fmt.Errorf("load headlines: %w", err)
 	}
 	return found, nil
 }

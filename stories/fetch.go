@@ -43,10 +43,11 @@ const (
 )
 
 const (
-	maxWire      = 10 << 20
-	defaultEvery = 15 * time.Minute
-	maxBackoff   = 12 * time.Hour
-	maxRetry     = 24 * time.Hour // what a server may ask for with Retry-After
+	maxWire        = 10 << 20
+	defaultEvery   = 15 * time.Minute
+	defaultTimeout = 20 * time.Second
+	maxBackoff     = 12 * time.Hour
+	maxRetry       = 24 * time.Hour // what a server may ask for with Retry-After
 )
 
 // Fetcher brings in the stories of feeds. Shelf is needed; every other field may be left zero. Fields
@@ -194,7 +195,7 @@ func backoff(every time.Duration, failures int) time.Duration {
 func (f *Fetcher) round(ctx context.Context, client *http.Client, j job, state *FeedState, result *FeedResult, now time.Time) (time.Duration, error) {
 	timeout := f.Timeout
 	if timeout <= 0 {
-		timeout = 20 * time.Second
+		timeout = defaultTimeout
 	}
 	netCtx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

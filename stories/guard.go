@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -73,6 +74,48 @@ func (f *Fetcher) client() *http.Client {
 		}
 		return f.check(r.URL)
 	}}
+}
+
+// Get fetches a short document of the public Internet, over https alone. It follows no redirects; any
+// answer but 200, or one of more than limit octets, is an error. Of f it uses Allow, Timeout and Resolver.
+func (f *Fetcher) Get(ctx context.Context, address string, limit int64) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	if err := f.check(req.URL); err != nil {
+		return nil, err
+	}
+	if req.URL.Scheme != "https" {
+		return nil, fmt.Errorf("%w: it is fetched over https alone", ErrRefused)
+	}
+	client := f.client()
+	defer client.CloseIdleConnections()
+	client.Timeout = f.Timeout
+	if client.Timeout <= 0 {
+		client.Timeout = defaultTimeout
+	}
+	return get(client, req, limit)
+}
+
+func get(client *http.Client, req *http.Request, limit int64) ([]byte, error) {
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the server answered %s", resp.Status)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(body)) > limit {
+		return nil, fmt.Errorf("it is larger than %d octets", limit)
+	}
+	return body, nil
 }
 
 // check refuses by the look of an address what needs no connection to be refused.

@@ -3,6 +3,8 @@ package web
 import (
 	"net/http"
 	"strings"
+
+	"broadsheet/mailer/provider"
 )
 
 // maxBody is the most octets a form may have.
@@ -22,7 +24,11 @@ func (p *Pages) guarded(next http.Handler) http.Handler {
 		if secure {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		limit := int64(maxBody)
+		if strings.HasPrefix(r.URL.Path, "/events/") { // no form of ours
+			limit = provider.MaxBody
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		next.ServeHTTP(w, r)
 	})
 }

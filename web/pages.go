@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"broadsheet/digest"
+	"broadsheet/mailer/provider"
 	"broadsheet/schedule"
 	"broadsheet/subscribers"
 )
@@ -33,10 +34,14 @@ type Pages struct {
 	SignUps SignUps
 	Account Account
 
+	Providers map[string]*provider.Endpoint // by relay: where providers report; nil = none does
+	Reports   Reports                       // needed with Providers
+
 	Kick func() // notices are waiting to be written; nil = nobody is to be told
 
 	texts   *texts
 	guard   *guesses
+	posts   *guesses // of providers that are none
 	csrf    *http.CrossOriginProtection
 	byKind  map[subscribers.Kind]kindPage
 	clicks  clicks
@@ -58,6 +63,7 @@ func (p *Pages) routes() []route {
 	return slices.Concat(p.frontRoutes(), p.signUpRoutes(), []route{
 		{"GET /l/{token...}", p.link},
 		{"POST /l/{token...}", p.link},
+		{"POST /events/{relay}", p.report},
 		{"GET /assets/{name}", p.asset},
 		{"GET /healthz", healthy},
 		{"GET /", p.notFound}, // whatever no other pattern takes
@@ -71,7 +77,8 @@ func (p *Pages) Handler() (http.Handler, error) {
 	if p.texts, err = loadTexts(); err != nil {
 		return nil, err
 	}
-	p.guard, p.csrf = newGuesses(p.Now), http.NewCrossOriginProtection()
+	p.guard, p.posts = newGuesses(p.Now), newGuesses(p.Now)
+	p.csrf = http.NewCrossOriginProtection()
 	p.making, p.looking = make(turn, 1), make(turn, 1)
 	p.byKind = p.kinds()
 	mux := http.NewServeMux()

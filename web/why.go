@@ -143,7 +143,7 @@ func (p *Pages) why(w http.ResponseWriter, r *http.Request, v *visit) {
 		p.trouble(w, r, "load stories", err)
 		return
 	}
-	if page.Left, err = p.whyLeft(r.Context(), words, zone, past, rest); err != nil {
+	if page.Left, err = p.whyLeft(r.Context(), words, zone, past, d, rest); err != nil {
 		p.trouble(w, r, "load stories", err)
 		return
 	}
@@ -197,8 +197,8 @@ func (p *Pages) whyLines(ctx context.Context, words *templates.Words, zone *time
 	return lines, nil
 }
 
-// whyLeft groups what was there and is not in the digest by reason.
-func (p *Pages) whyLeft(ctx context.Context, words *templates.Words, zone *time.Location, past *digest.Past, rest digest.Recount) ([]whyLeft, error) {
+// whyLeft groups what was there and is not in the digest by reason, each story once.
+func (p *Pages) whyLeft(ctx context.Context, words *templates.Words, zone *time.Location, past *digest.Past, d *digest.Digest, rest digest.Recount) ([]whyLeft, error) {
 	const shown = 10
 	revisions := map[int64]int64{}
 	for _, picks := range rest.Left {
@@ -207,22 +207,24 @@ func (p *Pages) whyLeft(ctx context.Context, words *templates.Words, zone *time.
 		}
 	}
 	var list []whyLeft
+	news := slices.DeleteFunc(slices.Clone(rest.Verdicts), func(v digest.Verdict) bool { return v.Arrival <= past.Start })
+	account := digest.Account(news, d.Items)
 	for _, known := range leftReasons {
-		met := map[int64]bool{}
+		count := 0
 		var ids []int64
-		for _, verdict := range rest.Verdicts {
-			if verdict.Reason != known.reason || met[verdict.Story] || verdict.Arrival <= past.Start {
+		for _, verdict := range account {
+			if verdict.Reason != known.reason {
 				continue
 			}
-			met[verdict.Story] = true
+			count++
 			if revision := revisions[verdict.Story]; revision != 0 {
 				ids = append(ids, revision)
 			}
 		}
-		if len(met) == 0 {
+		if count == 0 {
 			continue
 		}
-		l := whyLeft{Key: known.key, Count: words.Number(len(met))}
+		l := whyLeft{Key: known.key, Count: words.Number(count)}
 		slices.SortFunc(ids, func(a, b int64) int { return int(b - a) })
 		var err error
 		if l.Lines, err = p.lines(ctx, words, zone, past.Issue.Due, ids[:min(len(ids), shown)]); err != nil {

@@ -40,9 +40,11 @@ const Domain = "reader.example"
 var Boxes = []string{"ada", "bounce"}
 
 // StartPostfix starts one with a port for each service, on which the settings "name=value" of
-// main.cf are its own. identity is what STARTTLS shows. It is stopped when the test ends. Where
-// Postfix cannot be had the test is skipped.
-func StartPostfix(t testing.TB, identity tls.Certificate, services map[string][]string) *Postfix {
+// main.cf are its own; those in more hold for all of it, and one that begins with a domain,
+// "sink.example smtp:[127.0.0.1]:2525", says by which transport mail to that domain goes (transport(5)).
+// identity is what STARTTLS shows. It is stopped when the test ends. Where Postfix cannot be had the
+// test is skipped.
+func StartPostfix(t testing.TB, identity tls.Certificate, services map[string][]string, more ...string) *Postfix {
 	t.Helper()
 	for _, tool := range []string{"postfix", "saslpasswd2"} {
 		if _, err := exec.LookPath(sbin(tool)); err != nil {
@@ -72,7 +74,7 @@ func StartPostfix(t testing.TB, identity tls.Certificate, services map[string][]
 		}
 	})
 	p.furnish(identity)
-	p.configure(services)
+	p.configure(services, more)
 	// It returns once the ports are open.
 	if out, err := p.command("postfix", "-c", p.in("etc"), "start").CombinedOutput(); err != nil {
 		t.Fatalf("start postfix: %v: %s", err, out)
@@ -150,7 +152,7 @@ func (p *Postfix) write(name, text string) {
 }
 
 // configure writes main.cf (postconf(5)) and master.cf (master(5)).
-func (p *Postfix) configure(services map[string][]string) {
+func (p *Postfix) configure(services map[string][]string, more []string) {
 	p.t.Helper()
 	nobody, err := p.command("/usr/bin/id", "-u", "nobody").Output()
 	p.must(err)
@@ -160,7 +162,17 @@ func (p *Postfix) configure(services map[string][]string) {
 	}
 	p.write("etc/boxes", strings.Join(boxes, ""))
 	p.must(os.Chmod(p.in("etc/boxes"), 0o644))
-	p.write("etc/main.cf", strings.NewReplacer("DIR", p.dir, "DOMAIN", Domain, "NOBODY", strings.TrimSpace(string(nobody))).Replace(mainCF))
+	main, transports := mainCF, ""
+	for _, line := range more {
+		if name, _, _ := strings.Cut(line, "="); strings.Contains(strings.TrimSpace(name), " ") {
+			transports += line + "\n"
+		} else {
+			main += line + "\n" // the last setting of a name counts
+		}
+	}
+	p.write("etc/transports", transports)
+	p.must(os.Chmod(p.in("etc/transports"), 0o644))
+	p.write("etc/main.cf", strings.NewReplacer("DIR", p.dir, "DOMAIN", Domain, "NOBODY", strings.TrimSpace(string(nobody))).Replace(main))
 
 	var master strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(services)) {
@@ -194,6 +206,7 @@ local_transport = error:5.4.4 nothing is local
 default_transport = error:5.4.4 nothing leaves this machine
 relay_transport = error:5.4.4 nothing leaves this machine
 smtp_dns_support_level = disabled
+transport_maps = texthash:DIR/etc/transports
 smtpd_peername_lookup = no
 virtual_mailbox_domains = DOMAIN
 virtual_mailbox_base = DIR/mail
@@ -232,6 +245,7 @@ smtp unix - - n - - smtp
 error unix - - n - - error
 retry unix - - n - - error
 virtual unix - n n - - virtual
+discard unix - - n - - discard
 anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
@@ -247,9 +261,15 @@ func (p *Postfix) Port(service string) int {
 	return port
 }
 
+// LogFile is where it logs.
+func (p *Postfix) LogFile() string { return p.in("log", "mail.log") }
+
+// Box is a mailbox's Maildir.
+func (p *Postfix) Box(name string) string { return p.in("mail", name) }
+
 // Log returns what it has logged so far.
 func (p *Postfix) Log() string {
-	b, err := os.ReadFile(p.in("log", "mail.log"))
+	b, err := os.ReadFile(p.LogFile())
 	if err != nil {
 		return err.Error()
 	}

@@ -5,7 +5,8 @@
 // STARTTLS (which is never agreed to), AUTH, MAIL, RCPT, DATA, BDAT, BODY (while the content comes),
 // DOT (the content is whole, after BDAT too if that has no line of its own), RSET and QUIT. Each
 // time a verb comes up, in whatever session, the next line for it is used up; a line for "VERB*"
-// stands for all later times. Where the script says nothing the relay behaves well: a command out
+// stands for all later times. RCPT and DOT may name the recipient's domain, "RCPT@slow.example" or
+// "DOT*@slow.example", and go before those that do not. Where the script says nothing the relay behaves well: a command out
 // of sequence gets a 503, content for nobody a 554. What it offers is in its EHLO line alone; it
 // takes pipelined input and BDAT at any time.
 //
@@ -102,11 +103,17 @@ func (r *Relay) Script(lines ...string) {
 	defer r.mu.Unlock()
 	for _, line := range lines {
 		verb, actions, ok := strings.Cut(line, " ")
+		verb, domain, of := strings.Cut(verb, "@")
 		name := strings.TrimSuffix(verb, "*")
-		if !ok || !slices.Contains([]string{"CONNECT", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BDAT", "BODY", "DOT", "RSET", "QUIT"}, name) {
+		if !ok || !slices.Contains([]string{"CONNECT", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BDAT", "BODY", "DOT", "RSET", "QUIT"}, name) ||
+			of && name != "RCPT" && name != "DOT" {
 			r.t.Fatalf("relay script: %q is no VERB with an action", line)
 		}
-		if name != verb {
+		always := name != verb
+		if of {
+			name += "@" + domain
+		}
+		if always {
 			r.always[name] = actions
 		} else {
 			r.once1[name] = append(r.once1[name], actions)
@@ -179,6 +186,14 @@ func (r *Relay) line(verb, otherwise string) string {
 		return l
 	}
 	return otherwise
+}
+
+// lineTo is line for a verb that may name the recipient's domain.
+func (r *Relay) lineTo(verb, recipient, otherwise string) string {
+	if l, ok := r.scripted(verb + recipient[max(strings.LastIndexByte(recipient, '@'), 0):]); ok {
+		return l
+	}
+	return r.line(verb, otherwise)
 }
 
 func (r *Relay) scripted(verb string) (line string, ok bool) {

@@ -34,7 +34,7 @@ func (t *talk) command(cmd string) bool {
 		}
 		return ok
 	case "RCPT":
-		ok := t.do(t.relay.line(verb, t.inSequence(t.from != "", "250 2.1.5 recipient fine")))
+		ok := t.do(t.relay.lineTo(verb, path(arg), t.inSequence(t.from != "", "250 2.1.5 recipient fine")))
 		if t.last/100 == 2 {
 			t.to = path(arg)
 		}
@@ -134,7 +134,7 @@ func (t *talk) whole(content string, verbs ...string) bool {
 		t.relay.mu.Unlock()
 	}
 	for _, v := range verbs {
-		if line, ok := t.relay.scripted(v); ok {
+		if line := t.relay.lineTo(v, t.to, ""); line != "" {
 			reply = line
 			break
 		}

@@ -77,10 +77,25 @@ func visible(r rune) rune {
 // What stands over a quoted mail: "On 26 Nov 2026, at 08:00, Ada wrote:", "في ٢٦ نوفمبر ٢٠٢٦ كتب …:".
 var (
 	wroteBegins = regexp.MustCompile(`(?i)^[*_]*((on|le|am|el|il|op|em|den|dia|w dniu|dne|\d{1,4}[-./年])\b|(в|في|وفي|بتاريخ|كتب|كتبت|يوم)[\s:])`)
-	wroteEnds   = regexp.MustCompile(`(?i)(wrote|writes|a écrit|schrieb|escribió|ha scritto|schreef|escreveu|skrev|napisał\(?a?\)?|napsal\(?a?\)?|пишет|писал\(?а?\)?|yazdı|كتب|كتبت|تمت كتابة ما يلي|كتب ?\(ت\))(\s.{0,200})?\s*[:：]\s*[*_]*$`)
-	addressEnds = regexp.MustCompile(`^.{0,300}<[^<>\s]+@[^<>\s]+>[^<>]{0,40}[:：]$`)
+	addressEnds = regexp.MustCompile(`<[^<>\s]+@[^<>\s]+>[^<>]*[:：]$`)
 	digit       = regexp.MustCompile(`\p{Nd}`)
 )
+
+// wroteWords say that somebody wrote, in lower case.
+var wroteWords = []string{"wrote", "writes", "a écrit", "schrieb", "escribió", "ha scritto", "schreef", "escreveu", "skrev", "napisał", "napisał(a)", "napisała", "napsal", "napsal(a)",
+	"пишет", "писал", "писал(а)", "написал", "yazdı", "كتب", "كتبت", "كتب(ت)", "كتب (ت)", "تمت كتابة ما يلي"}
+
+// saysWrote reports whether a line holds one of those words. A regular expression takes too long
+// where each of many lines could be one.
+func saysWrote(line string) bool {
+	line = " " + strings.ToLower(line) + " "
+	for _, w := range wroteWords {
+		if strings.Contains(line, " "+w+" ") {
+			return true
+		}
+	}
+	return false
+}
 
 // attribution returns how many lines at the beginning say who wrote what is quoted below; 0 if none do.
 func attribution(lines []string) int {
@@ -93,7 +108,8 @@ func attribution(lines []string) int {
 		if len(joined) > 600 {
 			return 0
 		}
-		if wroteBegins.MatchString(joined) && wroteEnds.MatchString(joined) && digit.MatchString(joined) {
+		end := strings.TrimRight(joined, "*_ ")
+		if line := strings.TrimRight(end, ":："); line != end && saysWrote(line) && wroteBegins.MatchString(joined) && digit.MatchString(joined) {
 			return n + 1
 		}
 		if addressEnds.MatchString(joined) && n+1 < len(lines) && strings.HasPrefix(lines[n+1], ">") {

@@ -48,10 +48,16 @@ func (h header) has(name string) bool {
 // text returns the value of the first field of the name in UTF-8, encoded words (RFC 2047) decoded.
 func (h header) text(name string) string { return decodeWords(h.get(name)) }
 
+// wordsMax is how much of a value is decoded, in octets.
+const wordsMax = 8 << 10
+
 var words = mime.WordDecoder{CharsetReader: charsetReader}
 
 // decodeWords turns a value into UTF-8. What is no encoded word stays as it is.
 func decodeWords(s string) string {
+	if len(s) > wordsMax {
+		s = s[:wordsMax] // what decodes them may look for an end from each beginning
+	}
 	s = toUTF8([]byte(s), "")
 	if !strings.Contains(s, "=?") {
 		return s
@@ -129,7 +135,7 @@ func contentType(value, kind string) (string, map[string]string) {
 	case strings.Contains(name, "/"):
 		kind = name
 	}
-	for rest != "" && len(params) < 20 {
+	for n := 0; rest != "" && n < 50; n++ {
 		var key, val string
 		key, rest = cutAny(rest, "=")
 		key = strings.ToLower(strings.Trim(key, " \t;"))

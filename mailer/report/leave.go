@@ -11,6 +11,9 @@ import (
 // for a person to act on: in doubt it says yes, but not where somebody asks to stay. text must be
 // without quotes, for our own mail speaks of leaving at its foot.
 func asksToLeave(text string) bool {
+	if len(text) > leaveMax {
+		text = text[:leaveMax]
+	}
 	text = strings.NewReplacer("’", "'", "‘", "'", "`", "'").Replace(strings.Map(visible, text))
 	low := strings.ToLower(text)
 	for n, c := range clauses(text) {
@@ -22,6 +25,9 @@ func asksToLeave(text string) bool {
 	}
 	return false
 }
+
+// leaveMax is how much of a text is looked at, in octets: a wish to leave stands at the beginning.
+const leaveMax = 4 << 10
 
 // leaveAlone are words that say it when they stand alone.
 var leaveAlone = regexp.MustCompile(`^(please |pls |just |من فضلك |رجاء )*(stop|stop it|stop this|please stop|unsub|remove|delete|cancel|quit|leave|off|enough|no more|توقف|توقفوا|قف|كفي|الغاء|الغي|ايقاف|حذف|ازاله|خروج|انسحاب)( please| now| thanks| من فضلكم| من فضلك| رجاء| شكرا)*$`)

@@ -14,6 +14,8 @@ type message struct {
 	// returned is the mail that this one is about, as far as it was sent back: its header, at times
 	// its body. Nil if there is none.
 	returned *part
+
+	said *string // see [message.words]
 }
 
 // part is a message, or a part of one (RFC 2045, RFC 2046).
@@ -34,9 +36,31 @@ const fieldsMax = 2000
 // parseMessage takes a message apart that has any line ends.
 func parseMessage(raw []byte) *message {
 	t := treeReader{parts: MaxParts}
-	m := &message{part: t.read(unmbox(plainLines(raw[:min(len(raw), MaxSize)])), "text/plain", MaxDepth)}
+	m := &message{part: unwrap(t.read(unmbox(plainLines(raw[:min(len(raw), MaxSize)])), "text/plain", MaxDepth))}
 	m.returned = findReturned(m.part)
 	return m
+}
+
+// unwrap takes out a delivery report that a gateway has put whole into a message of its own, to write
+// something below. A person who sends a report on is not such a gateway.
+func unwrap(p *part) *part {
+	if !postOffice(first(addressesIn(p.header.get("From")))) {
+		return p
+	}
+	for q := range p.own() {
+		if isStatus(q.kind) {
+			return p
+		}
+	}
+	for q := range p.own() {
+		if q.kind != "message/rfc822" || len(q.parts) == 0 || q.parts[0].kind != "multipart/report" {
+			continue
+		}
+		inner := *q.parts[0]
+		inner.header = p.header
+		return &inner
+	}
+	return p
 }
 
 // treeReader counts parts while a tree is read.
@@ -167,7 +191,8 @@ func splitParts(b []byte, boundary string) [][]byte {
 	open, start := false, 0
 	for at := 0; at < len(b); {
 		line, next := lineAt(b, at)
-		if rest, ok := bytes.CutPrefix(line, []byte("--"+boundary)); ok {
+		// Some gateways put blanks before it.
+		if rest, ok := bytes.CutPrefix(bytes.TrimLeft(line, " \t"), []byte("--"+boundary)); ok {
 			rest = bytes.TrimRight(rest, " \t")
 			last := string(rest) == "--"
 			if len(rest) == 0 || last {
@@ -203,7 +228,7 @@ func guessBoundary(b []byte) string {
 func hasLine(b []byte, line string) bool {
 	for at := 0; at < len(b); {
 		l, next := lineAt(b, at)
-		if string(bytes.TrimRight(l, " \t")) == line {
+		if string(bytes.Trim(l, " \t")) == line {
 			return true
 		}
 		at = next

@@ -50,19 +50,15 @@ func namesOf(m *message, r *Report) {
 			}
 		}
 	}
-	for i, h := range []header{returnedHeader(m), m.header} {
-		if i == 1 && m.returned != nil {
-			break // what stands in the report's own header is then the report's
-		}
-		for _, name := range []string{"Return-Path", "X-Broadsheet-Delivery", "List-Unsubscribe", "X-Envelope-From", "Reply-To"} {
-			for _, v := range h.all(name) {
-				if name == "X-Broadsheet-Delivery" {
-					add(cutText(v))
-					continue
-				}
-				for _, a := range addressesIn(v) {
-					add(nameIn(a))
-				}
+	h := returnedHeader(m)
+	for _, name := range []string{"Return-Path", "X-Broadsheet-Delivery", "List-Unsubscribe", "X-Envelope-From", "Reply-To"} {
+		for _, v := range h.all(name) {
+			if name == "X-Broadsheet-Delivery" {
+				add(cutText(v))
+				continue
+			}
+			for _, a := range addressesIn(v) {
+				add(nameIn(a))
 			}
 		}
 	}
@@ -102,6 +98,7 @@ func nameIn(address string) string {
 
 // sender reads From with tolerance: the name is decoded, the address is bare.
 func sender(v string) (name, address string) {
+	v = v[:min(len(v), wordsMax)]
 	if a, err := mail.ParseAddress(v); err == nil {
 		address = a.Address
 	} else if found := addressesIn(v); len(found) > 0 {

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"broadsheet/digest"
 	"broadsheet/mailer"
 	"broadsheet/store"
@@ -43,6 +45,13 @@ func testPast(t *testing.T, w *world) {
 	w.must(err)
 	if p.Issue.ID != issues[2].ID || p.Reader.SettingsID != r.SettingsID || len(p.Reader.Sections) != 1 || p.End != issues[2].Cutoff {
 		t.Fatalf("past digest is %+v", p)
+	}
+	same, err := w.db.PastDelivery(ctx, store.DeliveryID(issues[2].SlotID, r.ID))
+	if d := cmp.Diff(p, same); err != nil || d != "" {
+		t.Fatalf("%v\n%s", err, d)
+	}
+	if _, err = w.db.PastDelivery(ctx, store.DeliveryID(issues[2].SlotID, r.ID+99)); !errors.Is(err, store.ErrNotFound) {
+		t.Fatalf("a delivery of nobody is %v", err)
 	}
 	d, err := w.db.WholeDigest(ctx, p.Digest)
 	w.must(err)

@@ -95,14 +95,31 @@ func testHeld(t *testing.T, w *world) {
 	if want := (stories.Added{New: 1, Held: 1}); got != want {
 		t.Fatalf("added %+v", got)
 	}
-	if i, err := w.db.BeginIssue(ctx, w.issue("morning", "2026-04-02"), w.now()); err != nil || i.Cutoff != 0 {
-		t.Fatalf("cut-off %d, %v", i.Cutoff, err)
+	before, err := w.db.BeginIssue(ctx, w.issue("morning", "2026-04-02"), w.now())
+	if err != nil || before.Cutoff != 0 {
+		t.Fatalf("cut-off %d, %v", before.Cutoff, err)
 	}
+	embargoed := func(i *digest.Issue, want ...digest.Candidate) {
+		t.Helper()
+		list, err := w.db.Embargoed(ctx, i)
+		if d := cmp.Diff(want, list); err != nil || d != "" {
+			t.Fatalf("%v\n%s", err, d)
+		}
+	}
+	held := digest.Candidate{Story: 1, Revision: 1, Section: "world", Published: s.Published}
+	embargoed(&digest.Issue{}, held)
+	embargoed(&before, held)
 	w.pass(3 * time.Hour)
 	i, err := w.db.BeginIssue(ctx, w.issue("morning", "2026-04-03"), w.now())
 	w.must(err)
 	if row, err := w.db.Story(ctx, 1); err != nil || row.Arrival != 1 || i.Cutoff != 1 || !row.Arrived.Equal(w.now()) {
 		t.Fatalf("after its hour: %+v, cut-off %d, %v", row, i.Cutoff, err)
+	}
+	embargoed(&digest.Issue{})
+	embargoed(&i)
+	embargoed(&before, held) // and that stays so
+	if list, err := w.db.Headlines(ctx, []int64{1, 99}); err != nil || len(list) != 1 || list[1] != "Embargo" {
+		t.Fatalf("headlines %v, %v", list, err)
 	}
 	// One that is brought forward while it is held comes out with the fetch that says so.
 	s.GUID, s.Published = "later", w.now().Add(48*time.Hour)

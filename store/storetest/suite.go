@@ -46,8 +46,10 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		{"mark rules", testMarkRules}, {"marked once", testMarkedOnce}, {"retried mark", testRetriedMark}, {"complaint", testComplaint}, {"false wave", testFalseWave},
 		{"true marks", testTrueMarks}, {"decide", testDecide}, {"two issues", testTwoIssues}, {"rates", testRates},
 		{"way back", testWayBack}, {"stricter", testStricter}, {"end pauses", testEndPauses},
+		{"reports", testReports}, {"early reports", testReportsEarly},
 		{"news", testNews}, {"news of unanswered", testNewsOfUnanswered}, {"early news", testNewsEarly}, {"names in news", testNewsNames},
 		{"opt-out", testOptOut}, {"any news", testAnyNews}, {"news while sending", testNewsWhileSending}, {"inbound", testInbound},
+		{"forwards", testForwards}, {"flood", testFlood},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -32,6 +32,8 @@ CREATE TABLE events (
   PRIMARY KEY (slot, subscriber, class, at)
 ) WITHOUT ROWID;
 CREATE INDEX events_at ON events (at);
+CREATE INDEX events_returned ON events (at) WHERE class IN ('hard', 'soft', 'policy', 'content', 'complaint');
+CREATE INDEX events_delayed ON events (at) WHERE class = 'delayed';
 
 -- Hard and soft marks of addresses, by delivery: from the relay's replies and from bounces.
 CREATE TABLE marks (
@@ -73,14 +75,19 @@ CREATE TABLE domain_days (
 
 -- The relay's own names of the mails it took, where its log or events are followed.
 CREATE TABLE queue_ids (
-  relay TEXT NOT NULL, id TEXT NOT NULL, slot INTEGER NOT NULL, subscriber INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (relay, id)
+  relay TEXT NOT NULL, id TEXT NOT NULL, slot INTEGER NOT NULL, subscriber INTEGER NOT NULL, at INTEGER NOT NULL,
+  ended INTEGER NOT NULL DEFAULT 0, -- 1 = the mail has left the relay's queue, and another may get the name
+  PRIMARY KEY (relay, id)
 ) WITHOUT ROWID;
 CREATE INDEX queue_ids_at ON queue_ids (at);
 CREATE INDEX queue_ids_delivery ON queue_ids (slot, subscriber);
 -- How far each log was read.
-CREATE TABLE log_positions (path TEXT PRIMARY KEY, file TEXT NOT NULL, offset INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE log_positions (log TEXT PRIMARY KEY, file TEXT NOT NULL, offset INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
 -- Groups of domains that are written to more slowly, because servers behind a relay put mail off.
-CREATE TABLE slow_domains (name TEXT PRIMARY KEY, rate REAL NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL, why TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE slow_domains (
+  name TEXT PRIMARY KEY, rate REAL NOT NULL, base REAL NOT NULL, -- mails a second: when last heard of, and when free again
+  since INTEGER NOT NULL, heard INTEGER NOT NULL, until INTEGER NOT NULL, why TEXT NOT NULL
+) WITHOUT ROWID;
 -- Providers' events that were dealt with, so that none is played twice.
 CREATE TABLE provider_events (relay TEXT NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (relay, id)) WITHOUT ROWID;
 CREATE INDEX provider_events_at ON provider_events (at);
@@ -94,7 +101,9 @@ CREATE INDEX tasks_open ON tasks (at) WHERE done = 0;
 CREATE INDEX tasks_subscriber ON tasks (subscriber);
 -- Answers on their way to the publication.
 CREATE TABLE forwards (
-  inbound INTEGER PRIMARY KEY, state TEXT NOT NULL, -- queued, accepted, failed
-  attempts INTEGER NOT NULL, due INTEGER NOT NULL, at INTEGER NOT NULL, reason TEXT NOT NULL
+  inbound INTEGER PRIMARY KEY,
+  state TEXT NOT NULL, -- queued, handed (its last octet may have left), accepted, failed, uncertain, aside (not passed on, see reason)
+  attempts INTEGER NOT NULL, copies INTEGER NOT NULL DEFAULT 0, -- that may have arrived
+  due INTEGER NOT NULL, at INTEGER NOT NULL, reason TEXT NOT NULL
 );
-CREATE INDEX forwards_due ON forwards (due) WHERE state = 'queued';
+CREATE INDEX forwards_due ON forwards (due) WHERE state IN ('queued', 'handed');

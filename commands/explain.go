@@ -1,0 +1,229 @@
+package commands
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"broadsheet/digest"
+	"broadsheet/mailer"
+)
+
+func (p *program) explain() *cobra.Command {
+	var as string
+	var issue int64
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "explain --as ADDRESS",
+		Short: "Say why each story is or is not in a reader's mail, and what became of the mail",
+		Long: `Gives every story that there was to choose from one reason: sent, over the cap, less, duplicate of
+another, muted, seen before, too old, other language, embargoed, in an earlier issue, not in your
+sections. The reasons add up to the candidates. Then what became of the mail, as far as the mailbox.
+
+Without --issue it is the reader's latest mail; for a reader who has had none, the next one, as it
+would be now. Of a mail that is past, settings, windows and what the reader had seen are those of
+then. Changes nothing. Exit code 3 says that there is no such mail, and why.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if as == "" {
+				return usagef("--as ADDRESS says whose mail to explain")
+			}
+			if c.Flags().Changed("issue") && issue < 1 {
+				return usagef("--issue %d is no issue; issues list prints them", issue)
+			}
+			e, err := p.engine(c.Context())
+			if err != nil {
+				return err
+			}
+			s, err := p.findSubscriber(c.Context(), e.db, as)
+			if err != nil {
+				return err
+			}
+			a, err := e.account(c.Context(), s, issue)
+			if err != nil {
+				return err
+			}
+			if a.delivery == nil {
+				if away := outside(s, e.cfg.Edition(a.issue.Edition)); away != "" {
+					fmt.Fprintf(p.stderr, "note: this mail will not be sent: %s\n", away)
+				}
+			}
+			return p.printAccount(c.Context(), e, a, asJSON)
+		},
+	}
+	p.clockFlag(c)
+	c.Flags().StringVar(&as, "as", "", "`ADDRESS` of the reader")
+	c.Flags().Int64Var(&issue, "issue", 0, "explain this `issue`")
+	c.Flags().Lookup("issue").DefValue = "" // 0 is none
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
+	return c
+}
+
+// accountJSON is what explain prints with --json.
+type accountJSON struct {
+	Address    string        `json:"address"`
+	Subscriber int64         `json:"subscriber"`
+	Issue      *int64        `json:"issue"` // null if it is not open
+	Edition    string        `json:"edition"`
+	Slot       string        `json:"slot"`
+	Zone       string        `json:"zone"`
+	Due        *string       `json:"due"`
+	Follows    []followJSON  `json:"follows"`
+	Candidates int           `json:"candidates"`
+	Reasons    []reasonJSON  `json:"reasons"`
+	Stories    []verdictJSON `json:"stories"`
+	Delivery   *int64        `json:"delivery"` // null if it is not on record
+	State      mailer.State  `json:"state"`
+	Reason     *string       `json:"reason"`
+	Subject    *string       `json:"subject"`
+	Summary    *string       `json:"summary"`
+	Timeline   []momentJSON  `json:"timeline"`
+}
+
+type followJSON struct {
+	Section string `json:"section"`
+	Level   string `json:"level"`
+}
+
+type reasonJSON struct {
+	Reason  digest.Reason `json:"reason"`
+	Stories int           `json:"stories"`
+}
+
+type verdictJSON struct {
+	Story    int64         `json:"story"`
+	Section  string        `json:"section"`
+	Arrival  *int64        `json:"arrival"`
+	Headline string        `json:"headline"`
+	Reason   digest.Reason `json:"reason"`
+	Of       *int64        `json:"of"`    // duplicate of this story
+	Until    *string       `json:"until"` // embargoed until then
+}
+
+func (p *program) printAccount(ctx context.Context, e *engine, a *accounting, asJSON bool) error {
+	revisions := make([]int64, len(a.verdicts))
+	for n, v := range a.verdicts {
+		revisions[n] = v.Revision
+	}
+	headlines, err := e.db.Headlines(ctx, revisions)
+	if err != nil {
+		return err
+	}
+	var life timeline
+	if a.delivery != nil {
+		if life, err = lifeOf(ctx, e.db, a.delivery); err != nil {
+			return err
+		}
+	}
+	var reasons []reasonJSON
+	for _, v := range a.verdicts { // of one reason they follow each other
+		if n := len(reasons); n == 0 || reasons[n-1].Reason != v.Reason {
+			reasons = append(reasons, reasonJSON{Reason: v.Reason})
+		}
+		reasons[len(reasons)-1].Stories++
+	}
+	if asJSON {
+		return p.printJSON(jsonAccount(a, reasons, headlines, life))
+	}
+	if err := p.accountHead(a); err != nil {
+		return err
+	}
+	fmt.Fprintln(p.stdout)
+	t := p.table("STORY", "SECTION", "REASON", "HEADLINE")
+	for _, v := range a.verdicts {
+		t.row(itoa(v.Story), v.Section, because(v, a.until[v.Story]), headlines[v.Revision])
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	var sums []string
+	for _, r := range reasons {
+		sums = append(sums, fmt.Sprintf("%d %s", r.Stories, r.Reason))
+	}
+	fmt.Fprintf(p.stdout, "\n%d candidates: %s\n", len(a.verdicts), cmp.Or(strings.Join(sums, ", "), "none"))
+	if a.delivery == nil {
+		return nil
+	}
+	fmt.Fprintln(p.stdout)
+	return p.printLife(life)
+}
+
+func (p *program) accountHead(a *accounting) error {
+	t := p.table("reader", a.reader.Address)
+	id := "not open yet"
+	if a.issue.ID != 0 {
+		id = itoa(a.issue.ID)
+	}
+	t.row("issue", fmt.Sprintf("%s: %s %s in %s, due %s", id, a.issue.Edition, a.issue.Slot, a.issue.Zone, deref(stamp(a.issue.Due))))
+	var follows []string
+	for _, f := range jsonFollows(a.follows) {
+		if f.Level != "normal" {
+			f.Section += " (" + f.Level + ")"
+		}
+		follows = append(follows, f.Section)
+	}
+	t.row("follows", cmp.Or(strings.Join(follows, ", "), "nothing"))
+	state := string(a.state)
+	if a.delivery == nil {
+		state = "would be " + state
+	}
+	if a.reason != "" {
+		state += ": " + a.reason
+	}
+	t.row("mail", state)
+	if a.subject != "" {
+		t.row("subject", a.subject)
+	}
+	return t.flush()
+}
+
+func jsonAccount(a *accounting, reasons []reasonJSON, headlines map[int64]string, life timeline) accountJSON {
+	j := accountJSON{Address: a.reader.Address, Subscriber: a.reader.ID, Issue: present(a.issue.ID), Edition: a.issue.Edition, Slot: a.issue.Slot,
+		Zone: a.issue.Zone, Due: stamp(a.issue.Due), Follows: jsonFollows(a.follows), Candidates: len(a.verdicts), Reasons: list(reasons),
+		Stories: []verdictJSON{}, State: a.state, Reason: text(a.reason), Subject: text(a.subject), Summary: text(life.String()), Timeline: life.json()}
+	if a.delivery != nil {
+		j.Delivery = present(a.delivery.ID())
+	}
+	for _, v := range a.verdicts {
+		j.Stories = append(j.Stories, verdictJSON{v.Story, v.Section, present(v.Arrival), headlines[v.Revision], v.Reason, present(v.Of), untilOf(v, a)})
+	}
+	return j
+}
+
+func untilOf(v digest.Verdict, a *accounting) *string {
+	if v.Reason != digest.Embargoed {
+		return nil
+	}
+	return stamp(a.until[v.Story])
+}
+
+func jsonFollows(follows []digest.Follow) []followJSON {
+	list := []followJSON{}
+	for _, f := range follows {
+		level := "normal"
+		switch {
+		case f.Muted:
+			level = "muted"
+		case f.Less:
+			level = "less"
+		}
+		list = append(list, followJSON{f.Section, level})
+	}
+	return list
+}
+
+// because is a reason for people.
+func because(v digest.Verdict, until time.Time) string {
+	switch v.Reason {
+	case digest.Duplicate:
+		return string(v.Reason) + " of " + strconv.FormatInt(v.Of, 10)
+	case digest.Embargoed:
+		return string(v.Reason) + " until " + until.UTC().Format(time.DateTime)
+	}
+	return string(v.Reason)
+}

@@ -1,0 +1,219 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"broadsheet/intake"
+	"broadsheet/mailer/maillog"
+	"broadsheet/mailer/report"
+	"broadsheet/schedule"
+	"broadsheet/store"
+	"broadsheet/subscribers"
+)
+
+const (
+	followEvery = 500 * time.Millisecond // how often a log is looked at
+	heldEvery   = 100 * time.Millisecond // the same while lines wait for our own record
+	mostHeld    = 1000                   // lines that wait, at most, before no further ones are read
+	placeEvery  = 30 * time.Second       // how often the place in a log is put on record that says nothing of us
+)
+
+// follower reads the log of a relay and puts on record what it says of our mails. One goroutine
+// uses it.
+type follower struct {
+	*engine
+	relay, path string
+	file        *maillog.File
+	trace       maillog.Trace
+	held        []store.LogLine // that wait for our own record
+	kept        store.LogPlace  // on record
+	keptAt      time.Time       // machine's clock
+	trouble     string          // that was logged last
+}
+
+// follow follows the logs of all relays that have one, until ctx ends.
+func (e *engine) follow(ctx context.Context) {
+	var tasks sync.WaitGroup
+	for _, r := range e.cfg.Relays {
+		if r.Log != "" {
+			tasks.Go(func() {
+				f := e.follower(r)
+				defer f.close()
+				repeat(ctx, f.read)
+			})
+		}
+	}
+	tasks.Wait()
+}
+
+// followOnce reads each log to its end.
+func (e *engine) followOnce(ctx context.Context) {
+	for _, r := range e.cfg.Relays {
+		if r.Log == "" {
+			continue
+		}
+		f := e.follower(r)
+		for ctx.Err() == nil && f.read(ctx) == 0 {
+		}
+		f.keptAt = time.Time{}
+		f.read(ctx)
+		f.close()
+	}
+}
+
+func (e *engine) follower(r schedule.Relay) *follower {
+	path := r.Log
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(filepath.Dir(e.cfg.File), path)
+	}
+	return &follower{engine: e, relay: r.Name, path: path,
+		trace: maillog.Trace{Classify: report.Classify, Now: time.Now, Zone: time.Local}}
+}
+
+// name is what the log's place is kept under: relays on one server may share a log.
+func (f *follower) name() string { return f.relay + ": " + f.path }
+
+func (f *follower) close() {
+	if f.file != nil {
+		_ = f.file.Close()
+	}
+}
+
+// read reads a stretch of the log and returns how long to wait for the next.
+func (f *follower) read(ctx context.Context) time.Duration {
+	wait, err := f.stretch(ctx)
+	if ctx.Err() != nil {
+		return wait
+	}
+	says := ""
+	if err != nil {
+		says, wait = err.Error(), time.Second
+	}
+	if says != f.trouble {
+		log := f.log.With(slog.String("relay", f.relay), slog.String("log", f.path))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			log.Warn("log is not there: what comes after the relay's 250 shows once it is")
+		case err != nil:
+			log.Error("follow log", slog.Any("error", err))
+		default:
+			log.Info("log is followed")
+		}
+		f.trouble = says
+	}
+	return wait
+}
+
+func (f *follower) stretch(ctx context.Context) (wait time.Duration, err error) {
+	if f.file == nil {
+		if err := f.begin(ctx); err != nil {
+			return 0, err
+		}
+	}
+	lines, end, more := f.held, maillog.Place(f.kept), false
+	if len(f.held) < mostHeld {
+		lines, end, more, err = f.fetch()
+	}
+	if err != nil {
+		return 0, err
+	}
+	if lines, err = f.db.Ours(ctx, f.relay, lines); err != nil {
+		f.reopen()
+		return 0, err
+	}
+	place := store.LogPlace(end)
+	if len(lines) == 0 {
+		f.held = nil
+		if place == f.kept || time.Since(f.keptAt) < placeEvery {
+			return untilNext(more, 0), nil
+		}
+	}
+	if f.held, _, err = f.db.TakeLog(ctx, f.relay, f.name(), lines, place, f.now()); err != nil {
+		f.reopen()
+		return 0, err
+	}
+	f.kept, f.keptAt = place, time.Now()
+	return untilNext(more, len(f.held)), nil
+}
+
+func untilNext(more bool, held int) time.Duration {
+	switch {
+	case held >= mostHeld || held > 0 && !more:
+		return heldEvery
+	case more:
+		return 0
+	}
+	return followEvery
+}
+
+// begin goes on where the record says.
+func (f *follower) begin(ctx context.Context) error {
+	from, err := f.db.LogPlace(ctx, f.name())
+	if err != nil {
+		return err
+	}
+	file := maillog.Follow(f.path, maillog.Place(from))
+	if err := file.Earlier(func(line []byte) { f.trace.Line(line, maillog.Place{}) }); err != nil {
+		return err
+	}
+	f.file, f.kept, f.keptAt = file, from, time.Now()
+	return nil
+}
+
+// reopen has the next stretch begin where the record says: what was read is not on it.
+func (f *follower) reopen() {
+	f.close()
+	f.file, f.held = nil, nil
+}
+
+// fetch reads what there is, behind the lines that are held.
+func (f *follower) fetch() (lines []store.LogLine, end maillog.Place, more bool, err error) {
+	lines = f.held
+	seen := time.Now()
+	shift := f.now().Sub(seen).Round(time.Second)
+	if shift.Abs() < time.Minute {
+		shift = 0
+	}
+	end, more, err = f.file.Read(func(line []byte, at maillog.Place) {
+		if e, ok := f.trace.Line(line, at); ok {
+			e.At = e.At.Add(shift) // as the program's clock has it
+			lines = append(lines, f.line(&e, seen))
+		}
+	})
+	if why := f.file.Lost(); why != "" {
+		f.log.Warn("lines of the log are missing", slog.String("relay", f.relay), slog.String("log", f.path), slog.String("reason", why))
+	}
+	return lines, end, more, err
+}
+
+// line is what an entry means to the ledger. Of the envelope sender the token counts.
+func (f *follower) line(e *maillog.Entry, seen time.Time) store.LogLine {
+	return store.LogLine{Next: e.Next, Removed: e.Removed, Place: store.LogPlace(e.Place), Seen: seen,
+		Event: intake.Event{News: e.News, Source: "log", Of: of(f.keys, e.From), Relay: f.relay, Queue: e.Queue, Sure: true}}
+}
+
+// of reads the token in an envelope sender. Servers that rewrite it (SRS, BATV) leave that in it.
+func of(keys *subscribers.Keys, sender string) (o intake.Of) {
+	prefix := subscribers.Bounces.Name() + "+"
+	n := strings.Index(strings.ToLower(sender), prefix)
+	if n < 0 {
+		return o
+	}
+	token := sender[n+len(prefix):]
+	if end := strings.IndexFunc(token, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '2' || r > '7')
+	}); end >= 0 {
+		token = token[:end]
+	}
+	if edition, wall, reader, ok := keys.OpenReturnPath(token); ok {
+		o = intake.Of{Edition: edition, Wall: wall, Subscriber: reader}
+	}
+	return o
+}

@@ -1,0 +1,257 @@
+package commands
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/mail"
+	"slices"
+	"strings"
+	"time"
+
+	"broadsheet/digest"
+	"broadsheet/mailer"
+	"broadsheet/mailer/report"
+	"broadsheet/schedule"
+	"broadsheet/store"
+	"broadsheet/subscribers"
+)
+
+// How answers are passed on to the publication.
+const (
+	forwardPoll = 2 * time.Second // how often answers are looked for
+	forwardLife = 48 * time.Hour  // how long one is tried
+	forwardTry  = 4 * time.Minute // the longest that one try takes; the store gives it ten
+	forwardWait = time.Minute     // until the next try after a relay's own trouble
+	forwardMark = "X-Broadsheet-Forward"
+)
+
+// forwardAnswers passes on the answers that are due. It returns the wait to the next look.
+func (e *engine) forwardAnswers(ctx context.Context) time.Duration {
+	if !e.cfg.Intake.On() {
+		return wake
+	}
+	for ctx.Err() == nil {
+		f, err := e.db.NextForward(ctx, e.now())
+		if err != nil || f == nil {
+			e.complain(ctx, "look for answers to forward", err)
+			break
+		}
+		if err := e.forwardOne(ctx, f); err != nil && !errors.Is(err, mailer.ErrLost) {
+			e.complain(ctx, "forward answer", err)
+			return wake // the database's trouble: the answer stays where it is
+		}
+	}
+	return forwardPoll
+}
+
+// forwardOne passes an answer on, or writes down why not. That it leaves is on record before a relay
+// sees any of it; a copy that nobody heard of again goes once more, the same to the byte.
+func (e *engine) forwardOne(ctx context.Context, f *store.Forward) error {
+	written := context.WithoutCancel(ctx) // what a relay said must not get lost
+	r := report.Read(f.Raw)
+	if why := e.keepBack(f, &r); why != "" {
+		e.log.Warn("answer is not forwarded", slog.Int64("message", f.Inbound), slog.String("reason", why))
+		return e.db.SettleForward(written, f, mailer.Outcome{State: store.Aside, Reason: why, Copies: f.Copies}, e.now())
+	}
+	relay, ok := e.forwardRelay(f.Attempts)
+	if !ok {
+		return e.db.SettleForward(written, f, mailer.Outcome{State: mailer.Failed, Reason: digest.ReasonNoRelay, Copies: f.Copies}, e.now())
+	}
+	if err := e.db.BeginForward(written, f, e.now()); err != nil {
+		return err
+	}
+	err := e.sendForward(ctx, relay, f, &r)
+	o := e.forwarded(f, err)
+	if o.State != mailer.Accepted {
+		e.log.Warn("answer is not forwarded yet", slog.Int64("message", f.Inbound), slog.String("state", string(o.State)), slog.String("reason", o.Reason))
+	}
+	return e.db.SettleForward(written, f, o, e.now())
+}
+
+// keepBack says why an answer must not be passed on; "" if it may. Whoever put it on record has
+// looked already; this is what keeps mails from going round in circles.
+func (e *engine) keepBack(f *store.Forward, r *report.Report) string {
+	m, err := mail.ReadMessage(bytes.NewReader(f.Raw))
+	pub := &e.cfg.Publication
+	domain := "@" + domainOf(pub.From)
+	from := subscribers.Fold(r.From)
+	switch {
+	case len(f.Raw) == 0:
+		return "the message is not kept any more"
+	case err == nil && m.Header.Get(forwardMark) != "":
+		return "it was forwarded by us"
+	case slices.ContainsFunc([]string{pub.From, pub.ReplyTo, pub.NoticesFrom, e.cfg.Intake.Forward}, func(a string) bool { return a != "" && subscribers.Fold(a) == from }):
+		return "it is from the publication's own address"
+	case strings.HasSuffix(from, domain) && slices.ContainsFunc([]subscribers.Box{subscribers.Bounces, subscribers.Leaves, subscribers.Answers},
+		func(b subscribers.Box) bool { return strings.HasPrefix(from, b.Name()+"+") }):
+		return "it is from one of our addresses"
+	case r.Class != mailer.Answer && (r.Class != mailer.NoBounce || r.Text == ""):
+		return "no person wrote it"
+	}
+	return ""
+}
+
+// forwardRelay is the relay for the next try: the one that would carry mail to the publication's
+// address, and after tries that failed the others in turn.
+func (e *engine) forwardRelay(tries int) (r schedule.Relay, ok bool) {
+	to := mailer.DomainOf(e.cfg.Intake.Forward)
+	name, ok := e.routes.Day(digest.UTCDay(e.now()), nil).Assign(0, e.cfg.Intake.Forward)
+	if !ok {
+		return r, false
+	}
+	var list []schedule.Relay
+	for _, r := range e.cfg.Relays {
+		switch {
+		case r.Name == name:
+			list = slices.Insert(list, 0, r)
+		case len(r.Domains) == 0 || slices.Contains(r.Domains, to):
+			list = append(list, r)
+		}
+	}
+	return list[tries%len(list)], true
+}
+
+// sendForward makes the mail and gives it to a relay. One that has no 8BITMIME gets it with the
+// original wrapped up.
+func (e *engine) sendForward(ctx context.Context, y schedule.Relay, f *store.Forward, r *report.Report) error {
+	ctx, cancel := context.WithTimeout(ctx, forwardTry)
+	defer cancel()
+	relay := relayOf(e.cfg, y)
+	relay.RootCAs = e.roots
+	send := func(wrap bool) error {
+		m, err := e.answerMail(f, r, wrap)
+		if err != nil {
+			return &mailer.Refused{Verb: mailer.Mail, Err: &mailer.Unsendable{Reason: "compose", Err: err}}
+		}
+		d := mailer.Delivery{Date: f.At}
+		if signer := e.dkim.signer(y.Profile); signer != nil {
+			d.Selector = signer.Selector()
+		}
+		if m, err = e.dkim.sign(m, &d, y.Profile); err != nil {
+			return err
+		}
+		_, err = mailer.SendOne(ctx, relay, m)
+		return err
+	}
+	err := send(false)
+	if u, ok := errors.AsType[*mailer.Unsendable](err); ok && u.Reason == mailer.ReasonNo8Bit {
+		err = send(true)
+	}
+	return err
+}
+
+// forwarded says what a try came to, by the rules of deliveries.
+func (e *engine) forwarded(f *store.Forward, err error) mailer.Outcome {
+	if err == nil {
+		return mailer.Outcome{State: mailer.Accepted, Copies: f.Copies}
+	}
+	now := e.now()
+	refused, ok := errors.AsType[*mailer.Refused](err)
+	if !ok { // it was not offered to the relay
+		refused = &mailer.Refused{Verb: mailer.Connect, Err: err}
+	}
+	d := mailer.Delivery{Attempts: f.Attempts, Copies: f.Copies, Ends: f.At.Add(forwardLife)}
+	if refused.Verb != mailer.Dot {
+		d.Copies-- // this one stayed here
+	}
+	o, _ := mailer.Decide(refused.Verb, refused.Reply, refused.Err, &d, now, rand.Float64)
+	if o.State == mailer.Queued { // the relay's trouble
+		if o.Due = now.Add(forwardWait); o.Due.After(d.Ends) {
+			o.State, o.Reason = mailer.Expired, mailer.ReasonExpired+": "+o.Reason
+		}
+	}
+	return o
+}
+
+// answerLine says whose answer it is, for the publication's people.
+func (e *engine) answerLine(f *store.Forward, r *report.Report) string {
+	var b strings.Builder
+	who := plainText(r.FromName, 80)
+	if r.From != "" {
+		who = strings.TrimSpace(who + " <" + plainText(r.From, 254) + ">")
+	}
+	if who == "" {
+		who = "Somebody"
+	}
+	fmt.Fprintf(&b, "%s answered %q%s.\n", who, plainText(r.Subject, 200), e.answered(f))
+	if s := f.Reader; s == nil {
+		b.WriteString("No reader is known by this answer.\n")
+	} else {
+		fmt.Fprintf(&b, "Reader %d, %s", s.ID, s.Status)
+		if !f.Since.IsZero() {
+			fmt.Fprintf(&b, " since %s", f.Since.Format("2 January 2006"))
+		}
+		if list := e.followed(s); list != "" {
+			fmt.Fprintf(&b, ", follows %s", list)
+		}
+		fmt.Fprintf(&b, ".\nbroadsheet subscribers show %s\n", s.Address)
+		if r.From != "" && subscribers.Fold(r.From) != subscribers.Fold(s.Address) {
+			b.WriteString("The answer came from another address than the reader's: it may be somebody else's.\n")
+		}
+	}
+	if f.Task != 0 {
+		fmt.Fprintf(&b, "It asks to leave: task %d. broadsheet tasks show %d\n", f.Task, f.Task)
+	}
+	if f.Cut {
+		b.WriteString("It is longer than what is kept: the message below is not whole.\n")
+	}
+	return b.String()
+}
+
+// answered names the mail that was answered, in parentheses.
+func (e *engine) answered(f *store.Forward) string {
+	if f.Edition == "" {
+		return ""
+	}
+	if f.Edition == digest.NoticeEdition {
+		return " (a notice)"
+	}
+	title := f.Edition
+	for i := range e.cfg.Editions {
+		if y := &e.cfg.Editions[i]; y.Name == f.Edition && y.Title != "" {
+			title = y.Title
+		}
+	}
+	day, _, _ := strings.Cut(f.Slot, " ")
+	if at, err := time.Parse(time.DateOnly, day); err == nil {
+		day = at.Format("2 January")
+	}
+	return fmt.Sprintf(" (%s, %s)", plainText(title, 80), day)
+}
+
+// followed lists the sections that a reader follows, by name.
+func (e *engine) followed(s *subscribers.Subscriber) string {
+	var list []string
+	for _, w := range s.Sections {
+		name := w.Section
+		for _, c := range e.cfg.Sections {
+			if c.ID == w.Section {
+				name = c.Name
+			}
+		}
+		if w.Level != subscribers.Normal {
+			name += " (" + string(w.Level) + ")"
+		}
+		list = append(list, plainText(name, 80))
+	}
+	return strings.Join(list, ", ")
+}
+
+// plainText makes what somebody else wrote one line of at most so many characters, without marks
+// that turn the direction of what stands behind it.
+func plainText(s string, most int) string {
+	s = strings.Map(func(r rune) rune {
+		if r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069 {
+			return -1
+		}
+		return r
+	}, mailer.NewLine(s).String())
+	if runes := []rune(s); len(runes) > most {
+		s = string(runes[:most-1]) + "…"
+	}
+	return s
+}

@@ -1,0 +1,142 @@
+package storetest
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"broadsheet/intake"
+	"broadsheet/mailer"
+	"broadsheet/store"
+)
+
+// answer is one by a reader on record, to be passed on.
+func (w *world) answer(n byte, of intake.Of) int64 {
+	w.Helper()
+	taken, err := w.db.TakeIn(w.Context(), []intake.Entry{{Hash: [32]byte{99, n}, Source: "pipe", At: w.now(), From: "Somebody@example.org", Subject: "Re: news",
+		Class: mailer.Answer, Of: of, Forward: true, Task: intake.TaskLeave, Raw: []byte("stop it")}}, w.now())
+	w.must(err)
+	return taken[0].ID
+}
+
+// testForwards passes answers on: one sender at a time has one in hand, what was cut short comes again once, and what
+// cannot go is a task.
+func testForwards(t *testing.T, w *world) {
+	ctx := t.Context()
+	w.tell("world", 1)
+	ids := w.readers(2)
+	i := w.openIssue("morning", "2026-04-02")
+	w.sendAll(accepted)
+	next := func() *store.Forward {
+		t.Helper()
+		f, err := w.db.NextForward(ctx, w.now())
+		w.must(err)
+		return f
+	}
+	if next() != nil {
+		t.Fatal("an answer is due and none came in")
+	}
+	id := w.answer(1, of(i, ids[0]))
+	f, other := next(), next()
+	if f == nil || f.Inbound != id || string(f.Raw) != "stop it" || f.Edition != "morning" || f.Slot != "2026-04-02" || f.Reader == nil || f.Reader.ID != ids[0] ||
+		f.From != "somebody@example.org" || f.Task != 1 || f.Since.IsZero() {
+		t.Fatalf("%+v", f)
+	}
+	w.must(w.db.BeginForward(ctx, f, w.now()))
+	if err := w.db.BeginForward(ctx, other, w.now()); !errors.Is(err, mailer.ErrLost) {
+		t.Errorf("two have it in hand: %v", err)
+	}
+	if err := w.db.SettleForward(ctx, other, mailer.Outcome{State: mailer.Failed}, w.now()); !errors.Is(err, mailer.ErrLost) {
+		t.Errorf("who has not got it settles it: %v", err)
+	}
+	if next() != nil {
+		t.Error("it is due while it is in hand")
+	}
+	w.must(w.db.SettleForward(ctx, f, mailer.Outcome{State: mailer.Deferred, Due: w.now().Add(time.Minute)}, w.now()))
+	if at, ok, err := w.db.NextForwardDue(ctx); err != nil || !ok || !at.Equal(w.now().Add(time.Minute)) || next() != nil {
+		t.Errorf("due %v %v %v", at, ok, err)
+	}
+	w.pass(time.Minute)
+	f = next()
+	if f.Attempts != 1 || f.Copies != 0 {
+		t.Errorf("%+v", f)
+	}
+	for n := range 2 { // each cut short
+		w.must(w.db.BeginForward(ctx, f, w.now()))
+		w.pass(11 * time.Minute)
+		if f = next(); (f != nil) != (n == 0) {
+			t.Fatalf("after %d that were cut short: %+v", n+1, f)
+		}
+	}
+	tasks, err := w.db.Tasks(ctx, true)
+	if err != nil || len(tasks) != 2 || tasks[0].Kind != store.TaskForward || tasks[0].Subscriber != ids[0] || tasks[1].Kind != intake.TaskLeave || tasks[1].Inbound != id ||
+		tasks[1].Address == "" || tasks[1].Status != "active" || tasks[1].Subject != "Re: news" {
+		t.Errorf("%+v, %v", tasks, err)
+	}
+	if done, err := w.db.FinishTask(ctx, tasks[0].ID, "asked", w.now()); err != nil || !done {
+		t.Error(done, err)
+	}
+	if done, err := w.db.FinishTask(ctx, tasks[0].ID, "asked twice", w.now()); err != nil || done {
+		t.Error(done, err)
+	}
+	if _, err := w.db.FinishTask(ctx, 99, "", w.now()); !errors.Is(err, store.ErrNotFound) {
+		t.Error(err)
+	}
+	one, err := w.db.Task(ctx, tasks[0].ID)
+	if open, openErr := w.db.Tasks(ctx, true); err != nil || openErr != nil || one.Outcome != "asked" || !one.Done.Equal(w.now()) || len(open) != 1 {
+		t.Errorf("%+v, %+v, %v %v", one, open, err, openErr)
+	}
+	if all, err := w.db.Tasks(ctx, false); err != nil || len(all) != 2 {
+		t.Errorf("%+v, %v", all, err)
+	}
+
+	// What a reader wrote goes with them.
+	w.answer(2, of(i, ids[1]))
+	w.must(w.db.Erase(ctx, ids[1], w.now()))
+	if f := next(); f != nil {
+		t.Errorf("of a reader who is erased: %+v", f)
+	}
+	// Of nobody we know, too.
+	w.answer(3, intake.Of{})
+	if f := next(); f == nil || f.Reader != nil || f.Edition != "" {
+		t.Errorf("%+v", f)
+	}
+}
+
+// testFlood: of one sender and of one reader so many answers are passed on in an hour.
+func testFlood(t *testing.T, w *world) {
+	ids := w.readers(1)
+	for n := range byte(30) {
+		w.answer(n, intake.Of{Subscriber: ids[0]})
+	}
+	pass := func() (n int) {
+		for {
+			f, err := w.db.NextForward(t.Context(), w.now())
+			w.must(err)
+			if f == nil {
+				return n
+			}
+			w.must(w.db.BeginForward(t.Context(), f, w.now()))
+			w.must(w.db.SettleForward(t.Context(), f, mailer.Outcome{State: mailer.Accepted, Copies: 1}, w.now()))
+			n++
+		}
+	}
+	if n := pass(); n != 20 {
+		t.Errorf("%d were passed on", n)
+	}
+	tasks, err := w.db.Tasks(t.Context(), true)
+	floods := 0
+	for _, task := range tasks {
+		if task.Kind == store.TaskFlood {
+			floods++
+		}
+	}
+	if err != nil || floods != 1 {
+		t.Errorf("%d tasks tell of it, %v", floods, err)
+	}
+	w.pass(time.Hour + time.Second)
+	w.answer(31, intake.Of{})
+	if n := pass(); n != 1 {
+		t.Errorf("%d were passed on after an hour", n)
+	}
+}

@@ -1,0 +1,97 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Kinds of tasks that come from here; those of a message are in package intake.
+const (
+	TaskForward = "forward" // an answer could not be passed on
+	TaskFlood   = "flood"   // one sender answers so often that the rest is not passed on
+)
+
+// Task is something that a person has to decide.
+type Task struct {
+	ID         int64
+	Kind       string // leave, complaint, forward, flood
+	Subscriber int64  // whom it is about; 0 = nobody knows
+	Address    string // of that reader now; "" if there is none any more
+	Status     string // likewise
+	Inbound    int64  // message that opened it; 0 = none
+	From       string // of that message, folded; "" once it is forgotten
+	Subject    string // likewise
+	Detail     string
+	At         time.Time
+	Done       time.Time // zero while it is open
+	Outcome    string    // what was done, in the operator's words
+}
+
+// tasksMost is how many tasks are listed.
+const tasksMost = 1000
+
+const taskColumns = `SELECT t.id, t.kind, t.subscriber, coalesce(st.address, ''), coalesce(st.status, ''), t.inbound, coalesce(i.sender, ''),
+		coalesce(i.subject, ''), t.detail, t.at, t.done, t.outcome
+	FROM tasks t LEFT JOIN subscribers s ON s.id = t.subscriber LEFT JOIN settings st ON st.id = s.settings LEFT JOIN inbound i ON i.id = t.inbound `
+
+// addTask opens a task, in the transaction of what it comes from.
+func (t *tx) addTask(ctx context.Context, kind string, subscriber, inbound int64, detail string, now time.Time) error {
+	_, err := t.exec(ctx, `INSERT INTO tasks (kind, subscriber, inbound, detail, at) VALUES (?1, ?2, ?3, ?4, ?5)`, kind, subscriber, inbound, detail, us(now))
+	return err
+}
+
+// Tasks lists the open tasks, or all, the newest first, at most 1000.
+func (db *DB) Tasks(ctx context.Context, open bool) ([]Task, error) {
+	query := taskColumns + `WHERE t.id > ?1 ORDER BY t.id DESC LIMIT ?2`
+	if open {
+		query = taskColumns + `WHERE t.done = 0 AND t.at > ?1 ORDER BY t.at DESC, t.id DESC LIMIT ?2`
+	}
+	list, err := selectAll(ctx, db.read(), query, args{0, tasksMost}, scanTask)
+	if err != nil {
+		return nil, fmt.Errorf("list tasks: %w", err)
+	}
+	return list, nil
+}
+
+// Task is one of them; [ErrNotFound] if there is none.
+func (db *DB) Task(ctx context.Context, id int64) (Task, error) {
+	list, err := selectAll(ctx, db.read(), taskColumns+`WHERE t.id = ?1`, args{id}, scanTask)
+	switch {
+	case err != nil:
+		return Task{}, fmt.Errorf("read task %d: %w", id, err)
+	case len(list) == 0:
+		return Task{}, fmt.Errorf("read task %d: %w", id, ErrNotFound)
+	}
+	return list[0], nil
+}
+
+func scanTask(r *sql.Rows) (t Task, err error) {
+	var at, done int64
+	err = r.Scan(&t.ID, &t.Kind, &t.Subscriber, &t.Address, &t.Status, &t.Inbound, &t.From, &t.Subject, &t.Detail, &at, &done, &t.Outcome)
+	t.At, t.Done = fromUS(at), fromUS(done)
+	return t, err
+}
+
+// FinishTask closes a task, with the operator's word for what was done. done is false if it was
+// closed before, and that stays as it is; [ErrNotFound] if there is none.
+func (db *DB) FinishTask(ctx context.Context, id int64, outcome string, now time.Time) (done bool, err error) {
+	err = db.write(ctx, func(ctx context.Context, t *tx) error {
+		var was int64
+		if err := t.scan(ctx, `SELECT done FROM tasks WHERE id = ?1`, args{id}, &was); err != nil {
+			if errors.Is(err, sql.ErrNoRows) {
+				return ErrNotFound
+			}
+			return err
+		}
+		done = was == 0
+		_, err := t.exec(ctx, `UPDATE tasks SET done = ?2, outcome = ?3 WHERE id = ?1 AND done = 0`, id, us(now), oneLine(outcome, 500))
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("close task %d: %w", id, err)
+	}
+	return done, nil
+}
