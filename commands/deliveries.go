@@ -103,8 +103,8 @@ func (p *program) printDeliveries(rows iter.Seq2[store.DeliveryRow, error], asJS
 }
 
 // sound streams rows that are at hand.
-func sound(rows []store.DeliveryRow) iter.Seq2[store.DeliveryRow, error] {
-	return func(yield func(store.DeliveryRow, error) bool) {
+func sound[R any](rows []R) iter.Seq2[R, error] {
+	return func(yield func(R, error) bool) {
 		for _, d := range rows {
 			if !yield(d, nil) {
 				return

@@ -125,6 +125,7 @@ func (p *program) sendEdition(ctx context.Context, e *engine, ed *schedule.Editi
 	if ctx.Err() != nil {
 		sendErr = errors.Join(sendErr, errors.New("interrupted: what is left goes with the next send or serve"))
 	}
+	e.tellWaves(context.WithoutCancel(ctx))
 	err = errors.Join(openErr, sendErr)
 	if err == nil && len(opened) == 0 && sent == 0 && (expired == 0 || len(worked) == 0) {
 		return nothingDue(ed)

@@ -168,6 +168,7 @@ func (s *server) start(ctx context.Context, e *engine, before <-chan struct{}) *
 	g.tasks.Go(func() { repeat(ctx, e.forget) })
 	g.tasks.Go(func() { repeat(ctx, e.forwardAnswers) })
 	g.tasks.Go(func() { e.follow(ctx) })
+	g.tasks.Go(func() { repeat(ctx, e.tellWaves) })
 	g.tasks.Go(func() { e.takeMail(ctx) })
 	go func() {
 		defer close(g.sent)

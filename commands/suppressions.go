@@ -15,7 +15,8 @@ import (
 
 func (p *program) suppressions() *cobra.Command {
 	return group("suppressions", "Addresses that get no mail, with reason and date",
-		p.suppressionsList(), p.suppressionsImport(), p.suppressionsExport(), p.suppressionsLift())
+		p.suppressionsList(), p.suppressionsImport(), p.suppressionsExport(), p.suppressionsLift(),
+		p.suppressionsWaves(), p.suppressionsUndo(), p.suppressionsApply())
 }
 
 type suppressionJSON struct {

@@ -150,6 +150,10 @@ func (db *DB) RetryDelivery(ctx context.Context, id int64, why string, now time.
 		case d.later():
 			return fmt.Errorf("%w: a later issue has taken over", ErrNoRetry)
 		}
+		// Somebody knows better than the relay did, and the next try has a word of its own.
+		if _, err := t.exec(ctx, `DELETE FROM marks WHERE slot = ?1 AND subscriber = ?2`, d.Slot, d.Subscriber); err != nil {
+			return err
+		}
 		d.Reason = cmp.Or(why, "by an operator") + " (was " + string(d.State) + ": " + d.Reason + ")"
 		d.State, d.Due, d.relay, d.reply, d.replyID = mailer.Queued, now, "", mailer.Reply{}, sql.NullInt64{}
 		if err := t.save(ctx, d, now); err != nil {

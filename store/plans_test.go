@@ -111,6 +111,7 @@ func TestNothingScans(t *testing.T) {
 	if err := db.RetryDelivery(ctx, store.DeliveryID(d.Slot, d.Subscriber), "", now); err != nil {
 		t.Fatal(err)
 	}
+	bouncesAndWaves(t, db, now)
 	raw, err := sql.Open("sqlite", path)
 	if err != nil {
 		t.Fatal(err)
@@ -147,6 +148,49 @@ func TestNothingScans(t *testing.T) {
 			t.Errorf("%s\n\t%s", detail, query)
 		}
 		rows.Close()
+	}
+}
+
+// bouncesAndWaves takes in bounces and a wave of them, and looks at what came of it.
+func bouncesAndWaves(t *testing.T, db *store.DB, now time.Time) {
+	t.Helper()
+	ctx := t.Context()
+	manyReaders(t, db, 12, func(int) string { return "wave.example" }, now)
+	var i digest.Issue
+	var ids []int64
+	for n := range 3 {
+		i = sendIssue(t, db, now.Add(time.Duration(25*n)*time.Hour))
+	}
+	now = now.Add(51 * time.Hour)
+	for s, err := range db.Subscribers(ctx, store.SubscriberFilter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(s.Address, "@wave.example") {
+			ids = append(ids, s.ID)
+		}
+	}
+	before, err := db.Issue(ctx, i.ID-1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	noMailbox(t, db, before, now, ids[0]) // with the next, two that are far enough apart
+	noMailbox(t, db, i, now, ids[:4]...)
+	said := []intake.Event{{News: mailer.News{Class: mailer.Complained}, Of: intake.Of{Edition: i.EditionID, Wall: i.Wall(), Subscriber: ids[9]}, Sure: true},
+		{News: mailer.News{Class: mailer.Arrived}, Of: intake.Of{Edition: i.EditionID, Wall: i.Wall(), Subscriber: ids[8]}, Sure: true}}
+	_, taken := db.TakeEvents(ctx, said, now)
+	told, tell := db.TellWaves(ctx)
+	if len(told) != 1 {
+		t.Errorf("told of %v", told)
+	}
+	_, open := db.Waves(ctx, now, true, now)
+	_, apply := db.ApplyWave(ctx, i.ID, "wave.example", now)
+	_, undo := db.UndoWave(ctx, i.ID, "wave.example", now)
+	_, alone := db.UndoWave(ctx, before.ID, "wave.example", now)
+	_, rates := db.Rates(ctx, store.RateQuery{Since: now, By: store.RateDomain})
+	forget := db.ForgetRates(ctx, now.Add(500*24*time.Hour))
+	if err := errors.Join(taken, tell, open, apply, undo, alone, rates, forget); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -72,10 +72,15 @@ const keepRates = 400 * 24 * time.Hour
 
 // ForgetRates deletes counts that are older than they are kept.
 func (db *DB) ForgetRates(ctx context.Context, now time.Time) error {
-	err := db.write(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, `DELETE FROM domain_days WHERE day < ?1`, digest.UTCDay(now.Add(-keepRates)))
-		return err
-	})
+	before := digest.UTCDay(now.Add(-keepRates))
+	var some bool // mostly not: a look does not take the writer's turn
+	err := db.read().scan(ctx, `SELECT EXISTS (SELECT 1 FROM domain_days WHERE day < ?1)`, args{before}, &some)
+	if err == nil && some {
+		err = db.write(ctx, func(ctx context.Context, t *tx) error {
+			_, err := t.exec(ctx, `DELETE FROM domain_days WHERE day < ?1`, before)
+			return err
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("forget old counts: %w", err)
 	}

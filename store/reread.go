@@ -167,10 +167,7 @@ func (t *tx) rewriteInbound(ctx context.Context, was *InboundRow, e *intake.Entr
 	worst := worstOf(e)
 	of := key{was.Slot, was.Subscriber}
 	if e.Of != (intake.Of{}) {
-		of.subscriber = e.Of.Subscriber
-		if found, err := t.byToken(ctx, e.Of); err == nil {
-			of = found
-		} else if !errors.Is(err, sql.ErrNoRows) {
+		if of, err = t.mailOf(ctx, e.Of); err != nil {
 			return false, err
 		}
 	}

@@ -335,9 +335,9 @@ func TestSignUpKinds(t *testing.T) {
 	}
 	for address, want := range map[string]string{
 		"active@example.org": "known", "ACTIVE@example.org": "", "paused@example.org": "known", "left@example.org": "confirm", "pending@example.org": "confirm",
-		"unsubscribed@example.org": "confirm", "hard_bounce@example.org": "confirm", "erased@example.org": "confirm", "import@example.org": "confirm",
+		"unsubscribed@example.org": "confirm", "hard_bounce@example.org": "confirm", "soft_bounce@example.org": "confirm", "erased@example.org": "confirm", "import@example.org": "confirm",
 		"complaint@example.org": "", "operator@example.org": "", "legal@example.org": "",
-		"known-unsubscribed@example.org": "confirm", "known-hard_bounce@example.org": "confirm", "known-complaint@example.org": "",
+		"known-unsubscribed@example.org": "confirm", "known-hard_bounce@example.org": "confirm", "known-soft_bounce@example.org": "confirm", "known-complaint@example.org": "",
 		"known-operator@example.org": "", "known-legal@example.org": "",
 		"": "", "nobody": "", "a@b": "", "a@b.example\r\nBcc: c@d.example": "", "x@[127.0.0.1]": "", strings.Repeat("x", 900) + "@example.org": "", "\xff@example.org": "",
 	} {
@@ -346,7 +346,7 @@ func TestSignUpKinds(t *testing.T) {
 			t.Errorf("%.40q: notices %q, want %q", address, got, want)
 		}
 	}
-	for _, address := range []string{"hard_bounce@example.org", "known-hard_bounce@example.org", "left@example.org", "pending@example.org"} {
+	for _, address := range []string{"hard_bounce@example.org", "soft_bounce@example.org", "known-hard_bounce@example.org", "left@example.org", "pending@example.org"} {
 		done, err := d.confirm(address)
 		if err != nil || done.Status != subscribers.Active || done.Suppressed != nil || done.Editions[0] != "morning" {
 			t.Errorf("%s confirmed: %+v, %v", address, done.Subscriber, err)

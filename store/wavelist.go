@@ -42,19 +42,44 @@ func (db *DB) Waves(ctx context.Context, since time.Time, open bool, now time.Ti
 	if lapsed := now.Add(-waveLapse); open && since.Before(lapsed) {
 		since = lapsed
 	}
-	list, err := selectAll(ctx, db.read(), `SELECT w.issue, e.name, s.slot_key, w.domain, w.size, w.hard, w.norm, w.held, w.ended, w.ending
-		FROM (SELECT issue, domain FROM waves WHERE held > 0 AND held >= ?1 UNION SELECT issue, domain FROM waves WHERE ended > 0 AND ended >= ?1) mine
-		CROSS JOIN waves w ON w.issue = mine.issue AND w.domain = mine.domain
-		JOIN issues i ON i.id = w.issue JOIN editions e ON e.id = i.edition JOIN slots s ON s.id = i.slot
-		WHERE ?2 = 0 OR w.ended = 0 ORDER BY max(w.held, w.ended) DESC, w.issue DESC, w.domain LIMIT 1000`, args{us(since), open},
-		func(r *sql.Rows) (w Wave, err error) {
-			var held, ended int64
-			err = r.Scan(&w.Issue, &w.Edition, &w.Slot, &w.Domain, &w.Mails, &w.Hard, &w.Norm, &held, &ended, &w.Ending)
-			w.Held, w.Ended = fromUS(held), fromUS(ended)
-			return w, err
-		})
+	list, err := selectAll(ctx, db.read(), waveColumns+`(SELECT issue, domain FROM waves`+db.dialect.by("waves_held")+`WHERE held > 0 AND held >= ?1
+			UNION SELECT issue, domain FROM waves`+db.dialect.by("waves_ended")+`WHERE ended > 0 AND ended >= ?1) mine `+waveJoins+`
+		WHERE ?2 = 0 OR w.ended = 0 ORDER BY max(w.held, w.ended) DESC, w.issue DESC, w.domain LIMIT 1000`, args{us(since), open}, scanWave)
 	if err != nil {
 		return nil, fmt.Errorf("list waves: %w", err)
+	}
+	return list, nil
+}
+
+const (
+	waveColumns = `SELECT w.issue, e.name, s.slot_key, w.domain, w.size, w.hard, w.norm, w.held, w.ended, w.ending FROM `
+	waveJoins   = `CROSS JOIN waves w ON w.issue = mine.issue AND w.domain = mine.domain
+		JOIN issues i ON i.id = w.issue JOIN editions e ON e.id = i.edition JOIN slots s ON s.id = i.slot`
+)
+
+func scanWave(r *sql.Rows) (w Wave, err error) {
+	var held, ended int64
+	err = r.Scan(&w.Issue, &w.Edition, &w.Slot, &w.Domain, &w.Mails, &w.Hard, &w.Norm, &held, &ended, &w.Ending)
+	w.Held, w.Ended = fromUS(held), fromUS(ended)
+	return w, err
+}
+
+// TellWaves lists the waves that wait for an operator and that it has not listed yet, for an alarm.
+func (db *DB) TellWaves(ctx context.Context) (list []Wave, err error) {
+	var some bool // mostly not: a look does not take the writer's turn
+	err = db.read().scan(ctx, `SELECT EXISTS (SELECT 1 FROM waves`+db.dialect.by("waves_untold")+`WHERE held > 0 AND told = 0)`, nil, &some)
+	if err == nil && some {
+		err = db.write(ctx, func(ctx context.Context, t *tx) error {
+			if list, err = selectAll(ctx, t, waveColumns+`(SELECT issue, domain FROM waves`+db.dialect.by("waves_untold")+`WHERE held > 0 AND told = 0) mine `+waveJoins+`
+				WHERE w.ended = 0 ORDER BY w.held, w.issue, w.domain`, nil, scanWave); err != nil {
+				return err
+			}
+			_, err := t.exec(ctx, `UPDATE waves`+db.dialect.by("waves_untold")+`SET told = 1 WHERE held > 0 AND told = 0`)
+			return err
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list new waves: %w", err)
 	}
 	return list, nil
 }

@@ -13,6 +13,7 @@ func TestWayBack(t *testing.T) {
 		"paused":       {true, true, true, false},
 		"unsubscribed": {false, true, true, false},
 		"hard_bounce":  {false, true, true, false},
+		"soft_bounce":  {false, true, true, false},
 		"erased":       {false, true, true, false},
 		"import":       {false, true, true, false},
 		"complaint":    {false, false, true, false},

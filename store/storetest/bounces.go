@@ -9,6 +9,7 @@ import (
 	"broadsheet/digest"
 	"broadsheet/intake"
 	"broadsheet/mailer"
+	"broadsheet/store"
 	"broadsheet/subscribers"
 )
 
@@ -249,6 +250,26 @@ func testMarkedOnce(t *testing.T, w *world) {
 	w.bounces(m, mailer.Hard, id)
 	if got := w.why(id); got != "hard_bounce" { // at once: the new address never kept a mail
 		t.Fatalf("the new address is barred for %q", got)
+	}
+}
+
+// testRetriedMark: a delivery that an operator has sent again leaves a mark for the second try alone.
+func testRetriedMark(t *testing.T, w *world) {
+	ids := w.readersAt("one.example", 2)
+	w.day(accepted)
+	w.pass(25 * time.Hour)
+	i := w.day(refusing(ids))
+	w.pass(time.Hour)
+	for _, id := range ids {
+		w.must(w.db.RetryDelivery(t.Context(), store.DeliveryID(i.SlotID, id), "", w.now()))
+	}
+	w.sendAll(accepted)
+	w.bounces(i, mailer.Hard, ids[1])
+	w.pass(25 * time.Hour)
+	j := w.day(accepted)
+	w.bounces(j, mailer.Hard, ids...)
+	if a, b := w.why(ids[0]), w.why(ids[1]); a != "" || b != "hard_bounce" {
+		t.Fatalf("barred for %q and %q", a, b)
 	}
 }
 

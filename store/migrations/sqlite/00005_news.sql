@@ -52,9 +52,11 @@ CREATE TABLE waves (
   least INTEGER NOT NULL, -- hard marks from which on they are in quarantine
   hard INTEGER NOT NULL, held INTEGER NOT NULL DEFAULT 0, -- since when its marks are in quarantine, 0 = they are not
   ended INTEGER NOT NULL DEFAULT 0, ending TEXT NOT NULL DEFAULT '', -- undone, applied
+  told INTEGER NOT NULL DEFAULT 0, -- 1 = an alarm was raised
   PRIMARY KEY (issue, domain)
 ) WITHOUT ROWID;
 CREATE INDEX waves_held ON waves (held) WHERE held > 0;
+CREATE INDEX waves_untold ON waves (held) WHERE held > 0 AND told = 0;
 CREATE INDEX waves_ended ON waves (ended) WHERE ended > 0;
 ALTER TABLE suppressions ADD COLUMN slot INTEGER NOT NULL DEFAULT 0; -- of the delivery whose mark made it, and nobody else has said so since; 0 = none
 ALTER TABLE subscribers DROP COLUMN hard_at; -- that is what marks are for
