@@ -21,7 +21,7 @@ func (p *program) check() *cobra.Command {
 	var offline, publicURL bool
 	c := &cobra.Command{
 		Use:   "check",
-		Short: "Check the configuration, keys, secrets, database and relays",
+		Short: "Check the configuration, keys, secrets, database, relays and what comes back",
 		Long: `Checks everything that send and serve need and prints a line for each. Changes nothing but to
 bring the database's schema up to date. Exit code 2 says that configuration or environment are
 wrong, 1 that something else is.
@@ -79,6 +79,7 @@ needs serve to be running there, and changes nothing: the link names no reader.`
 			if keyErr == nil && dkimErr == nil {
 				note("database, templates, followed sections", p.checkDatabase(c.Context()))
 			}
+			p.checkWayBack(c.Context(), note, offline)
 			if !offline {
 				for _, r := range cfg.Relays {
 					note(fmt.Sprintf("relay %s answers at %s", r.Name, net.JoinHostPort(r.Host, strconv.Itoa(r.Port))), p.probe(c.Context(), r))
@@ -99,7 +100,7 @@ needs serve to be running there, and changes nothing: the link names no reader.`
 		},
 	}
 	c.Flags().BoolVar(&publicURL, "public-url", false, "ask for links at public_url as mailbox providers and link scanners do")
-	c.Flags().BoolVar(&offline, "offline", false, "do not connect to relays")
+	c.Flags().BoolVar(&offline, "offline", false, "do not connect to relays and mailboxes")
 	return c
 }
 

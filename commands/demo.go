@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -20,7 +19,6 @@ import (
 
 	"broadsheet/demo"
 	"broadsheet/schedule"
-	"broadsheet/store"
 	"broadsheet/subscribers"
 )
 
@@ -35,8 +33,9 @@ func (p *program) demo() *cobra.Command {
 		Use:   "demo",
 		Short: "The whole thing on this machine: feeds, readers, a relay and an inbox in your browser",
 		Long: `Plays the last 24 hours with a fresh database: stories served as real feeds, a dozen readers in
-as many zones, a relay that takes, refuses and greylists. Takes everything from schedule.yaml but
-feeds, relays and public_url. Prints what became of every mail. Then, until Ctrl-C, it goes on by the
+as many zones, a relay that takes, refuses and greylists, and what comes back of mails: bounces, a
+complaint, answers. Takes everything from schedule.yaml but feeds, relays, intake and public_url.
+Prints what became of every mail. Then, until Ctrl-C, it goes on by the
 true clock and shows the inbox, in which every link works, and the pages on which readers sign up.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return p.runDemo(c.Context(), f) },
@@ -53,6 +52,7 @@ type stage struct {
 	*engine
 	clock   atomic.Int64 // the demo's time, Unix nanoseconds; it jumps from one due instant to the next; 0 = it is now
 	inbox   *demo.Inbox
+	back    *demo.Returns // what comes back of the mails
 	readers []demo.Reader
 	failed  map[string]error // feeds, by URL
 }
@@ -89,6 +89,12 @@ func (p *program) runDemo(ctx context.Context, f demoFlags) (err error) {
 		return err
 	}
 	defer relay.Close()
+	returns := filepath.Join(dir, "returned")
+	if s.back, err = demo.OpenReturns(returns, s.readers, s.time); err != nil {
+		return err
+	}
+	s.back.Stray("bounce@" + domainOf(shipped.Publication.From))
+	relay.Returns, s.back.Inbox = s.back, s.inbox
 	l, err := net.Listen("tcp", f.listen)
 	if err != nil {
 		return usagef("--listen: %w", err)
@@ -101,6 +107,7 @@ func (p *program) runDemo(ctx context.Context, f demoFlags) (err error) {
 	}
 	cfg := shipped.Replace("http://"+address, feeds, []schedule.Relay{{Name: "demo", Host: relay.Host, Port: relay.Port, TLS: "none", Auth: "none", Rate: 1000}})
 	cfg.Fetch.Allow = []string{address}
+	cfg.Intake = schedule.Intake{Maildir: []string{returns}, Replies: true, Forward: cfg.Publication.ReplyTo}
 
 	entry, err := subscribers.NewKey("demo", rand.Reader)
 	if err != nil {
@@ -148,6 +155,7 @@ func (p *program) runDemo(ctx context.Context, f demoFlags) (err error) {
 		return nil
 	}
 	s.clock.Store(0)
+	go s.keepPosting(ctx)
 	g := live.start(ctx, s.engine, nil)
 	fmt.Fprintf(p.stdout, "\nThe inbox is at http://%s/inbox, readers sign up at http://%[1]s/signup (Ctrl-C ends)\n", address)
 	<-ctx.Done()
@@ -248,8 +256,11 @@ func (s *stage) play(ctx context.Context, end time.Time, w io.Writer) error {
 			return err
 		}
 		next, ok, err := s.nextInstant(ctx)
-		if err != nil || !ok || next.After(end) {
+		if err != nil {
 			return err
+		}
+		if !ok || next.After(end) {
+			return s.comesBack(ctx, end.Add(24*time.Hour)) // nobody waits for the rest of it
 		}
 		s.setTime(next)
 		b.set(int64(24*time.Hour/time.Minute) - int64(end.Sub(next)/time.Minute))
@@ -274,12 +285,41 @@ func (s *stage) step(ctx context.Context) error {
 			return err
 		}
 	}
-	_, err = s.sendAll(ctx, sendRun{untilIdle: true})
-	return err
+	if _, err = s.sendAll(ctx, sendRun{untilIdle: true}); err != nil {
+		return err
+	}
+	return s.comesBack(ctx, s.time())
+}
+
+// comesBack takes in what has come back by then.
+func (s *stage) comesBack(ctx context.Context, until time.Time) error {
+	if err := s.back.Post(until); err != nil {
+		return err
+	}
+	for _, source := range s.sources() {
+		if _, err := s.clerk().Look(ctx, source); err != nil {
+			return err
+		}
+	}
+	s.forwardAnswers(ctx)
+	return nil
+}
+
+// keepPosting has what comes back lie in the Maildir at its time, until ctx ends.
+func (s *stage) keepPosting(ctx context.Context) {
+	for ctx.Err() == nil {
+		if err := s.back.Post(s.time()); err != nil {
+			s.log.Error("post returned mail", slog.Any("error", err))
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 // nextInstant is the next moment at which something is due: a slot of any edition in any
-// reader's zone, or a delivery that waits.
+// reader's zone, a delivery that waits, or a message that comes back.
 func (s *stage) nextInstant(ctx context.Context) (at time.Time, ok bool, err error) {
 	consider := func(t time.Time) {
 		if t.After(s.time()) && (!ok || t.Before(at)) {
@@ -297,55 +337,10 @@ func (s *stage) nextInstant(ctx context.Context) (at time.Time, ok bool, err err
 	if found {
 		consider(due)
 	}
+	if comes, found := s.back.Next(); found {
+		consider(comes)
+	}
 	return at, ok, err
-}
-
-// demoReport prints the books of every issue and what became of every reader's mail.
-func (p *program) demoReport(ctx context.Context, s *stage) error {
-	var issues []issueJSON
-	balanced := true
-	for i, err := range s.db.Issues(ctx, store.IssueFilter{}) {
-		if err != nil {
-			return err
-		}
-		row, err := countIssue(ctx, s.db, i)
-		if err != nil {
-			return err
-		}
-		balanced = balanced && row.balanced()
-		issues = append(issues, row)
-	}
-	slices.Reverse(issues)
-	if err := p.issueTable(issues); err != nil {
-		return err
-	}
-	fmt.Fprintln(p.stdout)
-	t := p.table("READER", "ISSUE", "STATE", "SUBJECT OR REASON")
-	for d, err := range s.db.Deliveries(ctx, store.DeliveryFilter{}) {
-		if err != nil {
-			return err
-		}
-		what := d.Reason
-		if d.Digest != 0 && (what == "" || d.State.Taken()) {
-			stored, err := s.db.Digest(ctx, d.Digest)
-			if err != nil {
-				return err
-			}
-			what = stored.Subject
-		}
-		t.row(d.Address, d.Edition+" "+d.SlotKey, string(d.State), what)
-	}
-	if err := t.flush(); err != nil {
-		return err
-	}
-	for _, url := range slices.Sorted(maps.Keys(s.failed)) {
-		fmt.Fprintf(p.stdout, "feed %s: %v\n", url, s.failed[url])
-	}
-	if !balanced {
-		return errors.New("the books do not balance")
-	}
-	fmt.Fprintf(p.stdout, "\n%d issues, %d mails in the inbox, books balance\n", len(issues), len(s.inbox.Mails()))
-	return nil
 }
 
 // write puts every mail of the inbox into a folder.

@@ -10,7 +10,10 @@ import (
 	"mime"
 	"mime/multipart"
 	"mime/quotedprintable"
+	"net"
 	"net/mail"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -26,11 +29,12 @@ import (
 // newsroom is a publication whose readers have their morning digest and may answer it.
 type newsroom struct {
 	*engine
-	t     *testing.T
-	relay *relaytest.Relay
-	clock time.Time
-	reply map[string]string // Reply-To of the digests, by reader
-	mails int               // that came in
+	program *program
+	t       *testing.T
+	relay   *relaytest.Relay
+	clock   time.Time
+	reply   map[string]string // Reply-To of the digests, by reader
+	mails   int               // that came in
 }
 
 func openNewsroom(t *testing.T) *newsroom {
@@ -58,7 +62,7 @@ func openNewsroom(t *testing.T) *newsroom {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.close() })
-	w.engine = e
+	w.engine, w.program = e, p
 	e.now = func() time.Time { return w.clock }
 	return w
 }
@@ -75,13 +79,11 @@ func mailOf(t *testing.T, data string) *mail.Message {
 // comeIn takes messages in, as the way back does.
 func (w *newsroom) comeIn(messages ...string) []intake.Outcome {
 	w.t.Helper()
-	c := &intake.Clerk{Keys: w.keys, Domain: domainOf(w.cfg.Publication.From), Readers: w.db, Record: w.db, Ledger: w.db,
-		Later: func(error) bool { return false }, Now: w.now, Log: w.log}
 	var mails []inbox.Mail
 	for n, m := range messages {
 		mails = append(mails, inbox.Mail{Key: fmt.Sprint(n), At: w.clock, Raw: []byte(m), Size: int64(len(m))})
 	}
-	out, err := c.Take(w.t.Context(), "pipe", mails)
+	out, err := w.clerk().Take(w.t.Context(), "pipe", mails)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -432,5 +434,42 @@ func TestForwardStops(t *testing.T) {
 	}
 	if taken != 1 {
 		t.Errorf("it was taken %d times", taken)
+	}
+}
+
+// TestServeForwards: an answer that lies in the Maildir comes to the newsroom.
+func TestServeForwards(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for the second look")
+	}
+	w := openNewsroom(t)
+	dir := t.TempDir()
+	for _, sub := range []string{"new", "cur", "tmp"} {
+		if err := os.Mkdir(filepath.Join(dir, sub), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, filepath.Join(dir, "new", "1.x.host"), w.answer("ada@reader.example", "Re: Ferries", "Well said."))
+	w.cfg.Intake.Maildir = []string{dir}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, end := context.WithCancel(t.Context())
+	defer end()
+	done := make(chan error)
+	go func() { done <- w.program.serveOn(ctx, w.engine, l, nil) }()
+	for stop := time.Now().Add(patience); len(w.relay.Messages()) == w.mails; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(stop) {
+			t.Fatal("nothing came")
+		}
+	}
+	end()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	got := w.relay.Messages()[w.mails:]
+	if _, text, _, _ := parts(t, got[0].Data); len(got) != 1 || got[0].To != "desk@tidewater.example" || !strings.Contains(text, "| Well said.") {
+		t.Errorf("%d mails: %s", len(got), got[0].Data)
 	}
 }

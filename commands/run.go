@@ -118,7 +118,7 @@ work, 5 held for a person.`,
 	flags.BoolVar(&p.verbose, "verbose", false, "log what happens in detail to standard error")
 	root.AddCommand(
 		p.demo(), p.serve(), p.send(), p.preview(), p.explain(), p.check(),
-		p.stories(), p.subscribers(), p.suppressions(), p.issues(), p.deliveries(), p.intake(), p.bounces(), p.keys(),
+		p.stories(), p.subscribers(), p.suppressions(), p.issues(), p.deliveries(), p.intake(), p.bounces(), p.tasks(), p.keys(),
 		p.bench(), p.benchRelay(),
 	)
 	root.InitDefaultCompletionCmd()

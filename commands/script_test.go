@@ -182,8 +182,11 @@ var scriptCommands = map[string]func(s *script, args []string){
 			s.fail("%s and %s are equal", args[0], args[1])
 		}
 	},
-	// cp FILE FILE copies the first to the second.
-	"cp": func(s *script, args []string) { s.write(args[1], s.read(args[0])) },
+	// cp FILE FILE copies the first to the second, and makes its folder.
+	"cp": func(s *script, args []string) {
+		s.check(os.MkdirAll(filepath.Dir(s.path(args[1])), 0o700))
+		s.write(args[1], s.read(args[0]))
+	},
 	// save FILE keeps standard output.
 	"save":  func(s *script, args []string) { s.write(args[0], s.stdout) },
 	"stdin": func(s *script, args []string) { s.stdin = s.read(args[0]) },

@@ -16,6 +16,7 @@ type Inbox struct {
 	mails   []Mail // in the order of arrival
 	last    int
 	dropped int
+	moved   int // to other folders by their readers
 	away    []Refusal
 }
 
@@ -54,6 +55,14 @@ func (b *Inbox) Get(id int) (m Mail, ok bool) {
 	return b.mails[i], true
 }
 
+// remove takes a mail out, as its reader does who moves it to another folder.
+func (b *Inbox) remove(id int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.mails = slices.DeleteFunc(b.mails, func(m Mail) bool { return m.ID == id })
+	b.moved++
+}
+
 // Mails lists what is there, the newest Date first.
 func (b *Inbox) Mails() []Mail {
 	b.mu.Lock()
@@ -89,7 +98,7 @@ func (b *Inbox) version() (mails, refusals int) {
 	for _, r := range b.away {
 		refusals += r.Times
 	}
-	return b.last, refusals
+	return b.last + b.moved, refusals
 }
 
 func (b *Inbox) turnAway(address string, code int, text string) {

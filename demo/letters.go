@@ -12,25 +12,27 @@ type letter struct {
 	from, to string // of the envelope
 	id       string // that the sender gave it (RFC 3461 section 4.4), "" if none
 	raw      []byte
+	number   int       // in the inbox
 	at       time.Time // when it was taken
 }
 
 // failures are the reports of mail that could not be delivered.
 var failures = map[Back]struct {
-	status, reply string
-	after         time.Duration
+	code         int
+	status, text string
+	after        time.Duration
 }{
-	NoMailbox: {"5.1.1", "550 5.1.1 The mailbox you wrote to does not exist here", 40 * time.Second},
-	OverQuota: {"5.2.2", "552 5.2.2 The mailbox is full, and has been for a week", 3 * time.Minute},
-	Unwanted:  {"5.7.1", "554 5.7.1 Message refused by the policy of this house", 20 * time.Second},
-	TooLarge:  {"5.3.4", "552 5.3.4 Message is larger than this server takes", 30 * time.Second},
+	NoMailbox: {550, "5.1.1", "The mailbox you wrote to does not exist here", 40 * time.Second},
+	OverQuota: {552, "5.2.2", "The mailbox is full, and has been for a week", 3 * time.Minute},
+	Unwanted:  {554, "5.7.1", "Message refused by the policy of this house", 20 * time.Second},
+	TooLarge:  {552, "5.3.4", "Message is larger than this server takes", 30 * time.Second},
 }
 
 // comesBack is what comes of the letter, and when.
 func (l *letter) comesBack(back Back) []returned {
 	in := func(after time.Duration, from, to, text string) returned {
 		at := l.at.Add(after).UTC()
-		return returned{at, from, to, fmt.Sprintf("Date: %s\nMessage-ID: <%d.%s>\nTo: %s\n", at.Format(time.RFC1123Z), at.UnixNano(),
+		return returned{at: at, from: from, to: to, text: fmt.Sprintf("Date: %s\nMessage-ID: <%d.%s>\nTo: %s\n", at.Format(time.RFC1123Z), at.UnixNano(),
 			strings.ReplaceAll(l.to, "@", ".back@"), to) + text}
 	}
 	report := func(after time.Duration, action, status, said string) returned {
@@ -39,13 +41,17 @@ func (l *letter) comesBack(back Back) []returned {
 	switch back {
 	case NoMailbox, OverQuota, Unwanted, TooLarge:
 		f := failures[back]
-		return []returned{report(f.after, "failed", f.status, f.reply)}
+		m := report(f.after, "failed", f.status, fmt.Sprintf("%d %s %s", f.code, f.status, f.text))
+		m.away = &Refusal{Address: l.to, Code: f.code, Text: f.status + " " + f.text}
+		return []returned{m}
 	case Late:
 		const busy = "421 4.7.28 Too much mail from you just now, come again"
 		return []returned{report(15*time.Minute, "delayed", "4.7.28", busy), report(45*time.Minute, "delayed", "4.7.28", busy),
 			report(75*time.Minute, "delivered", "2.0.0", "250 2.0.0 Taken at last")}
 	case Spam:
-		return []returned{in(2*time.Hour, "", "fbl@"+domainIn(l.from), l.complaint())}
+		pressed := in(2*time.Hour, "", "fbl@"+domainIn(l.from), l.complaint())
+		pressed.junk = l.number
+		return []returned{pressed}
 	case Leaves:
 		if to := l.leaveBy(); to != "" {
 			return []returned{in(10*time.Minute, l.to, to, "From: "+l.to+"\nSubject:\nX-Apple-Unsubscribe: true\nAuto-Submitted: auto-replied\n\n")}

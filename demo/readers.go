@@ -77,7 +77,7 @@ func Readers(now time.Time, editions Editions) []Reader {
 		{Note: "reads in Arabic, text only", Settings: subscribers.Settings{
 			Name: "يوسف المنصوري", Address: "yousef@bareed.example", Zone: "Asia/Dubai", Language: "ar", Hour: -1,
 			Editions: edition(editions.AbuDhabi), Sections: follow("business", "sport", "world", "technology"), Format: subscribers.Text}},
-		{Note: "the London edition, no sport at all; a mailbox that is slow", Back: Late, Settings: subscribers.Settings{
+		{Note: "the London edition, no sport at all", Settings: subscribers.Settings{
 			Name: "Tom Whitlock", Address: "tom@whitlock.example", Zone: "Europe/London", Language: "en", Hour: -1,
 			Editions: edition(editions.London), Sections: follow("culture", "politics", "world", "~business", "-sport")}},
 		{Note: "the New York edition, business first; answers", Back: Answers, Settings: subscribers.Settings{
@@ -95,7 +95,7 @@ func Readers(now time.Time, editions Editions) []Reader {
 		{Note: "one section and nothing else; asks to leave in words", Back: AsksToLeave, Settings: subscribers.Settings{
 			Name: "Diego Ferran", Address: "diego@ferran.example", Zone: "America/Los_Angeles", Language: "en", Hour: 7,
 			Editions: edition(editions.Readers), Sections: follow("sport")}},
-		{Note: "greylisted at the first try", Rule: Greylist, Settings: subscribers.Settings{
+		{Note: "greylisted at the first try, and a mailbox that is slow", Rule: Greylist, Back: Late, Settings: subscribers.Settings{
 			Name: "Ingrid Solheim", Address: "ingrid@slowpost.example", Zone: "Europe/Oslo", Language: "en", Hour: 7,
 			Editions: edition(editions.Readers), Sections: follow("health", "science", "~politics", "world")}},
 		{Note: "no such mailbox", Rule: Refuse, Settings: subscribers.Settings{
@@ -116,7 +116,7 @@ func Readers(now time.Time, editions Editions) []Reader {
 		{Note: "a server that takes small mails only", Back: TooLarge, Settings: subscribers.Settings{
 			Name: "Aroha Ngata", Address: "aroha@narrow.example", Zone: "Pacific/Auckland", Language: "en", Hour: 7,
 			Editions: edition(editions.Readers), Sections: follow("culture", "health", "science", "world")}},
-		{Note: "presses \"this is spam\"", Back: Spam, Settings: subscribers.Settings{
+		{Note: "presses \"this is spam\", so that the mail is in the inbox no more", Back: Spam, Settings: subscribers.Settings{
 			Name: "Piotr Zielony", Address: "piotr@zielony.example", Zone: "Europe/Warsaw", Language: "en", Hour: 8,
 			Editions: edition(editions.Readers), Sections: follow("politics", "sport", "~business")}},
 		{Note: "leaves by the mail program's own button", Back: Leaves, Settings: subscribers.Settings{

@@ -128,13 +128,15 @@ func (r *Relay) judge(to string) *smtp.SMTPError {
 	return nil
 }
 
-// take lays a mail into the inbox.
+// take lays a mail into the inbox, if it reaches one.
 func (r *Relay) take(from, to, name string, raw []byte) {
-	id := r.inbox.Add(from, to, raw)
-	if r.Returns != nil {
-		r.Returns.taken(&letter{from: from, to: to, id: name, raw: raw})
+	id, mail := 0, ParseMail(raw)
+	if r.Returns == nil || r.Returns.arrives(to) {
+		id = r.inbox.Add(from, to, raw)
 	}
-	mail, _ := r.inbox.Get(id)
+	if r.Returns != nil {
+		r.Returns.taken(&letter{from: from, to: to, id: name, raw: raw, number: id})
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stats.Taken++

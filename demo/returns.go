@@ -31,8 +31,9 @@ const (
 // Returns writes what comes back into a Maildir, a while after the mail was taken. Each reader's first
 // mail is the one that something comes of. It may be used by many goroutines.
 type Returns struct {
-	Dir string // of the Maildir
-	Now func() time.Time
+	Dir   string // of the Maildir
+	Now   func() time.Time
+	Inbox *Inbox // that mails lie in; nil = none
 
 	mu      sync.Mutex
 	backs   map[string]Back // by folded address; those that have come are gone
@@ -46,6 +47,8 @@ type returned struct {
 	from string // envelope sender; "" for what machines write
 	to   string // envelope recipient
 	text string
+	junk int      // number of the mail that the reader moved out of the inbox with this; 0 = none
+	away *Refusal // why the mail has not reached the inbox, nil = it has
 }
 
 // OpenReturns makes the Maildir.
@@ -69,8 +72,16 @@ func (r *Returns) Stray(to string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	at := r.Now().Add(time.Hour).UTC()
-	r.waiting = append(r.waiting, returned{at, "prize@lottery.example", to, "From: Prize Office <prize@lottery.example>\nTo: " + to + "\nSubject: You are among the winners\nDate: " +
+	r.waiting = append(r.waiting, returned{at: at, from: "prize@lottery.example", to: to, text: "From: Prize Office <prize@lottery.example>\nTo: " + to + "\nSubject: You are among the winners\nDate: " +
 		at.Format(time.RFC1123Z) + "\nMessage-ID: <winner@lottery.example>\n\nWrite to us at once.\n"})
+}
+
+// arrives reports whether a mail to the address that is taken now reaches an inbox.
+func (r *Returns) arrives(to string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, fails := failures[r.backs[strings.ToLower(to)]]
+	return !fails
 }
 
 // taken notes a mail that the relay took, and what comes of it.
@@ -102,6 +113,11 @@ func (r *Returns) Post(now time.Time) error {
 	var errs []error
 	for len(r.waiting) > 0 && !r.waiting[0].at.After(now) {
 		errs = append(errs, r.write(r.waiting[0]))
+		if m := &r.waiting[0]; r.Inbox != nil && m.junk != 0 {
+			r.Inbox.remove(m.junk)
+		} else if r.Inbox != nil && m.away != nil {
+			r.Inbox.turnAway(m.away.Address, m.away.Code, m.away.Text)
+		}
 		r.waiting = r.waiting[1:]
 	}
 	return errors.Join(errs...)

@@ -105,16 +105,9 @@ func (t *tx) inbound(ctx context.Context, db *DB, e *intake.Entry, now time.Time
 	if err != nil {
 		return 0, err
 	}
-	var of key
-	if e.Of != (intake.Of{}) {
-		of.subscriber = e.Of.Subscriber
-		found, err := t.byToken(ctx, e.Of)
-		if err == nil {
-			err = t.scan(ctx, `SELECT slot FROM deliveries WHERE slot = ?1 AND subscriber = ?2`, args{found.slot, found.subscriber}, &of.slot)
-		}
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return 0, err
-		}
+	of, err := t.mailOf(ctx, e.Of)
+	if err != nil {
+		return 0, err
 	}
 	at := e.At
 	if at.IsZero() || at.After(now) {
@@ -130,7 +123,7 @@ func (t *tx) inbound(ctx context.Context, db *DB, e *intake.Entry, now time.Time
 			return 0, err
 		}
 		if gone {
-			m, raw = InboundRow{}, nil
+			m, raw, reply = InboundRow{}, nil, sql.NullInt64{}
 		}
 	}
 	err = t.scan(ctx, `INSERT INTO inbound (hash, source, place, at, recipient, sender, subject, class, reason, status, code, reply, address,
@@ -150,6 +143,22 @@ func worstOf(e *intake.Entry) (worst intake.Event) {
 		}
 	}
 	return worst
+}
+
+// mailOf finds the delivery that a message is about; its slot is 0 if that is not on record.
+func (t *tx) mailOf(ctx context.Context, of intake.Of) (k key, err error) {
+	if of == (intake.Of{}) {
+		return k, nil
+	}
+	found, err := t.byToken(ctx, of)
+	if err == nil {
+		err = t.scan(ctx, `SELECT slot FROM deliveries WHERE slot = ?1 AND subscriber = ?2`, args{found.slot, found.subscriber}, &k.slot)
+	}
+	k.subscriber = of.Subscriber
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return k, err
 }
 
 // gone says whether a message is about somebody who was erased, or forgotten: by the number of the

@@ -264,7 +264,8 @@ func answers(t *testing.T, db *store.DB, now time.Time) {
 	_, all := db.Tasks(ctx, false)
 	_, one := db.Task(ctx, 1)
 	_, finish := db.FinishTask(ctx, 1, "done", now)
-	if err := errors.Join(begin, settle, due, open, all, one, finish); err != nil {
+	_, reread := db.Reread(ctx, f.Inbound, &intake.Entry{Class: mailer.Answer, Forward: true, Task: intake.TaskLeave}, now)
+	if err := errors.Join(reread, begin, settle, due, open, all, one, finish); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -137,27 +137,25 @@ func (db *DB) unmark(ctx context.Context, t *tx, m *InboundRow, now time.Time) (
 	return "mark taken back", err
 }
 
-// passOnOnce opens a task and forwards an answer, unless that was done when the message came.
+// passOnOnce opens a task and has an answer forwarded, unless that was done when the message came.
 func (t *tx) passOnOnce(ctx context.Context, id int64, e *intake.Entry, now time.Time) (effects []string, err error) {
-	if e.Task != "" {
-		n, err := t.exec(ctx, `INSERT INTO tasks (kind, subscriber, inbound, detail, at) SELECT ?1, ?2, ?3, '', ?4
-			WHERE NOT EXISTS (SELECT 1 FROM tasks WHERE inbound = ?3)`, e.Task, e.Of.Subscriber, id, us(now))
-		if err != nil {
-			return nil, err
-		}
-		if n > 0 {
-			effects = append(effects, "task for the operator")
-		}
+	var tasks, forwards bool
+	if err := t.scan(ctx, `SELECT EXISTS (SELECT 1 FROM tasks WHERE inbound = ?1 AND inbound > 0), EXISTS (SELECT 1 FROM forwards WHERE inbound = ?1)`,
+		args{id}, &tasks, &forwards); err != nil {
+		return nil, err
 	}
-	if e.Forward {
-		n, err := t.exec(ctx, `INSERT INTO forwards (inbound, state, attempts, due, at, reason) VALUES (?1, 'queued', 0, ?2, ?2, '')
-			ON CONFLICT (inbound) DO NOTHING`, id, us(now))
+	if e.Task != "" && !tasks {
+		if err := t.addTask(ctx, e.Task, e.Of.Subscriber, id, "", now); err != nil {
+			return nil, err
+		}
+		effects = append(effects, "task for the operator")
+	}
+	if e.Forward && !forwards {
+		effect, err := t.addForward(ctx, id, now)
 		if err != nil {
 			return nil, err
 		}
-		if n > 0 {
-			effects = append(effects, "to be forwarded")
-		}
+		effects = append(effects, effect)
 	}
 	return effects, nil
 }
@@ -167,10 +165,7 @@ func (t *tx) rewriteInbound(ctx context.Context, was *InboundRow, e *intake.Entr
 	worst := worstOf(e)
 	of := key{was.Slot, was.Subscriber}
 	if e.Of != (intake.Of{}) {
-		of.subscriber = e.Of.Subscriber
-		if found, err := t.byToken(ctx, e.Of); err == nil {
-			of = found
-		} else if !errors.Is(err, sql.ErrNoRows) {
+		if of, err = t.mailOf(ctx, e.Of); err != nil {
 			return false, err
 		}
 	}

@@ -23,20 +23,17 @@ var replySubject = regexp.MustCompile(`(?i)^\s*(\[[^\]]*\]\s*)?(re|aw|antw|antwo
 
 func isReply(subject string) bool { return replySubject.MatchString(bareSubject(subject)) }
 
-// textMax bounds what is looked at of a person's words, in octets.
-const textMax = 64 << 10
+// What is looked at of a person's words.
+const (
+	textMax  = 64 << 10 // octets
+	linesMax = 2000
+)
 
 // spoken returns what a person wrote: without lines quoted, what a mail program put over them, and
 // the signature. Where lines that were not quoted follow, it goes on: some write between them.
 func spoken(text string) string {
-	if len(text) > textMax {
-		text = strings.ToValidUTF8(text[:textMax], "")
-	}
-	lines := strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
-	bare := make([]string, len(lines))
-	for i, line := range lines {
-		bare[i] = strings.TrimSpace(strings.Map(visible, line))
-	}
+	lines := textLines(text)
+	bare := bareLines(text)
 	var out []string
 	for i := 0; i < len(lines); i++ {
 		if bare[i] == "--" || cutHere(bare[i:]) { // "-- " is RFC 3676 section 4.3
@@ -61,6 +58,24 @@ func spoken(text string) string {
 		out = out[:len(out)-1]
 	}
 	return strings.Trim(strings.Join(out, "\n"), "\n")
+}
+
+// textLines returns the lines of a text, as far as it is looked at.
+func textLines(text string) []string {
+	if len(text) > textMax {
+		text = strings.ToValidUTF8(text[:textMax], "")
+	}
+	lines := strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
+	return lines[:min(len(lines), linesMax)]
+}
+
+// bareLines returns them without what cannot be seen.
+func bareLines(text string) []string {
+	bare := textLines(text)
+	for i, line := range bare {
+		bare[i] = strings.TrimSpace(strings.Map(visible, line))
+	}
+	return bare
 }
 
 // visible drops what has no width and no meaning for us: marks of direction, joiners, soft hyphens.

@@ -22,7 +22,7 @@ func readAway(m *message, r *Report) bool {
 		autoReply(m, r, "vacation")
 	case awayHint.MatchString(r.Subject) && (nullPath(m.header) || submitted(m.header) != ""):
 		autoReply(m, r, "vacation")
-	case saysAway(m.firstText()):
+	case saysAway(m.firstText()) && !quotes(m):
 		autoReply(m, r, "vacation")
 	default:
 		return false
@@ -162,6 +162,21 @@ var (
 	arabAway = regexp.MustCompile(`(انا|انني|ساكون|اكون)( حاليا)? (خارج (المكتب|البلاد|العمل)|في اجازه)|خارج المكتب حاليا`)
 	arabThen = regexp.MustCompile(`(حتي|الي غايه|ساعود|عودتي|للضروره|العاجله|عاجل|للطوارئ|يرجي التواصل)`)
 )
+
+// quotes reports whether a message quotes another, or says that it was written on a telephone. Machines
+// that answer in somebody's place do neither.
+func quotes(m *message) bool {
+	if p := m.find("text/html"); p != nil && strings.Contains(strings.ToLower(p.text()), "<blockquote") {
+		return true
+	}
+	bare := bareLines(m.firstText())
+	for i, line := range bare {
+		if strings.HasPrefix(line, ">") || sentFrom.MatchString(line) || attribution(bare[i:]) > 0 || cutHere(bare[i:]) {
+			return true
+		}
+	}
+	return false
+}
 
 // saysAway reports whether a text is a vacation note by what it says at its beginning.
 func saysAway(text string) bool {

@@ -48,6 +48,7 @@ func TestAutoReplies(t *testing.T) {
 	}{
 		"a person on a note":  {note("Re: Automatic reply: Morning", "Auto-Submitted: no\n", "Welcome back!\n"), mailer.Answer},
 		"a person on leave":   {note("Re: Five ideas for your vacation", "", "I was away last week and loved the one with the ferry.\n"), mailer.Answer},
+		"a person, away":      {note("Re: Morning", "", "I am on vacation until Monday and will read it when I return.\n\nOn 26 Nov 2026, X wrote:\n> a\n"), mailer.Answer},
 		"a machine's mail":    {[]byte("From: cron@host.example\nTo: root@host.example\nSubject: backup\nAuto-Submitted: auto-generated\n\ndone\n"), mailer.NoBounce},
 		"a list's mail":       {[]byte("From: news@other.example\nTo: bounce+abc@meridian.example\nSubject: Re: News\nList-Id: <news.other.example>\nAuto-Submitted: auto-generated\n\nunsubscribe\n"), mailer.NoBounce},
 		"our own mail, moved": {[]byte(ourMail), mailer.NoBounce},

@@ -24,26 +24,22 @@ func readWords(m *message, r *Report) bool {
 			return r.take(news) || known
 		}
 	}
-	late, sure := putOff(r.Subject, text), surelyOffice(m, r) || m.returned != nil && replies(text) != ""
+	late := putOff(r.Subject, text)
 	var news []mailer.News
 	to := recipientsIn(text, m, r)
 	for _, a := range to {
-		block := text
-		if len(to) > 1 {
-			block = about(text, a, to...)
-		}
-		w := newsInWords("", block, text)
+		w := newsInWords("", about(text, a, to...), text)
 		n := mailer.News{Class: w.class, Reason: w.reason, Recipient: a, Status: w.status, Code: w.code, Text: cutText(w.said)}
 		if h := hostSaid.FindStringSubmatch(w.said); h != nil {
 			n.Host = h[1]
 		}
-		switch {
-		case late:
+		if late {
 			n.Class = mailer.Put
-		case n.Class == mailer.Hard && !sure:
-			n.Class = mailer.Soft
 		}
 		news = append(news, n)
+	}
+	if !isReport(m) && !byMachine(m, r) || !surelyOffice(m, r) && (m.returned == nil || replies(text) == "") {
+		soften(news)
 	}
 	return r.take(news)
 }
@@ -61,17 +57,16 @@ func readRefusal(m *message, r *Report) bool {
 		return false
 	}
 	w := newsInWords("", why, why)
-	if w.class == mailer.Hard {
-		w.class = mailer.Soft
-	}
-	return r.take([]mailer.News{{Class: w.class, Reason: w.reason, Recipient: recipientsIn(text, m, r)[0], Status: w.status,
-		Code: w.code, Text: cutText(why)}})
+	news := []mailer.News{{Class: w.class, Reason: w.reason, Recipient: recipientsIn(text, m, r)[0], Status: w.status,
+		Code: w.code, Text: cutText(why)}}
+	soften(news)
+	return r.take(news)
 }
 
 // fieldsForm is where fields of RFC 3464 begin in a text.
 var fieldsForm = regexp.MustCompile(`(?im)^(Reporting-MTA|Final-Recipient|Original-Recipient|Action): ?\S`)
 
-// inWords is a verdict and the words that gave it.
+// inWords is a verdict and the words that are nearest to it.
 type inWords struct {
 	verdict
 	said string
@@ -87,8 +82,10 @@ func newsInWords(status, block, text string) (w inWords) {
 			continue
 		}
 		v := verdictOf(status, w.code, said)
-		if w.said == "" || v.definite && !w.definite || w.reason == "undefined" {
+		if w.said == "" {
 			w = inWords{v, said}
+		} else if v.definite && !w.definite || w.reason == "undefined" {
+			w.verdict = v
 		}
 	}
 	if w.doubtful && toRecipient.MatchString(text) {

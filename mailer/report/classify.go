@@ -41,7 +41,7 @@ func verdictOf(status string, code int, text string) verdict {
 	if v.reason, perhaps = wordsReason(plainRules, words); v.reason != "" && surest[v.status] == "" {
 		v.definite = true
 	} else {
-		v.reason, perhaps = reasonOf(v.status, v.code, words)
+		v.reason, perhaps = reasonOf(v.status, v.code, words, said.code != 0 && said.status == "")
 	}
 	v.class = classOf(v.reason)
 	if v.class == mailer.Hard {
@@ -62,21 +62,26 @@ func temporary(status string, code int) bool {
 	return strings.HasPrefix(status, "4")
 }
 
-// doubtful reports whether a refusal that says no more than "user unknown" may mean something else: some servers say
-// so to the content of mail that a reader's filter does not let in. It is believed with an enhanced
-// code for it, as answer to RCPT, and where no reply code is told, for then a person's words are all
-// there is.
+// doubtful reports whether a refusal that says no more than "user unknown" may mean something else:
+// some servers say so to the content of mail that a reader's filter does not let in. It is believed
+// with an enhanced code for it, as answer to RCPT, and where no reply code is told, for then the words
+// are all there is.
 func doubtful(status string, code int, text string) bool {
 	return code != 0 && (!strings.HasPrefix(status, "5.1.") || status == "5.1.0") && !toRecipient.MatchString(text)
 }
 
-var toRecipient = regexp.MustCompile(`(?i)\brcpt to\b|rcpt command|smtp:rcpt|(after|following|to) rcpt|rejected recipient|recipient command|not like recipient|requested action not taken|recipient address rejected|refused recipient`)
+// toRecipient finds that a refusal is the answer to RCPT.
+var toRecipient = regexp.MustCompile(`(?i)\brcpt to\b|rcpt command|smtp:rcpt|(after|following|to) rcpt|\[rcpt_to\]|\(state 1[34]\)|rejected recipient|recipient command|not like recipient|requested action not taken|recipient address rejected|refused recipient`)
 
 // reasonOf returns the reason where no plain words tell it: words are what people wrote for people, and
 // codes what their software made of them. Words that may mean anything come after codes that do not.
-func reasonOf(status string, code int, words string) (reason string, perhaps bool) {
+// made says that the status was not told with the reply: a server on the way made it of the reply code.
+func reasonOf(status string, code int, words string, made bool) (reason string, perhaps bool) {
 	if r, ok := surest[status]; ok {
 		return r, false
+	}
+	if r, perhaps := wordsReason(vagueRules, words); r != "" && made {
+		return r, perhaps
 	}
 	if r := statusReason(status); r != "" && (!strings.HasSuffix(status, ".0") || strings.HasSuffix(status, ".6.0") || strings.HasSuffix(status, ".7.0")) {
 		return r, false

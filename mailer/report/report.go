@@ -1,6 +1,13 @@
 // Package report reads mail that came back: delivery reports of all kinds, complaints, machines'
 // answers and people's. It is pure: octets in, what they say out. Mail is hostile input, and
 // whatever comes is read within [MaxSize], [MaxDepth] and [MaxParts].
+//
+// A message is taken apart (parse.go), and then asked in turn whether it is a complaint (arf.go), a
+// delivery report by its form (status.go, RFC 3464), a machine's answer (autoreply.go), a delivery report
+// in words alone (postoffice.go says whether, bounce.go what), and at last a person's answer. What a
+// server said becomes a reason by words first, then by codes (classify.go; refusals.go and troubles.go hold
+// the words), and a reason a class. When in doubt, nobody is charged: [mailer.Hard] needs more than "user
+// unknown".
 package report
 
 import "broadsheet/mailer"
@@ -22,7 +29,8 @@ type Report struct {
 	To []string
 	// Names lists what may be one of our own tokens, the likeliest first: from To (what stands
 	// behind the first '+' of a local part), Original-Envelope-Id, and of the mail that came back
-	// Return-Path, X-Broadsheet-Delivery and List-Unsubscribe's mailto. As they stand, in any case.
+	// Return-Path, X-Broadsheet-Delivery and List-Unsubscribe's mailto, and what a report says in
+	// words. As they stand, in any case.
 	Names []string
 
 	From      string // bare address; "" if none can be read
@@ -44,6 +52,9 @@ func Read(raw []byte) Report {
 	case readFeedback(m, &r), readStatus(m, &r), readRefusal(m, &r), readAway(m, &r), readWords(m, &r), readAutoReply(m, &r):
 	default:
 		readAnswer(m, &r)
+	}
+	if r.Class.Bounce() || r.Class == mailer.Put {
+		r.takeNames(m)
 	}
 	return r
 }

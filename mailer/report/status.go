@@ -74,7 +74,19 @@ func readStatus(m *message, r *Report) bool {
 			news, known = append(news, all...), known || some
 		}
 	}
+	if !surelyOffice(m, r) {
+		soften(news)
+	}
 	return r.take(news) || known
+}
+
+// soften makes of Hard what counts less: whoever says so may be anybody.
+func soften(news []mailer.News) {
+	for i := range news {
+		if news[i].Class == mailer.Hard {
+			news[i].Class = mailer.Soft
+		}
+	}
 }
 
 // take makes news the report's. It reports whether there are any.
@@ -89,6 +101,14 @@ func (r *Report) take(news []mailer.News) bool {
 	}
 	r.Class = gravest(r.News)
 	return true
+}
+
+// takeNames adds what may be a token in the words of a report: some servers name the envelope sender
+// there, and send nothing back.
+func (r *Report) takeNames(m *message) {
+	for _, a := range addressesIn(m.words()) {
+		r.Names = appendNew(r.Names, 2*addressesMax, nameIn(a))
+	}
 }
 
 // gravity orders classes for the class of a whole report.

@@ -50,19 +50,15 @@ func namesOf(m *message, r *Report) {
 			}
 		}
 	}
-	for i, h := range []header{returnedHeader(m), m.header} {
-		if i == 1 && m.returned != nil {
-			break // what stands in the report's own header is then the report's
-		}
-		for _, name := range []string{"Return-Path", "X-Broadsheet-Delivery", "List-Unsubscribe", "X-Envelope-From", "Reply-To"} {
-			for _, v := range h.all(name) {
-				if name == "X-Broadsheet-Delivery" {
-					add(cutText(v))
-					continue
-				}
-				for _, a := range addressesIn(v) {
-					add(nameIn(a))
-				}
+	h := returnedHeader(m)
+	for _, name := range []string{"Return-Path", "X-Broadsheet-Delivery", "List-Unsubscribe", "X-Envelope-From", "Reply-To"} {
+		for _, v := range h.all(name) {
+			if name == "X-Broadsheet-Delivery" {
+				add(cutText(v))
+				continue
+			}
+			for _, a := range addressesIn(v) {
+				add(nameIn(a))
 			}
 		}
 	}

@@ -48,7 +48,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		{"way back", testWayBack}, {"stricter", testStricter}, {"end pauses", testEndPauses},
 		{"reports", testReports}, {"early reports", testReportsEarly},
 		{"news", testNews}, {"news of unanswered", testNewsOfUnanswered}, {"early news", testNewsEarly}, {"names in news", testNewsNames},
-		{"opt-out", testOptOut}, {"any news", testAnyNews}, {"news while sending", testNewsWhileSending}, {"inbound", testInbound},
+		{"opt-out", testOptOut}, {"any news", testAnyNews}, {"news while sending", testNewsWhileSending}, {"inbound", testInbound}, {"reread", testReread},
 		{"log", testLog}, {"early log", testLogEarly}, {"slow domains", testSlowDomains},
 		{"forwards", testForwards}, {"flood", testFlood},
 	} {

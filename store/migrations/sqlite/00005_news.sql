@@ -99,6 +99,7 @@ CREATE TABLE tasks (
 );
 CREATE INDEX tasks_open ON tasks (at) WHERE done = 0;
 CREATE INDEX tasks_subscriber ON tasks (subscriber);
+CREATE INDEX tasks_inbound ON tasks (inbound) WHERE inbound > 0;
 -- Answers on their way to the publication.
 CREATE TABLE forwards (
   inbound INTEGER PRIMARY KEY,

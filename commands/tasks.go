@@ -1,0 +1,217 @@
+package commands
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"broadsheet/mailer/report"
+	"broadsheet/store"
+	"broadsheet/subscribers"
+)
+
+func (p *program) tasks() *cobra.Command {
+	return group("tasks", "What a person has to decide: who asks to leave in words, complaints of nobody knows whom, answers that stayed",
+		p.tasksList(), p.tasksShow(), p.tasksDone())
+}
+
+// taskJSON is a task as --json prints it.
+type taskJSON struct {
+	ID         int64   `json:"id"`
+	Kind       string  `json:"kind"`
+	At         *string `json:"at"`
+	Subscriber *int64  `json:"subscriber"`
+	Address    *string `json:"address"`
+	Status     *string `json:"status"`
+	Message    *int64  `json:"message"` // bounces show has it
+	From       *string `json:"from"`
+	Subject    *string `json:"subject"`
+	Detail     *string `json:"detail"`
+	Done       *string `json:"done"`
+	Outcome    *string `json:"outcome"`
+}
+
+func jsonTask(t *store.Task) taskJSON {
+	return taskJSON{t.ID, t.Kind, stamp(t.At), present(t.Subscriber), text(t.Address), text(t.Status), present(t.Inbound), text(t.From),
+		text(t.Subject), text(t.Detail), stamp(t.Done), text(t.Outcome)}
+}
+
+func (p *program) tasksList() *cobra.Command {
+	var all, asJSON bool
+	c := &cobra.Command{
+		Use: "list", Short: "List open tasks, the newest first", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			db, err := p.database(c.Context(), true)
+			if err != nil {
+				return err
+			}
+			tasks, err := db.Tasks(c.Context(), !all)
+			if err != nil {
+				return err
+			}
+			t := p.table("ID", "SINCE (UTC)", "KIND", "READER", "FROM", "SUBJECT", "DONE")
+			for i := range tasks {
+				task := &tasks[i]
+				if asJSON {
+					if err := p.printJSON(jsonTask(task)); err != nil {
+						return err
+					}
+					continue
+				}
+				done := task.Outcome
+				if !task.Done.IsZero() {
+					done = cmp.Or(done, "done")
+				}
+				t.row(itoa(task.ID), task.At.UTC().Format(time.DateTime), task.Kind, task.Address, task.From, cmp.Or(task.Subject, task.Detail), done)
+			}
+			if asJSON {
+				return nil
+			}
+			return t.flush()
+		},
+	}
+	c.Flags().BoolVar(&all, "all", false, "those that are done too")
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	return c
+}
+
+func (p *program) tasksShow() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "show ID", Short: "Show a task, and what was written", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			db, task, err := p.task(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return p.printJSON(jsonTask(&task))
+			}
+			t := p.table("task", itoa(task.ID))
+			t.row("kind", task.Kind)
+			t.row("since", task.At.UTC().Format(time.DateTime)+" UTC")
+			reader := task.Address
+			if task.Status != "" {
+				reader += ", " + task.Status
+			}
+			t.row("reader", reader)
+			if task.Detail != "" {
+				t.row("detail", task.Detail)
+			}
+			if !task.Done.IsZero() {
+				t.row("done", task.Done.UTC().Format(time.DateTime)+" UTC", task.Outcome)
+			}
+			if err := t.flush(); err != nil || task.Inbound == 0 {
+				return err
+			}
+			return p.showLetter(c.Context(), db, task.Inbound)
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
+	return c
+}
+
+func (p *program) tasksDone() *cobra.Command {
+	var leave bool
+	var note string
+	c := &cobra.Command{
+		Use: "done ID", Short: "Close a task", Args: cobra.ExactArgs(1),
+		Long: `Closes a task, with a note that is kept. --leave takes the reader whom it is about off everything first,
+as the reader's own wish: the address is barred as "unsubscribed", and a new sign-up opens it again.`,
+		RunE: func(c *cobra.Command, args []string) error {
+			db, task, err := p.task(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if !task.Done.IsZero() {
+				fmt.Fprintf(p.stderr, "task %d was closed at %s\n", task.ID, task.Done.UTC().Format(time.RFC3339))
+				return &exitError{exitNothing, nil}
+			}
+			outcome := note
+			if leave {
+				left, err := p.leaveFor(c.Context(), db, &task)
+				if err != nil {
+					return err
+				}
+				outcome = joinNotes(left, note)
+			}
+			now, err := p.clock()
+			if err != nil {
+				return err
+			}
+			if _, err := db.FinishTask(c.Context(), task.ID, cmp.Or(outcome, "done"), now()); err != nil {
+				return err
+			}
+			fmt.Fprintf(p.stderr, "closed task %d: %s\n", task.ID, cmp.Or(outcome, "done"))
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&leave, "leave", false, "the reader leaves everything")
+	c.Flags().StringVar(&note, "note", "", "`what` was done; it is kept")
+	return c
+}
+
+// task opens the database and reads the task that an operator named.
+func (p *program) task(ctx context.Context, arg string) (*store.DB, store.Task, error) {
+	id, err := parseID(arg)
+	if err != nil {
+		return nil, store.Task{}, err
+	}
+	db, err := p.database(ctx, true)
+	if err != nil {
+		return nil, store.Task{}, err
+	}
+	task, err := db.Task(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		err = fmt.Errorf("there is no task %d; tasks list prints those there are", id)
+	}
+	return db, task, err
+}
+
+// leaveFor has the reader of a task leave everything, and says so.
+func (p *program) leaveFor(ctx context.Context, db *store.DB, task *store.Task) (string, error) {
+	if task.Subscriber == 0 {
+		hint := "see bounces show"
+		if task.From != "" {
+			hint = "if it is " + task.From + ": subscribers suppress"
+		}
+		return "", fmt.Errorf("task %d does not say whose it is; %s", task.ID, hint)
+	}
+	left, err := db.LeaveAll(ctx, task.Subscriber, "reader", "", time.Now())
+	switch {
+	case errors.Is(err, subscribers.ErrNotFound):
+		return "the reader is gone", nil
+	case err != nil:
+		return "", err
+	case !left.Changed:
+		return "had left before", nil
+	}
+	return "left everything", nil
+}
+
+// showLetter prints what a person wrote that a task comes of.
+func (p *program) showLetter(ctx context.Context, db *store.DB, id int64) error {
+	m, raw, err := db.InboundMail(ctx, id)
+	if err != nil {
+		return err
+	}
+	t := p.table("message", itoa(m.ID))
+	t.row("from", m.From)
+	t.row("subject", m.Subject)
+	t.row("effect", m.Effect)
+	if err := t.flush(); err != nil {
+		return err
+	}
+	if written := report.Read(raw).Text; written != "" {
+		fmt.Fprintln(p.stdout)
+		for line := range strings.Lines(written) {
+			fmt.Fprintln(p.stdout, printable(strings.TrimRight(line, "\r\n")))
+		}
+	}
+	return nil
+}
