@@ -130,9 +130,9 @@ func (p *program) intakeSources(ctx context.Context, asJSON bool) error {
 	if err := usage(cfg.IntakeSecrets(p.getenv)); err != nil {
 		return err
 	}
-	e := &engine{cfg: cfg}
-	list := e.sources()
-	if len(list) == 0 {
+	e := &engine{cfg: cfg, db: p.db, keys: p.ring, now: p.now, log: p.logger()}
+	list, logs := e.sources(), e.logs()
+	if len(list)+len(logs) == 0 {
 		return usagef("%s names no maildir and no imap under intake", cfg.File)
 	}
 	var failed error
@@ -152,6 +152,22 @@ func (p *program) intakeSources(ctx context.Context, asJSON bool) error {
 		} else {
 			_, err = fmt.Fprintf(p.stdout, "%s: %d messages%s, %d on record before, %d set aside, %d to come again, %d unreadable\n", printable(s.Name()), t.Mails,
 				strings.TrimSuffix(" ("+classes(t.Classes)+")", " ()"), t.Again, t.Aside, t.Early, t.Unreadable)
+		}
+		if err != nil {
+			return fmt.Errorf("write output: %w", err)
+		}
+	}
+	for _, f := range logs {
+		news, err := f.once(ctx)
+		failed = errors.Join(failed, err)
+		if asJSON {
+			j := sourceJSON{Source: f.name(), Messages: news, Classes: map[mailer.Class]int{}, Early: len(f.held)}
+			if err != nil {
+				j.Error = text(err.Error())
+			}
+			err = p.printJSON(j)
+		} else {
+			_, err = fmt.Fprintf(p.stdout, "%s: %d news, %d to come again\n", printable(f.name()), news, len(f.held))
 		}
 		if err != nil {
 			return fmt.Errorf("write output: %w", err)

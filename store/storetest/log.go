@@ -121,7 +121,9 @@ func testLogEarly(t *testing.T, w *world) {
 		t.Fatalf("again: %d held, %d new", len(held), done)
 	}
 	// Nothing tells whose a name is that will be on record in a moment: it is kept while we send.
-	if held, _ := w.logged(500, w.said(queueID(i.ID, ids[0]), 450, mailer.Arrived, "taken"), w.said("FOREIGN123", 460, mailer.Arrived, "taken")); len(held) != 2 {
+	another := w.said("FOREIGN124", 470, mailer.Arrived, "taken")
+	another.Told = true
+	if held, _ := w.logged(500, w.said(queueID(i.ID, ids[0]), 450, mailer.Arrived, "taken"), w.said("FOREIGN123", 460, mailer.Arrived, "taken"), another); len(held) != 2 {
 		t.Errorf("%d lines of unknown names are held", len(held))
 	}
 	w.must(Settle(t.Context(), w.db, b, d, queued(d), w.now()))
