@@ -15,6 +15,7 @@ import (
 	"broadsheet/intake"
 	"broadsheet/mailer"
 	"broadsheet/mailer/inbox"
+	"broadsheet/schedule"
 	"broadsheet/store"
 )
 
@@ -121,7 +122,7 @@ type sourceJSON struct {
 	Error      *string              `json:"error"`
 }
 
-// intakeSources looks once into all sources.
+// intakeSources looks once into all sources, and reads on in relays' logs.
 func (p *program) intakeSources(ctx context.Context, asJSON bool) error {
 	cfg, clerk, err := p.clerk(ctx)
 	if err != nil {
@@ -130,10 +131,10 @@ func (p *program) intakeSources(ctx context.Context, asJSON bool) error {
 	if err := usage(cfg.IntakeSecrets(p.getenv)); err != nil {
 		return err
 	}
-	e := &engine{cfg: cfg}
+	e := &engine{cfg: cfg, db: p.db, keys: p.ring, now: p.now, log: p.logger()}
 	list := e.sources()
-	if len(list) == 0 {
-		return usagef("%s names no maildir and no imap under intake", cfg.File)
+	if len(list) == 0 && !slices.ContainsFunc(cfg.Relays, func(r schedule.Relay) bool { return r.Log != "" }) {
+		return usagef("%s names no maildir and no imap under intake, and no log of a relay", cfg.File)
 	}
 	var failed error
 	for _, s := range list {
@@ -157,5 +158,6 @@ func (p *program) intakeSources(ctx context.Context, asJSON bool) error {
 			return fmt.Errorf("write output: %w", err)
 		}
 	}
+	e.followOnce(ctx)
 	return failed
 }
