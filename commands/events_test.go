@@ -3,17 +3,27 @@ package commands
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/hmac"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"net/mail"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,11 +45,11 @@ type harbor struct {
 	posts int
 }
 
-// newHarbor sends an issue to n readers by a relay of a provider's.
-func newHarbor(t *testing.T, provider, secret string, n int) *harbor {
+// newHarbor sends an issue to n readers by a relay of a provider's, which does what the script says.
+func newHarbor(t *testing.T, provider, secret string, n int, script ...string) *harbor {
 	h := &harbor{T: t}
 	c := &console{t: t, dir: t.TempDir()}
-	relay := relaytest.Start(t)
+	relay := relaytest.Start(t, script...)
 	text := strings.NewReplacer("$LISTEN", "1", "$FEEDS", "1", "$SMTP", itoa(int64(relay.Port)), "connections: 1, rate: 1000}",
 		"connections: 4, rate: 10000, events: {provider: "+provider+"}}").Replace(read(t, "testdata/fixture/schedule.yaml"))
 	write(t, c.dir+"/schedule.yaml", text)
@@ -60,7 +70,8 @@ func newHarbor(t *testing.T, provider, secret string, n int) *harbor {
 	if code := sender.run(t.Context(), []string{"--config", c.dir + "/schedule.yaml", "send", "morning", "--at", "2026-01-13T07:00:30Z"}); code != 0 {
 		t.Fatalf("send: exit code %d\n%s", code, &h.log)
 	}
-	p := &program{getenv: getenv, stdout: &h.log, stderr: &h.log, configFile: c.dir + "/schedule.yaml"}
+	// Providers sign with the real time, whatever the program's clock says.
+	p := &program{getenv: getenv, stdout: &h.log, stderr: &h.log, configFile: c.dir + "/schedule.yaml", at: "2026-01-13T07:40:00Z"}
 	var err error
 	if h.engine, err = p.engine(t.Context()); err != nil {
 		t.Fatal(err)
@@ -206,6 +217,23 @@ func TestEvents(t *testing.T) {
 	if status, _ := h.post("/events/dock", h.signed(harborSecret, time.Now(), e)); status != 200 || h.states() != `map[bounced:1 delivered:2]` {
 		t.Errorf("by the envelope sender: %d, %s", status, h.states())
 	}
+	// A complaint bars the reader at once, and who leaves by the provider's own link has left.
+	for n, what := range []string{"complained", "unsubscribed"} {
+		if status, _ := h.post("/events/dock", h.signed(harborSecret, time.Now(), h.event(n, map[string]any{"event": what}))); status != 200 {
+			t.Errorf("%s: answered %d", what, status)
+		}
+	}
+	var barred []string
+	for s, err := range h.db.Suppressions(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		barred = append(barred, s.Address+" "+string(s.Reason))
+	}
+	slices.Sort(barred)
+	if want := []string{"reader0@reader.example complaint", "reader1@reader.example unsubscribed", "reader2@reader.example hard_bounce"}; !slices.Equal(barred, want) {
+		t.Errorf("barred are %q, not %q", barred, want)
+	}
 	// Of another's mail.
 	before = h.dump()
 	e["envelope"], e["recipient"] = map[string]any{"sender": "other@tidewater.example"}, "nobody@reader.example"
@@ -292,6 +320,99 @@ func TestEventsPostmark(t *testing.T) {
 	}
 	if status := post(1, "post", "Mark"); status != 404 || h.states() != `map[accepted:1 delivered:1]` {
 		t.Errorf("wrong password: answered %d, the books say %s", status, h.states())
+	}
+}
+
+// TestEventsSES subscribes to a topic, and takes what SES says there of mails by its own names of them. A
+// server of this machine stands in for SNS's.
+func TestEventsSES(t *testing.T) {
+	const topic = "arn:aws:sns:eu-west-1:123456789012:mail"
+	h := newHarbor(t, `ses, topic: "`+topic+`"`, "", 2, "DOT 250 Ok 0102018f-one-000000", "DOT 250 Ok 0102018f-two-000000")
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, cert, cert, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var confirmed, down atomic.Int32
+	amazon := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case down.Load() > 0:
+			http.Error(w, "down", http.StatusInternalServerError)
+		case r.URL.Path == "/SimpleNotificationService-1.pem":
+			_ = pem.Encode(w, &pem.Block{Type: "CERTIFICATE", Bytes: der})
+		case r.URL.Query().Get("Action") == "ConfirmSubscription":
+			confirmed.Add(1)
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	t.Cleanup(amazon.Close)
+	const home = "https://sns.eu-west-1.amazonaws.com"
+	pages := h.everyPage()
+	pages.Providers["dock"].Certificates.Fetch = func(ctx context.Context, url string) ([]byte, error) {
+		resp, err := amazon.Client().Get(amazon.URL + strings.TrimPrefix(url, home))
+		if err != nil {
+			return nil, err
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return nil, errors.New(resp.Status)
+		}
+		return io.ReadAll(resp.Body)
+	}
+	handler, err := pages.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.pages.Config.Handler = handler
+	signed := func(p map[string]string) []byte {
+		h.posts++
+		p["MessageId"], p["TopicArn"], p["Timestamp"] = fmt.Sprint("id-", h.posts), topic, time.Now().UTC().Format("2006-01-02T15:04:05.000Z")
+		p["SignatureVersion"], p["SigningCertURL"] = "2", home+"/SimpleNotificationService-1.pem"
+		var text string
+		for _, k := range []string{"Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"} {
+			if v, ok := p[k]; ok {
+				text += k + "\n" + v + "\n"
+			}
+		}
+		sum := sha256.Sum256([]byte(text))
+		signature, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, sum[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		p["Signature"] = base64.StdEncoding.EncodeToString(signature)
+		body, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return body
+	}
+	subscribe := signed(map[string]string{"Type": "SubscriptionConfirmation", "Token": "t", "Message": "You have chosen", "SubscribeURL": home + "/?Action=ConfirmSubscription&Token=t"})
+	if status, _ := h.post("/events/dock", subscribe); status != 200 || confirmed.Load() != 1 {
+		t.Fatalf("subscription: answered %d, confirmed %d times\n%s", status, confirmed.Load(), &h.log)
+	}
+	down.Store(1)
+	if status, _ := h.post("/events/dock", signed(map[string]string{"Type": "SubscriptionConfirmation", "Token": "t", "Message": "m", "SubscribeURL": home + "/?Action=ConfirmSubscription&Token=u"})); status != 503 {
+		t.Errorf("SNS does not answer: %d", status)
+	}
+	// The relay's own names of mails, one of which SES says it delivered.
+	delivered := `{"eventType":"Delivery","mail":{"messageId":"0102018f-one-000000","source":"","headers":[]},"delivery":{"timestamp":"` +
+		time.Now().UTC().Format(time.RFC3339) + `","recipients":["x@reader.example"],"smtpResponse":"250 2.0.0 OK"}}`
+	for _, version := range []string{delivered, "Successfully validated SNS topic for Amazon SES event publishing.", strings.Replace(delivered, "one", "six", 1)} {
+		if status, text := h.post("/events/dock", signed(map[string]string{"Type": "Notification", "Message": version})); status != 200 {
+			t.Errorf("%.40s: answered %d %q\n%s", version, status, text, &h.log)
+		}
+		if got := h.states(); got != `map[accepted:1 delivered:1]` {
+			t.Errorf("%.40s: the books say %s", version, got)
+		}
+	}
+	forged := bytes.Replace(signed(map[string]string{"Type": "Notification", "Message": delivered}), []byte("0102018f-one"), []byte("0102018f-two"), 1)
+	if status, _ := h.post("/events/dock", forged); status != 404 || h.states() != `map[accepted:1 delivered:1]` {
+		t.Errorf("another mail than was signed: %d, %s", status, h.states())
 	}
 }
 

@@ -33,7 +33,7 @@ func operated(t *testing.T) (h *harbor, base string) {
 	for i := 7; i < 12; i++ {
 		post(i, arrived)
 	}
-	now := time.Now()
+	now := h.now()
 	entry := func(n byte, e intake.Entry) intake.Entry {
 		e.Hash, e.Source, e.Key, e.At, e.Raw = [32]byte{n}, "maildir", fmt.Sprint(n), now, []byte("x")
 		return e
@@ -70,7 +70,7 @@ func TestOperator(t *testing.T) {
 		t.Fatalf("%d:\n%s\n%s", status, page, &h.log)
 	}
 	for _, want := range []string{"3 things wait for you", "Please take me off", "أرجو إلغاء اشتراكي", "broadsheet tasks done 1", "suppressions undo --issue 1 --domain reader.example",
-		"gmail", "4.7.28", ">dock<", "reader5@reader.example", "mailboxfull", "deliveries show", "it is no mail that is known", ">complaint<"} {
+		"gmail", "4.7.28", ">dock<", "reader5@reader.example", "mailboxfull", "deliveries show", "it is no mail that is known", ">complaint<", "Tue 13 January", "<bdi>dock</bdi></th><td>42 %</td><td>12</td><td>5</td>"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page has no %q:\n%s", want, page)
 		}

@@ -14,12 +14,16 @@ import (
 
 // pages are what readers reach at public_url.
 func (e *engine) pages() (http.Handler, error) {
-	p := &web.Pages{Config: e.cfg, Keys: e.keys, Now: e.now, Log: e.log, Readers: e.db, Stories: e.db,
+	p := e.everyPage()
+	e.clicks = p.WriteClicks
+	return p.Handler()
+}
+
+func (e *engine) everyPage() *web.Pages {
+	return &web.Pages{Config: e.cfg, Keys: e.keys, Now: e.now, Log: e.log, Readers: e.db, Stories: e.db,
 		Archive: e.db, Slots: e.db, Feeds: e.db, Clicks: e.db, SignUps: e.db, Account: e.db, Random: rand.Reader,
 		Opener: func(ed *schedule.Edition) *digest.Opener { return e.opener(ed, nil) },
 		Kick:   e.postman.kick, Providers: e.providers(), Reports: e.reportDesk()}
-	e.clicks = p.WriteClicks
-	return p.Handler()
 }
 
 // writeClicks puts on record how often links were followed since the last time.

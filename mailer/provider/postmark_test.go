@@ -48,7 +48,7 @@ func TestPostmark(t *testing.T) {
 		{"soft with hard words", postmarkBounce("SoftBounce", `,"Details":"smtp;550 5.1.1 user unknown"`), news(mailer.Soft, "userunknown", "5.1.1", 550, "550 5.1.1 user unknown")},
 		{"bad address", postmarkBounce("BadEmailAddress", `,"Description":""`), news(mailer.Hard, "userunknown", "", 0, "")},
 		{"blocked", postmarkBounce("Blocked", `,"Details":"smtp;550 5.1.1 user unknown, or so"`), news(mailer.Policy, "blocked", "5.1.1", 550, "550 5.1.1 user unknown, or so")},
-		{"transient", postmarkBounce("Transient", `,"Details":"smtp;421 4.4.1 Connection timed out"`), news(mailer.Put, "undefined", "4.4.1", 421, "421 4.4.1 Connection timed out")},
+		{"transient", postmarkBounce("Transient", `,"Details":"smtp;421 4.4.1 Connection timed out"`), news(mailer.Put, "networkerror", "4.4.1", 421, "421 4.4.1 Connection timed out")},
 		{"DNS", postmarkBounce("DnsError", ``), news(mailer.Soft, "networkerror", "", 0, "")},
 		{"spam", postmarkBounce("SpamNotification", ``), news(mailer.Policy, "spamdetected", "", 0, "")},
 		{"our own list", postmarkBounce("ManuallyDeactivated", ``), news(mailer.Policy, "onhold", "", 0, "")},

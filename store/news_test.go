@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -118,5 +119,50 @@ func TestStrangerOptsOut(t *testing.T) {
 	}
 	if s, _ := status(""); s != subscribers.Unsubscribed {
 		t.Errorf("the reader is %s", s)
+	}
+}
+
+// TestNewsAfterPutBack: a database that was put back knows by its journal what left, and learns from
+// news what became of it.
+func TestNewsAfterPutBack(t *testing.T) {
+	ctx, now := t.Context(), time.Now()
+	path := filepath.Join(t.TempDir(), "b.db")
+	db := open(t, path, store.Options{AddressHash: hash})
+	fill(t, db, 4, now)
+	i := begin(t, db, digest.Issue{Edition: "morning", Slot: "2026-04-02", Zone: "UTC", Due: now, Ends: now.Add(6 * time.Hour)}, now)
+	plan(t, db, i, now)
+	db.Close()
+	copyFile(t, path, path+".backup")
+	say := func(c mailer.Class, subscriber int64) string {
+		taken, err := db.TakeEvents(ctx, []intake.Event{{News: mailer.News{Class: c}, Source: "log", Sure: true,
+			Of: intake.Of{Edition: i.EditionID, Wall: i.Wall(), Subscriber: subscriber}}}, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return taken[0].Effect
+	}
+	db = restart(t, path, now)
+	if sent := sendSome(t, db, 3, now); len(sent) != 3 {
+		t.Fatal(sent)
+	}
+	say(mailer.Arrived, 1)
+	db.Close()
+	copyFile(t, path+".backup", path)
+	db = restart(t, path, now)
+	for subscriber, c := range map[int64]mailer.Class{1: mailer.Arrived, 2: mailer.Soft} {
+		if effect := say(c, subscriber); effect == "" {
+			t.Errorf("%s: nothing followed", c)
+		}
+	}
+	db.Close()
+	db = restart(t, path, now)
+	if sent := sendSome(t, db, 10, now); len(sent) != 1 || sent[0] != 4 {
+		t.Errorf("sent to %v, want the reader who had nothing", sent)
+	}
+	for subscriber, want := range map[int64]mailer.State{1: mailer.Delivered, 2: mailer.Bounced, 3: mailer.Uncertain, 4: mailer.Accepted} {
+		d, err := db.Delivery(ctx, store.DeliveryID(i.SlotID, subscriber))
+		if err != nil || d.State != want || d.Taken.IsZero() != (want == mailer.Uncertain) {
+			t.Errorf("reader %d: %+v, %v", subscriber, d, err)
+		}
 	}
 }
