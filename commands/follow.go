@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"path/filepath"
@@ -30,10 +31,12 @@ const (
 type follower struct {
 	*engine
 	relay, path string
+	named       string // the log as the configuration has it
 	file        *maillog.File
 	trace       maillog.Trace
 	held        []store.LogLine // that wait for our own record
-	kept        store.LogPlace  // on record
+	reached     store.LogPlace  // by reading
+	kept        store.LogPlace  // on record, if nothing is held
 	keptAt      time.Time       // machine's clock
 	trouble     string          // that was logged last
 }
@@ -41,31 +44,37 @@ type follower struct {
 // follow follows the logs of all relays that have one, until ctx ends.
 func (e *engine) follow(ctx context.Context) {
 	var tasks sync.WaitGroup
-	for _, r := range e.cfg.Relays {
-		if r.Log != "" {
-			tasks.Go(func() {
-				f := e.follower(r)
-				defer f.close()
-				repeat(ctx, f.read)
-			})
-		}
+	for _, f := range e.logs() {
+		tasks.Go(func() {
+			defer f.close()
+			repeat(ctx, f.read)
+		})
 	}
 	tasks.Wait()
 }
 
-// followOnce reads each log to its end.
-func (e *engine) followOnce(ctx context.Context) {
+// logs are the followers of all relays that have a log.
+func (e *engine) logs() (list []*follower) {
 	for _, r := range e.cfg.Relays {
-		if r.Log == "" {
-			continue
+		if r.Log != "" {
+			list = append(list, e.follower(r))
 		}
-		f := e.follower(r)
-		for ctx.Err() == nil && f.read(ctx) == 0 {
-		}
-		f.keptAt = time.Time{}
-		f.read(ctx)
-		f.close()
 	}
+	return list
+}
+
+// once reads a log to its end and returns how much news there was in it.
+func (f *follower) once(ctx context.Context) (news int, err error) {
+	defer f.close()
+	for more := true; more && err == nil; {
+		var n int
+		n, more, err = f.stretch(ctx, true)
+		news += n
+	}
+	if err != nil {
+		return news, fmt.Errorf("%s: %w", f.name(), err)
+	}
+	return news, nil
 }
 
 func (e *engine) follower(r schedule.Relay) *follower {
@@ -73,12 +82,13 @@ func (e *engine) follower(r schedule.Relay) *follower {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(filepath.Dir(e.cfg.File), path)
 	}
-	return &follower{engine: e, relay: r.Name, path: path,
+	return &follower{engine: e, relay: r.Name, path: path, named: r.Log,
 		trace: maillog.Trace{Classify: report.Classify, Now: time.Now, Zone: time.Local}}
 }
 
-// name is what the log's place is kept under: relays on one server may share a log.
-func (f *follower) name() string { return f.relay + ": " + f.path }
+// name is what the log's place is kept under, wherever the program is run: relays on one server may
+// share a log.
+func (f *follower) name() string { return "log of " + f.relay + ": " + f.named }
 
 func (f *follower) close() {
 	if f.file != nil {
@@ -87,14 +97,18 @@ func (f *follower) close() {
 }
 
 // read reads a stretch of the log and returns how long to wait for the next.
-func (f *follower) read(ctx context.Context) time.Duration {
-	wait, err := f.stretch(ctx)
-	if ctx.Err() != nil {
-		return wait
-	}
+func (f *follower) read(ctx context.Context) (wait time.Duration) {
+	_, more, err := f.stretch(ctx, false)
 	says := ""
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return 0
+	case err != nil:
 		says, wait = err.Error(), time.Second
+	case len(f.held) >= mostHeld || len(f.held) > 0 && !more:
+		wait = heldEvery
+	case !more:
+		wait = followEvery
 	}
 	if says != f.trouble {
 		log := f.log.With(slog.String("relay", f.relay), slog.String("log", f.path))
@@ -111,46 +125,35 @@ func (f *follower) read(ctx context.Context) time.Duration {
 	return wait
 }
 
-func (f *follower) stretch(ctx context.Context) (wait time.Duration, err error) {
+// stretch takes in what there is, up to some hundred lines, with those that are held. With keep its
+// place is put on record in any case. It returns how much news there was, and whether there is more to
+// read at once.
+func (f *follower) stretch(ctx context.Context, keep bool) (news int, more bool, err error) {
 	if f.file == nil {
 		if err := f.begin(ctx); err != nil {
-			return 0, err
+			return 0, false, err
 		}
 	}
-	lines, end, more := f.held, maillog.Place(f.kept), false
+	lines, end := f.held, f.reached
 	if len(f.held) < mostHeld {
-		lines, end, more, err = f.fetch()
-	}
-	if err != nil {
-		return 0, err
+		if lines, end, more, err = f.fetch(); err != nil {
+			return 0, false, err
+		}
 	}
 	if lines, err = f.db.Ours(ctx, f.relay, lines); err != nil {
 		f.reopen()
-		return 0, err
+		return 0, false, err
 	}
-	place := store.LogPlace(end)
-	if len(lines) == 0 {
-		f.held = nil
-		if place == f.kept || time.Since(f.keptAt) < placeEvery {
-			return untilNext(more, 0), nil
-		}
+	f.reached = end
+	if len(lines)+len(f.held) == 0 && (end == f.kept || !keep && time.Since(f.keptAt) < placeEvery) {
+		return 0, more, nil
 	}
-	if f.held, _, err = f.db.TakeLog(ctx, f.relay, f.name(), lines, place, f.now()); err != nil {
+	if f.held, news, err = f.db.TakeLog(ctx, f.relay, f.name(), lines, end, f.now()); err != nil {
 		f.reopen()
-		return 0, err
+		return 0, false, err
 	}
-	f.kept, f.keptAt = place, time.Now()
-	return untilNext(more, len(f.held)), nil
-}
-
-func untilNext(more bool, held int) time.Duration {
-	switch {
-	case held >= mostHeld || held > 0 && !more:
-		return heldEvery
-	case more:
-		return 0
-	}
-	return followEvery
+	f.kept, f.keptAt = end, time.Now()
+	return news, more, nil
 }
 
 // begin goes on where the record says.
@@ -163,7 +166,7 @@ func (f *follower) begin(ctx context.Context) error {
 	if err := file.Earlier(func(line []byte) { f.trace.Line(line, maillog.Place{}) }); err != nil {
 		return err
 	}
-	f.file, f.kept, f.keptAt = file, from, time.Now()
+	f.file, f.reached, f.kept, f.keptAt = file, from, from, time.Now()
 	return nil
 }
 
@@ -174,14 +177,14 @@ func (f *follower) reopen() {
 }
 
 // fetch reads what there is, behind the lines that are held.
-func (f *follower) fetch() (lines []store.LogLine, end maillog.Place, more bool, err error) {
+func (f *follower) fetch() (lines []store.LogLine, end store.LogPlace, more bool, err error) {
 	lines = f.held
 	seen := time.Now()
 	shift := f.now().Sub(seen).Round(time.Second)
 	if shift.Abs() < time.Minute {
 		shift = 0
 	}
-	end, more, err = f.file.Read(func(line []byte, at maillog.Place) {
+	at, more, err := f.file.Read(func(line []byte, at maillog.Place) {
 		if e, ok := f.trace.Line(line, at); ok {
 			e.At = e.At.Add(shift) // as the program's clock has it
 			lines = append(lines, f.line(&e, seen))
@@ -190,12 +193,12 @@ func (f *follower) fetch() (lines []store.LogLine, end maillog.Place, more bool,
 	if why := f.file.Lost(); why != "" {
 		f.log.Warn("lines of the log are missing", slog.String("relay", f.relay), slog.String("log", f.path), slog.String("reason", why))
 	}
-	return lines, end, more, err
+	return lines, store.LogPlace(at), more, err
 }
 
 // line is what an entry means to the ledger. Of the envelope sender the token counts.
 func (f *follower) line(e *maillog.Entry, seen time.Time) store.LogLine {
-	return store.LogLine{Next: e.Next, Removed: e.Removed, Place: store.LogPlace(e.Place), Seen: seen,
+	return store.LogLine{Next: e.Next, Told: e.Told, Removed: e.Removed, Place: store.LogPlace(e.Place), Seen: seen,
 		Event: intake.Event{News: e.News, Source: "log", Of: of(f.keys, e.From), Relay: f.relay, Queue: e.Queue, Sure: true}}
 }
 

@@ -2,9 +2,12 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http/httptest"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -107,11 +110,17 @@ func postOffice(t *testing.T, more ...string) (p *relaytest.Postfix, port int) {
 	return p, p.Port("open")
 }
 
-// logRoom lays out a publication whose return paths lead to a Postfix, with stories and readers.
-func logRoom(t *testing.T, port int, log string, readers []string) *console {
+// followed ends the configuration of a relay, a Postfix: its log is followed, and the mailbox that
+// return paths lead to is looked into.
+func followed(p *relaytest.Postfix) string {
+	return ", log: " + p.LogFile() + "}\nintake: {maildir: " + p.Box("bounce") + "}"
+}
+
+// logRoom lays out a publication with stories and readers. more ends its relay's configuration.
+func logRoom(t *testing.T, port int, more string, readers []string) *console {
 	c := &console{t: t, dir: t.TempDir()}
 	text := strings.NewReplacer("$LISTEN", "1", "$FEEDS", "1", "$SMTP", itoa(int64(port)), "post@tidewater.example", "post@"+relaytest.Domain,
-		"rate: 1000}", "rate: 1000, log: "+log+"}").Replace(read(t, "testdata/fixture/schedule.yaml"))
+		"rate: 1000}", "rate: 1000"+more).Replace(read(t, "testdata/fixture/schedule.yaml"))
 	write(t, c.dir+"/schedule.yaml", text)
 	list := "email,sections,editions,consent_source\n"
 	for _, r := range readers {
@@ -132,11 +141,11 @@ func TestFollowPostfix(t *testing.T) {
 	}
 	sink := relaytest.Start(t, "RCPT@sink.example 421 4.7.28 an unusual rate of mail comes from you; hangup",
 		"RCPT@sink.example 421 4.7.28 an unusual rate of mail comes from you; hangup")
-	p, port := postOffice(t, "maximal_queue_lifetime = 4s", "bounce_queue_lifetime = 4s",
+	p, port := postOffice(t, "maximal_queue_lifetime = 3s", "bounce_queue_lifetime = 3s",
 		"full.example error:5.2.2 mailbox is full", "blocked.example error:5.7.1 blocked by policy",
 		"late.example retry:4.4.1 host is down", "hole.example discard:", fmt.Sprintf("sink.example smtp:[127.0.0.1]:%d", sink.Port))
 	ada, nobody := "ada@"+relaytest.Domain, "nobody@"+relaytest.Domain
-	c := logRoom(t, port, p.LogFile(), []string{ada, nobody, "a@full.example", "b@blocked.example", "c@late.example", "d@sink.example", "e@hole.example"})
+	c := logRoom(t, port, followed(p), []string{ada, nobody, "a@full.example", "b@blocked.example", "c@late.example", "d@sink.example", "e@hole.example"})
 	s := serveAt(c, "2026-01-13T07:00:30Z")
 
 	is := func(state mailer.State) func(store.DeliveryRow) bool {
@@ -162,6 +171,156 @@ func TestFollowPostfix(t *testing.T) {
 	slowed, err := s.db.SlowDomains(t.Context())
 	if err != nil || len(slowed) != 2 || slowed[1].Name != "sink.example" || !strings.Contains(slowed[1].Why, "4.7.28") {
 		t.Errorf("slowed: %+v, %v", slowed, err)
+	}
+	s.oneBounceEach(4)
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	c.must(0, "issues", "show", "1")
+	c.printed("books balance")
+}
+
+// oneBounceEach waits for the reports that come by mail and checks that each is the same event as
+// what the log said.
+func (s *served) oneBounceEach(reports int) {
+	s.t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		n := 0
+		for m, err := range s.db.Inbound(s.t.Context(), store.InboundFilter{Bounces: true}) {
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			if m.Subscriber > 0 {
+				n++
+			}
+		}
+		if n == reports {
+			break
+		}
+		if time.Now().After(end) {
+			s.t.Fatalf("%d reports came in\n%s", n, s.log.String())
+		}
+	}
+	for address, d := range s.rows() {
+		events, err := s.db.Events(s.t.Context(), store.DeliveryID(d.Slot, d.Subscriber))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		bounces := 0
+		for _, e := range events {
+			if e.Class.Bounce() {
+				bounces++
+			}
+		}
+		if (d.State == mailer.Bounced) != (bounces == 1) || bounces > 1 {
+			s.t.Errorf("%s is %s: %+v", address, d.State, events)
+		}
+	}
+}
+
+// TestSlowedAfterRestart: what was slowed stays so for a sender that starts anew, and nobody else is.
+func TestSlowedAfterRestart(t *testing.T) {
+	relay := relaytest.Start(t)
+	var readers []string
+	for n := range 5 {
+		readers = append(readers, fmt.Sprintf("r%d@sink.example", n), fmt.Sprintf("r%d@reader.example", n))
+	}
+	c := logRoom(t, relay.Port, "}", readers)
+	at := time.Date(2026, 1, 13, 7, 0, 0, 0, time.UTC)
+	db, err := store.Open(t.Context(), c.dir+"/broadsheet.db", store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.KeepSlowDomains(t.Context(), []mailer.Slowed{{Name: "sink.example", Rate: 4, Base: 100, Since: at, Heard: at, Why: "421 4.7.28 too much"}}, nil)
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	c.must(0, "send", "morning", "--at", "2026-01-13T07:00:30Z")
+	if took := time.Since(start); took < time.Second {
+		t.Errorf("5 mails at 4 a second took %v", took)
+	}
+	var last []string
+	for _, m := range relay.Messages()[6:] {
+		last = append(last, mailer.DomainOf(m.To))
+	}
+	if len(last) != 4 || slices.ContainsFunc(last, func(d string) bool { return d != "sink.example" }) {
+		t.Errorf("the last ones went to %v", last)
+	}
+}
+
+// TestFollowThrottled has the servers of one domain answer 421 4.7.28 for twenty minutes to a real
+// Postfix, while an issue goes out in portions: that domain's mails are held back, all the others are
+// there within seconds, and in the end everything is.
+func TestFollowThrottled(t *testing.T) {
+	if os.Getenv("BROADSHEET_LONG") == "" {
+		t.Skip("BROADSHEET_LONG is not set")
+	}
+	sink := relaytest.Start(t, "RCPT*@sink.example 421 4.7.28 an unusual rate of mail comes from you; hangup")
+	p, port := postOffice(t, "minimal_backoff_time = 30s", "maximal_backoff_time = 60s", "queue_run_delay = 10s", "maximal_queue_lifetime = 1d",
+		fmt.Sprintf("sink.example smtp:[127.0.0.1]:%d", sink.Port))
+	var readers []string
+	for n := range 2100 {
+		readers = append(readers, fmt.Sprintf("ada+%d@%s", n, relaytest.Domain))
+		if n%42 == 0 {
+			readers = append(readers, fmt.Sprintf("r%d@sink.example", n))
+		}
+	}
+	c := logRoom(t, port, followed(p), readers)
+	began := time.Now()
+	s := serveAt(c, "2026-01-13T07:00:00Z")
+	count := func() (states map[mailer.State]int, sinks []store.DeliveryRow) {
+		states = map[mailer.State]int{}
+		for _, d := range s.rows() {
+			if mailer.DomainOf(d.Address) == "sink.example" {
+				sinks = append(sinks, d)
+			} else {
+				states[d.State]++
+			}
+		}
+		return states, sinks
+	}
+	worst := 0 // of others, neither waiting for their turn nor there
+	for time.Since(began) < 20*time.Minute {
+		time.Sleep(10 * time.Second)
+		states, sinks := count()
+		worst = max(worst, 2100-states[mailer.Queued]-states[mailer.Delivered])
+		for _, d := range sinks {
+			if d.State == mailer.Delayed && (d.Reply.Enhanced != "4.7.28" || !strings.Contains(d.Reply.Text, "an unusual rate")) {
+				t.Fatalf("a delay says %+v", d.Reply)
+			}
+		}
+	}
+	states, sinks := count()
+	slowed, err := s.db.SlowDomains(t.Context())
+	t.Logf("others: %v, at most %d on their way; slowed: %+v, %v", states, worst, slowed, err)
+	if states[mailer.Delivered] != 2100 {
+		t.Errorf("others: %v", states)
+	}
+	if len(slowed) != 1 || slowed[0].Name != "sink.example" || slowed[0].Rate > 0.2 {
+		t.Errorf("slowed: %+v", slowed)
+	}
+	var taken []time.Time
+	for _, d := range sinks {
+		if d.State == mailer.Delayed && d.Taken.After(time.Date(2026, 1, 13, 7, 9, 0, 0, time.UTC)) {
+			taken = append(taken, d.Taken)
+		}
+	}
+	slices.SortFunc(taken, time.Time.Compare)
+	for n := 8; n < len(taken); n++ {
+		if gap := taken[n].Sub(taken[n-8]); gap < time.Minute {
+			t.Errorf("nine mails went within %v", gap)
+		}
+	}
+	sink.Script("RCPT*@sink.example 250 2.1.5 come in")
+	for end := time.Now().Add(15 * time.Minute); ; time.Sleep(time.Second) {
+		_, sinks := count()
+		if !slices.ContainsFunc(sinks, func(d store.DeliveryRow) bool { return d.State != mailer.Delivered }) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("not everything has arrived")
+		}
 	}
 	if err := s.stop(); err != nil {
 		t.Fatal(err)

@@ -32,8 +32,8 @@ func (p *program) intake() *cobra.Command {
 		Short: "Take in mail that came back: reports, complaints, requests to leave, answers",
 		Long: `Takes one message from standard input, as a mail server's pipe gives it, and exits with 0 once it is
 on record, understood or set aside, and with 75 if it cannot be put on record now, so that the mail
-server keeps it. With FILEs it takes those, and with --sources it looks once into the Maildirs, the
-mailbox and the relays' logs that the configuration names, for cron; "serve" does that by itself. A message that is
+server keeps it. With FILEs it takes those, and with --sources it looks once into the Maildirs, the mailbox and
+the relays' logs that the configuration names, for cron; "serve" does that by itself. A message that is
 on record already counts no second time.
 
 In Postfix's master.cf:

@@ -15,7 +15,6 @@ import (
 	"broadsheet/intake"
 	"broadsheet/mailer"
 	"broadsheet/mailer/inbox"
-	"broadsheet/schedule"
 	"broadsheet/store"
 )
 
@@ -122,7 +121,7 @@ type sourceJSON struct {
 	Error      *string              `json:"error"`
 }
 
-// intakeSources looks once into all sources, and reads on in relays' logs.
+// intakeSources looks once into all sources.
 func (p *program) intakeSources(ctx context.Context, asJSON bool) error {
 	cfg, clerk, err := p.clerk(ctx)
 	if err != nil {
@@ -132,9 +131,9 @@ func (p *program) intakeSources(ctx context.Context, asJSON bool) error {
 		return err
 	}
 	e := &engine{cfg: cfg, db: p.db, keys: p.ring, now: p.now, log: p.logger()}
-	list := e.sources()
-	if len(list) == 0 && !slices.ContainsFunc(cfg.Relays, func(r schedule.Relay) bool { return r.Log != "" }) {
-		return usagef("%s names no maildir and no imap under intake, and no log of a relay", cfg.File)
+	list, logs := e.sources(), e.logs()
+	if len(list)+len(logs) == 0 {
+		return usagef("%s names no maildir and no imap under intake", cfg.File)
 	}
 	var failed error
 	for _, s := range list {
@@ -158,6 +157,21 @@ func (p *program) intakeSources(ctx context.Context, asJSON bool) error {
 			return fmt.Errorf("write output: %w", err)
 		}
 	}
-	e.followOnce(ctx)
+	for _, f := range logs {
+		news, err := f.once(ctx)
+		failed = errors.Join(failed, err)
+		if asJSON {
+			j := sourceJSON{Source: f.name(), Messages: news, Classes: map[mailer.Class]int{}, Early: len(f.held)}
+			if err != nil {
+				j.Error = text(err.Error())
+			}
+			err = p.printJSON(j)
+		} else {
+			_, err = fmt.Fprintf(p.stdout, "%s: %d news, %d to come again\n", printable(f.name()), news, len(f.held))
+		}
+		if err != nil {
+			return fmt.Errorf("write output: %w", err)
+		}
+	}
 	return failed
 }

@@ -31,6 +31,7 @@ func newTwin(t *testing.T, name string, at time.Time) *twin {
 	w := &twin{T: t, path: filepath.Join(t.TempDir(), name), now: at, real: at}
 	o := store.Options{AddressHash: hash, Now: func() time.Time { return w.real }}
 	w.db, w.beside = open(t, w.path, o), open(t, w.path, o)
+	w.db.Trace([]string{"main"})
 	return w
 }
 
@@ -172,7 +173,7 @@ func (w *twin) marks(rnd *rand.Rand) (calls [][]mailer.Mark) {
 }
 
 func outcome(rnd *rand.Rand, d *mailer.Delivery, now time.Time) mailer.Outcome {
-	o := mailer.Outcome{State: mailer.Accepted, Reply: mailer.Reply{Code: 250, Enhanced: "2.0.0", Text: fmt.Sprint("Ok ", rnd.IntN(3))}, Charged: true, Copies: d.Copies, Relay: "main"}
+	o := mailer.Outcome{State: mailer.Accepted, Reply: mailer.Reply{Code: 250, Enhanced: "2.0.0", Text: fmt.Sprintf("Ok %d: queued as 4Xy%03dZ%03d", rnd.IntN(3), d.Slot, d.Subscriber)}, Charged: true, Copies: d.Copies, Relay: "main"}
 	switch rnd.IntN(24) {
 	case 0:
 		return mailer.Outcome{State: mailer.Deferred, Reason: "dot 451", Reply: mailer.Reply{Code: 451, Text: "Later"}, Due: now.Add(time.Minute), Charged: true, Relay: "main"}
@@ -201,6 +202,7 @@ func (w *twin) dump() string {
 		`SELECT a.slot, a.subscriber, a.n, a.at, a.state, a.reason, a.code, coalesce(rt.body, '-') FROM attempts a LEFT JOIN reply_texts rt ON rt.id = a.reply ORDER BY 1, 2, 3`,
 		`SELECT id, address, accepted FROM subscribers ORDER BY 1`, `SELECT * FROM marks ORDER BY 1, 2`, `SELECT * FROM followers ORDER BY 1, 2`,
 		`SELECT hex(hash), reason, at FROM suppressions ORDER BY 1`, `SELECT body FROM reply_texts ORDER BY 1`, `SELECT * FROM batches ORDER BY 1`,
+		`SELECT * FROM queue_ids ORDER BY 1, 2`,
 	} {
 		rows, err := raw.Query(query)
 		w.must(err)

@@ -23,6 +23,7 @@ type LogLine struct {
 	intake.Event
 	Next    string    // the relay has the mail in its queue once more, under this name
 	Removed bool      // the mail is out of the queue
+	Told    bool      // the log has told the envelope sender: one without a token of ours is another's, as a rule
 	Place   LogPlace  // where the line begins
 	Seen    time.Time // when it was read first, on the machine's clock
 }
@@ -44,8 +45,8 @@ func (db *DB) LogPlace(ctx context.Context, log string) (p LogPlace, err error) 
 const earlyTime = 3 * time.Second
 
 // Ours keeps of the lines of one relay those that speak of our mails, as far as they can be told: by
-// a token, or by a name on record. A name that is not there may be on its way there while we send:
-// such lines are kept until they are three seconds old.
+// a token, or by a name on record. A name that is not there may be on its way there while we send: lines
+// of which nothing else tells whose they are are kept until they are three seconds old.
 func (db *DB) Ours(ctx context.Context, relay string, lines []LogLine) ([]LogLine, error) {
 	var ids []string
 	for n := range lines {
@@ -84,7 +85,7 @@ func (db *DB) Ours(ctx context.Context, relay string, lines []LogLine) ([]LogLin
 			if l.Next != "" {
 				known[l.Next] = true
 			}
-		case !sending || db.real().Sub(l.Seen) > earlyTime:
+		case l.Told || !sending || db.real().Sub(l.Seen) > earlyTime:
 			continue
 		}
 		ours = append(ours, l)

@@ -101,6 +101,8 @@ func TestSaid(t *testing.T) {
 		{"250 2.0.0 Ok: queued as 9F8E7D6C5B", "", 250, "Ok: queued as 9F8E7D6C5B"},
 		{"connect to mx.example[192.0.2.1]:25: Connection refused", "", 0, "connect to mx.example[192.0.2.1]:25: Connection refused"},
 		{"delivered to maildir", "", 0, "delivered to maildir"},
+		{"host mx.example[192.0.2.1] said: 450 (in reply to RCPT TO command)", "mx.example", 450, ""},
+		{"host mx.example[192.0.2.1] said: 450  (in reply to RCPT TO command)", "mx.example", 450, ""},
 		{"250 ", "", 250, ""}, {"", "", 0, ""}, {"4500 x", "", 0, "4500 x"},
 	} {
 		host, code, text := said(tt.words)

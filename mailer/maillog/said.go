@@ -40,8 +40,11 @@ func codeOf(s string) (code int) {
 // unfold takes the code off a reply, and off each further line of it, which Postfix has put behind the
 // first with a blank. The enhanced code stands in a field of its own.
 func unfold(reply string) string {
+	if len(reply) <= 4 {
+		return ""
+	}
 	code, enhanced := reply[:3], ""
-	if word, _, _ := strings.Cut(reply[4:], " "); strings.Count(word, ".") == 2 && word[0] == code[0] && strings.Trim(word, "0123456789.") == "" {
+	if word, _, _ := strings.Cut(reply[4:], " "); strings.Count(word, ".") == 2 && strings.HasPrefix(word, code[:1]) && strings.Trim(word, "0123456789.") == "" {
 		enhanced = " " + word
 	}
 	more := reply[3] == '-'

@@ -13,7 +13,8 @@ import (
 type Entry struct {
 	mailer.News
 	Queue   string // id of the mail
-	From    string // its envelope sender; "" if the log has not told, or if it is empty
+	From    string // its envelope sender; it may be empty
+	Told    bool   // the log has told From
 	Next    string // the same server has put the mail in its queue once more under this id: it is on its way
 	Removed bool   // it is out of the queue, and another may get its id
 	Place   Place  // where the line begins
@@ -32,6 +33,7 @@ type Trace struct {
 // mail is what lines have told of one.
 type mail struct {
 	from string
+	told bool
 	put  mailer.News // when it was last put off
 }
 
@@ -46,9 +48,9 @@ func (t *Trace) Line(line []byte, at Place) (e Entry, ok bool) {
 	}
 	m := t.mail(l.Queue)
 	if l.HasFrom {
-		m.from = l.From
+		m.from, m.told = l.From, true
 	}
-	e = Entry{Queue: l.Queue, From: m.from, Removed: l.Removed, Place: at}
+	e = Entry{Queue: l.Queue, From: m.from, Told: m.told, Removed: l.Removed, Place: at}
 	if l.Removed {
 		return e, true
 	}

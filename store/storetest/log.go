@@ -1,0 +1,176 @@
+package storetest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"broadsheet/intake"
+	"broadsheet/mailer"
+	"broadsheet/store"
+)
+
+// queued is a relay's yes with the name that it gives to the mail.
+func queued(d *mailer.Delivery) mailer.Outcome {
+	o := accepted(d)
+	o.Reply.Text = "Ok: queued as " + queueID(d.Issue, d.Subscriber)
+	return o
+}
+
+func queueID(issue, subscriber int64) string { return fmt.Sprintf("4Xy%dZ%05d", issue, subscriber) }
+
+// said is what the log says of a mail, by its queue id, n octets into the file.
+func (w *world) said(queue string, n int64, c mailer.Class, text string) store.LogLine {
+	return store.LogLine{Place: store.LogPlace{File: "1:2:3", Offset: n}, Seen: w.machine(),
+		Event: intake.Event{News: mailer.News{Class: c, Text: text, Host: "mx.example.org", Code: 421, Status: "4.7.28", At: w.now()},
+			Source: "log", Relay: "main", Queue: queue, Sure: true}}
+}
+
+// logged takes lines in and says how many are held, and how many said something new. It looks
+// whether the place on record is before the first that is held.
+func (w *world) logged(end int64, lines ...store.LogLine) (held []store.LogLine, done int) {
+	w.Helper()
+	lines, err := w.db.Ours(w.Context(), "main", lines)
+	w.must(err)
+	held, done, err = w.db.TakeLog(w.Context(), "main", "main: log", lines, store.LogPlace{File: "1:2:3", Offset: end}, w.now())
+	w.must(err)
+	got, err := w.db.LogPlace(w.Context(), "main: log")
+	w.must(err)
+	if len(held) > 0 {
+		end = held[0].Place.Offset
+	}
+	if want := (store.LogPlace{File: "1:2:3", Offset: end}); got != want {
+		w.Errorf("the log is read to %v, want %v", got, want)
+	}
+	return held, done
+}
+
+// testLog has a relay's log speak of mails by the names that it gave them.
+func testLog(t *testing.T, w *world) {
+	w.db.Trace([]string{"main"})
+	ids := w.readers(70) // more than a statement takes
+	i := w.day(queued)
+	w.pass(time.Minute)
+
+	var lines []store.LogLine
+	for n, id := range ids {
+		lines = append(lines, w.said("FOREIGN123", int64(100*n), mailer.Arrived, "not ours"), w.said(queueID(i.ID, id), int64(100*n+50), mailer.Arrived, "taken"))
+	}
+	lines[7] = w.said(queueID(i.ID, ids[3]), 350, mailer.Put, "an unusual rate")
+	if held, done := w.logged(7000, lines...); len(held) > 0 || done != 70 {
+		t.Fatalf("%d held, %d new", len(held), done)
+	}
+	for _, id := range ids {
+		if id != ids[3] {
+			w.want(i, id, mailer.Delivered, "")
+		}
+	}
+	w.want(i, ids[3], mailer.Delayed, "")
+	if held, done := w.logged(7000, lines...); len(held) > 0 || done != 0 {
+		t.Errorf("the same once more: %d held, %d new", len(held), done)
+	}
+
+	// A filter hands the mail back to the same server, which gives it another name.
+	next, gone := w.said(queueID(i.ID, ids[3]), 7100, "", ""), w.said(queueID(i.ID, ids[3]), 7200, "", "")
+	next.Next, gone.Removed = "BACK123456", true
+	w.logged(7300, next, gone)
+	w.pass(time.Minute)
+	if _, done := w.logged(7400, w.said(queueID(i.ID, ids[3]), 7300, mailer.Hard, "of another mail by now")); done != 0 {
+		t.Error("a name that was given back still counts")
+	}
+	if _, done := w.logged(7500, w.said("BACK123456", 7400, mailer.Arrived, "there")); done != 1 {
+		t.Error("the other name does not count")
+	}
+	w.want(i, ids[3], mailer.Delivered, "")
+
+	// All of this goes after a month.
+	n, err := w.db.ForgetQueueIDs(t.Context(), w.now().Add(29*24*time.Hour))
+	w.must(err)
+	more, err := w.db.ForgetQueueIDs(t.Context(), w.now().Add(31*24*time.Hour))
+	w.must(err)
+	if n != 0 || more != 71 {
+		t.Errorf("%d and %d names were forgotten", n, more)
+	}
+}
+
+// testLogEarly: the log is ahead of the relay's 250 here. Lines wait, with those that come after them
+// of the same mail, and the place on record stays before them.
+func testLogEarly(t *testing.T, w *world) {
+	w.db.Trace([]string{"main"})
+	w.tell("world", 1)
+	ids := w.readers(2)
+	i := w.openIssue("morning", "2026-04-02")
+	b := w.lease()
+	d, other := &b.Deliveries[0], &b.Deliveries[1]
+	w.must(Intend(t.Context(), w.db, b, d, "k", w.now()))
+	w.must(Hand(t.Context(), w.db, b, d, w.now()))
+	w.must(Intend(t.Context(), w.db, b, other, "k", w.now()))
+	w.must(Hand(t.Context(), w.db, b, other, w.now()))
+	w.must(Settle(t.Context(), w.db, b, other, queued(other), w.now()))
+
+	token := func(l store.LogLine, reader int64) store.LogLine { l.Of = of(i, reader); return l }
+	put := token(w.said("EARLY12345", 100, mailer.Put, "an unusual rate"), ids[0])
+	there := token(w.said("EARLY12345", 300, mailer.Arrived, "taken"), ids[0])
+	held, done := w.logged(400, put, token(w.said("OTHER12345", 200, mailer.Arrived, "taken"), ids[1]), there)
+	if len(held) != 2 || done != 1 {
+		t.Fatalf("%d held, %d new", len(held), done)
+	}
+	w.want(i, ids[1], mailer.Delivered, "")
+	if held, done = w.logged(400, held...); len(held) != 2 || done != 0 {
+		t.Fatalf("again: %d held, %d new", len(held), done)
+	}
+	// Nothing tells whose a name is that will be on record in a moment: it is kept while we send.
+	another := w.said("FOREIGN124", 470, mailer.Arrived, "taken")
+	another.Told = true
+	if held, _ := w.logged(500, w.said(queueID(i.ID, ids[0]), 450, mailer.Arrived, "taken"), w.said("FOREIGN123", 460, mailer.Arrived, "taken"), another); len(held) != 2 {
+		t.Errorf("%d lines of unknown names are held", len(held))
+	}
+	w.must(Settle(t.Context(), w.db, b, d, queued(d), w.now()))
+	if held, done = w.logged(500, held...); len(held) > 0 || done != 2 {
+		t.Errorf("then: %d held, %d new", len(held), done)
+	}
+	w.want(i, ids[0], mailer.Delivered, "")
+	w.wantCame(i, ids[0], "delayed an unusual rate", "delivered taken")
+	late := w.said("FOREIGN123", 460, mailer.Arrived, "taken")
+	w.pass(4 * time.Second)
+	if held, _ := w.logged(500, late); len(held) > 0 {
+		t.Error("a name that does not come is waited for")
+	}
+	w.must(w.db.Release(t.Context(), b, w.now()))
+}
+
+// testSlowDomains: delays of any source are listed by domain, and what is slowed stays on record.
+func testSlowDomains(t *testing.T, w *world) {
+	w.tell("world", 1)
+	ids := w.readers(3)
+	i := w.openIssue("morning", "2026-04-02")
+	w.sendAll(accepted)
+	begin := w.now()
+	for n, id := range ids {
+		w.pass(time.Second)
+		w.news(i, id, mailer.Put, []string{"slow down", "an unusual rate", "slow down"}[n])
+	}
+	delays, err := w.db.Delays(t.Context(), begin)
+	w.must(err)
+	domain := mailer.DomainOf(w.row(i, ids[0]).Address)
+	if len(delays) != 2 || delays[1].Domain != domain || !delays[1].At.Equal(begin.Add(3*time.Second)) || delays[1].Text != "slow down" ||
+		delays[0].Text != "an unusual rate" || !delays[0].AsksForLess() {
+		t.Errorf("delays: %+v", delays)
+	}
+	if delays, err = w.db.Delays(t.Context(), w.now()); err != nil || len(delays) > 0 {
+		t.Errorf("since then: %+v, %v", delays, err)
+	}
+
+	slow := []mailer.Slowed{{Name: "a.example", Rate: 0.1, Base: 10, Since: begin, Heard: w.now(), Why: "421 4.7.28 too much"},
+		{Name: "gmail", Rate: 5, Base: 10, Since: begin, Heard: begin, Why: "later"}}
+	w.must(w.db.KeepSlowDomains(t.Context(), slow, nil))
+	slow[0].Rate, slow[0].Why = 0.2, "again"
+	w.must(w.db.KeepSlowDomains(t.Context(), slow[:1], []string{"gmail", "nobody"}))
+	got, err := w.db.SlowDomains(t.Context())
+	w.must(err)
+	if len(got) != 1 || !strings.HasPrefix(got[0].Why, "again") || got[0].Rate != 0.2 || got[0].Base != 10 ||
+		!got[0].Since.Equal(begin) || !got[0].Heard.Equal(w.now()) || !got[0].Until().Equal(slow[0].Until()) {
+		t.Errorf("slowed: %+v", got)
+	}
+}
