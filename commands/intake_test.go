@@ -160,7 +160,7 @@ func TestEarlyReport(t *testing.T) {
 	}
 	report := unknownUser(from, "ada@reader.example", "1")
 	box.put(report)
-	p := &program{getenv: s.getenv, stdin: strings.NewReader(report), stdout: &s.log, stderr: &s.log, configFile: s.configFile}
+	p := &program{getenv: s.getenv, stdin: strings.NewReader(report), stdout: &s.log, stderr: &s.log, configFile: s.configFile, earlyPatience: time.Millisecond}
 	if code := p.run(t.Context(), []string{"--config", s.configFile, "intake"}); code != exitLater {
 		t.Errorf("a pipe ends with %d", code)
 	}
