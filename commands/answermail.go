@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	gomail "github.com/wneessen/go-mail"
+	"golang.org/x/net/idna"
 
 	"broadsheet/mailer"
 	"broadsheet/mailer/report"
@@ -38,8 +39,8 @@ func (e *engine) answerMail(f *store.Forward, r *report.Report, wrap bool) (mail
 	if err := m.To(e.cfg.Intake.Forward); err != nil {
 		return mailer.Message{}, fmt.Errorf("make mail of answer %d: %w", f.Inbound, err)
 	}
-	if address, err := subscribers.ParseAddress(r.From); err == nil && isASCII(address) { // others need SMTPUTF8 all the way
-		if err := m.ReplyTo(address); err != nil {
+	if address, err := subscribers.ParseAddress(r.From); err == nil && isASCII(asciiDomain(address)) { // others need SMTPUTF8 all the way
+		if err := m.ReplyTo(asciiDomain(address)); err != nil {
 			return mailer.Message{}, fmt.Errorf("make mail of answer %d: %w", f.Inbound, err)
 		}
 	}
@@ -74,6 +75,15 @@ func (e *engine) answerMail(f *store.Forward, r *report.Report, wrap bool) (mail
 		body = sevenBit(body, boundary)
 	}
 	return mailer.Message{ReturnPath: subscribers.Bounces.Name() + "+answer@" + domain, Recipient: e.cfg.Intake.Forward, Body: body, EightBit: eight}, nil
+}
+
+// asciiDomain is an address with its domain as it stands in ASCII (RFC 5890).
+func asciiDomain(address string) string {
+	at := strings.LastIndexByte(address, '@') + 1
+	if domain, err := idna.Lookup.ToASCII(address[at:]); err == nil {
+		return address[:at] + domain
+	}
+	return address
 }
 
 // sevenBit corrects how the last part is labelled: go-mail calls all that it does not code 8bit.

@@ -93,13 +93,17 @@ func (p *program) printDeliveries(rows iter.Seq2[store.DeliveryRow, error], asJS
 	return printRows(p, rows, asJSON, func(d store.DeliveryRow) any { return p.jsonDelivery(d) },
 		[]string{"ID", "ISSUE", "ADDRESS", "STATE", "TRIES", "REPLY", "AT (UTC)", "REASON"},
 		func(d store.DeliveryRow) []string {
-			reply := ""
-			if d.Reply.Code != 0 {
-				reply = d.Reply.String()
-			}
-			return []string{itoa(d.ID()), itoa(d.Issue), cmp.Or(d.Address, "(erased)"), string(d.State), strconv.Itoa(d.Attempts), reply,
+			return []string{itoa(d.ID()), itoa(d.Issue), cmp.Or(d.Address, "(erased)"), string(d.State), strconv.Itoa(d.Attempts), said(d.Reply),
 				d.At.UTC().Format(time.DateTime), d.Reason}
 		})
+}
+
+// said is a reply for people; of what came back there are words at times, and no code.
+func said(r mailer.Reply) string {
+	if r.Code == 0 {
+		return strings.TrimSpace(r.Enhanced + " " + r.Text)
+	}
+	return r.String()
 }
 
 // sound streams rows that are at hand.

@@ -258,6 +258,22 @@ func TestForwardHostile(t *testing.T) {
 	}
 }
 
+// TestForwardWide: a sender's domain beyond ASCII stands in its other form, and an address that needs SMTPUTF8 is in the text alone.
+func TestForwardWide(t *testing.T) {
+	w := openNewsroom(t)
+	w.comeIn(w.answer("ada@bücher.example", "Re: x", "One."), w.answer("zoë@other.example", "Re: x", "Two."))
+	got := w.passOn()
+	if len(got) != 2 {
+		t.Fatalf("%d mails", len(got))
+	}
+	for n, want := range []string{"<ada@xn--bcher-kva.example>", ""} {
+		header, _, _, _ := parts(t, got[n].Data)
+		if header.Get("Reply-To") != want || !isASCII(fmt.Sprint(header)) {
+			t.Errorf("mail %d: %v", n, header)
+		}
+	}
+}
+
 // TestForwardLoops: machines' mail, our own and what was forwarded are not passed on.
 func TestForwardLoops(t *testing.T) {
 	w := openNewsroom(t)

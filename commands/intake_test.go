@@ -2,9 +2,7 @@ package commands
 
 import (
 	"bufio"
-	"context"
 	"fmt"
-	"net"
 	"net/mail"
 	"os"
 	"path/filepath"
@@ -12,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"broadsheet/mailer"
 	"broadsheet/mailer/relaytest"
 	"broadsheet/store"
 )
@@ -85,50 +84,14 @@ func unknownUser(to, about, id string) string {
 }
 
 // TestMailBack has serve take in, beside its sending, what comes back: a reader leaves as Apple's
-// program does it, a mail bounces, a reader answers.
+// program does it, a mail bounces, readers answer.
 func TestMailBack(t *testing.T) {
 	relay := relaytest.Start(t)
-	c := &console{t: t, dir: t.TempDir()}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	fixture := read(t, "testdata/fixture/schedule.yaml") + "intake: {maildir: box, replies: true}\n"
-	write(t, c.dir+"/schedule.yaml", strings.NewReplacer("$LISTEN", "1", "$FEEDS", "1", "$SMTP", itoa(int64(relay.Port))).Replace(fixture))
-	write(t, c.dir+"/world.xml", read(t, "testdata/fixture/world.xml"))
+	c := logRoom(t, relay.Port, "}\nintake: {maildir: box, replies: true}", []string{"ada@reader.example", "ben@reader.example", "dan@reader.example"})
 	box := newPostbox(t, c.dir+"/box")
-	c.must(0, "subscribers", "import", "testdata/fixture/readers.csv")
-	c.must(0, "stories", "import", "--section", "world", "--at", "2026-01-13T06:00:00Z", c.dir+"/world.xml")
-
-	var log output
-	p := &program{getenv: func(name string) string {
-		return map[string]string{"BROADSHEET_KEY": "one:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}[name]
-	}, stdout: &log, stderr: &log, configFile: c.dir + "/schedule.yaml", at: "2026-01-13T07:30:00Z"}
-	ctx, end := context.WithCancel(t.Context())
-	defer end()
-	e, err := p.engine(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.close()
-	unlock, err := p.lockSender(ctx, e, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unlock()
-	done := make(chan error)
-	go func() { done <- p.serveOn(ctx, e, l, nil) }()
-	await := func(what string, is func() bool) {
-		t.Helper()
-		for stop := time.Now().Add(patience); !is(); time.Sleep(5 * time.Millisecond) {
-			if time.Now().After(stop) {
-				end()
-				t.Fatalf("%s: %v\n%s", what, <-done, &log)
-			}
-		}
-	}
+	s := serveAt(c, "2026-01-13T07:30:00Z")
 	sent := map[string]relaytest.Message{}
-	await("no mail has come", func() bool {
+	s.until("mailed", func() bool {
 		for _, m := range relay.Messages() {
 			sent[m.To] = m
 		}
@@ -137,25 +100,23 @@ func TestMailBack(t *testing.T) {
 	ada, ben, dan := sent["ada@reader.example"], sent["ben@reader.example"], sent["dan@reader.example"]
 	box.put(appleLeave("ada.private@phone.example", strings.ToUpper(unsubAddress(t, ada)), "1"))
 	box.put(unknownUser(strings.ToLower(ben.From), "ben@reader.example", "2"))
+	box.put(answerTo(t, dan)) // to the publication's own address, known by the message id alone
 	parsed, err := mail.ReadMessage(strings.NewReader(dan.Data))
 	if err != nil {
 		t.Fatal(err)
 	}
-	// An answer to the publication's own address, known by the message id alone.
-	box.put("From: dan@reader.example\nTo: post@tidewater.example\nSubject: Re: " + parsed.Header.Get("Subject") + "\nIn-Reply-To: " + parsed.Header.Get("Message-ID") + "\n\nWell written!\n")
-	// And one that its Reply-To brought.
 	box.put("From: dan@other.example\nTo: " + parsed.Header.Get("Reply-To") + "\nSubject: Re: x\n\nWell written!\n")
-	await("mail is not taken in", func() bool { return box.holds("new") == 0 })
+	s.until("taken in", func() bool { return box.holds("new") == 0 })
 
 	rows := map[string][]store.InboundRow{}
-	for r, err := range p.db.Inbound(t.Context(), store.InboundFilter{}) {
+	for r, err := range s.db.Inbound(t.Context(), store.InboundFilter{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		rows[string(r.Class)] = append(rows[string(r.Class)], r)
 	}
 	reader := func(address string) int64 {
-		s, err := p.db.Subscriber(t.Context(), address)
+		s, err := s.db.Subscriber(t.Context(), address)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,22 +128,56 @@ func TestMailBack(t *testing.T) {
 	if len(rows["hard"]) != 1 || rows["hard"][0].Subscriber != reader("ben@reader.example") || rows["hard"][0].Slot == 0 {
 		t.Errorf("bounce: %+v", rows["hard"])
 	}
-	if len(rows["answer"]) != 2 || rows["answer"][0].Slot == 0 || rows["answer"][1].Slot != rows["answer"][0].Slot ||
-		rows["answer"][0].Subscriber != reader("dan@reader.example") || rows["answer"][1].Subscriber != reader("dan@reader.example") {
+	if a := rows["answer"]; len(a) != 2 || a[0].Slot == 0 || a[1].Slot != a[0].Slot || a[0].Subscriber != reader("dan@reader.example") || a[1].Subscriber != a[0].Subscriber {
 		t.Errorf("answers: %+v", rows["answer"])
 	}
-	s, err := p.db.Subscriber(t.Context(), "ada@reader.example")
-	if err != nil || len(s.Editions) != 0 {
+	if s, err := s.db.Subscriber(t.Context(), "ada@reader.example"); err != nil || len(s.Editions) != 0 {
 		t.Errorf("ada still gets %v, %v", s.Editions, err)
 	}
-	if counts, err := p.db.IssueCounts(t.Context(), 1); err != nil || counts["bounced"] != 1 {
+	if counts, err := s.db.IssueCounts(t.Context(), 1); err != nil || counts["bounced"] != 1 {
 		t.Errorf("the issue has %v, %v", counts, err)
 	}
-	end()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-	if said := log.String(); !strings.Contains(said, `msg="mail came in" source="maildir `) || strings.Contains(said, "@reader.example") {
+	if said := s.log.String(); !strings.Contains(said, `msg="mail came in" source="maildir `) || strings.Contains(said, "@reader.example") {
 		t.Errorf("the log says\n%s", said)
+	}
+}
+
+// TestEarlyReport: a report that overtakes the relay's own reply stays where it is until the sender
+// has settled the mail, and a pipe has the mail server keep it.
+func TestEarlyReport(t *testing.T) {
+	relay := relaytest.Start(t, "DOT wait; 250 2.0.0 taken")
+	c := logRoom(t, relay.Port, "}\nintake: {maildir: box}", []string{"ada@reader.example"})
+	box := newPostbox(t, c.dir+"/box")
+	s := serveAt(c, "2026-01-13T07:30:00Z")
+	<-relay.Waiting()
+	from := ""
+	for _, session := range relay.Sessions() {
+		for _, line := range session.Commands {
+			if address, ok := strings.CutPrefix(line, "MAIL FROM:<"); ok {
+				from, _, _ = strings.Cut(address, ">")
+			}
+		}
+	}
+	report := unknownUser(from, "ada@reader.example", "1")
+	box.put(report)
+	p := &program{getenv: s.getenv, stdin: strings.NewReader(report), stdout: &s.log, stderr: &s.log, configFile: s.configFile}
+	if code := p.run(t.Context(), []string{"--config", s.configFile, "intake"}); code != exitLater {
+		t.Errorf("a pipe ends with %d", code)
+	}
+	if box.holds("new") != 1 || s.rows()["ada@reader.example"].State != mailer.Handed {
+		t.Errorf("%d messages wait, the delivery is %s", box.holds("new"), s.rows()["ada@reader.example"].State)
+	}
+	relay.Release()
+	s.await(patience, "ada@reader.example", "bounced", func(d store.DeliveryRow) bool { return d.State == mailer.Bounced })
+	s.until("settled", func() bool { return box.holds("new") == 0 })
+}
+
+// until waits until something is so.
+func (s *served) until(what string, is func() bool) {
+	s.t.Helper()
+	for end := time.Now().Add(patience); !is(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			s.t.Fatalf("it is not %s\n%s", what, s.log.String())
+		}
 	}
 }

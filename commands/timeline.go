@@ -159,15 +159,11 @@ func (l timeline) json() []momentJSON {
 func (p *program) printLife(l timeline) error {
 	t := p.table("AT (UTC)", "WHAT", "BY", "REPLY", "REASON", "KNOWN BY")
 	for _, m := range l {
-		reply := ""
-		if m.reply != (mailer.Reply{}) {
-			reply = strings.TrimSpace(strings.TrimPrefix(m.reply.String(), "no reply"))
-		}
 		what := m.what
 		if m.class != "" {
 			what += ", " + string(m.class)
 		}
-		t.row(m.at.UTC().Format(time.DateTime), what, m.by, reply, m.reason, m.source)
+		t.row(m.at.UTC().Format(time.DateTime), what, m.by, said(m.reply), m.reason, m.source)
 	}
 	if err := t.flush(); err != nil {
 		return err

@@ -19,7 +19,7 @@ import (
 )
 
 // maildirEvery is how often a Maildir is looked into: to look costs a list of what is new.
-const maildirEvery = 2 * time.Second
+const maildirEvery = time.Second
 
 // watched is a source and how often it is looked into.
 type watched struct {

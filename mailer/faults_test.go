@@ -504,6 +504,28 @@ func TestSenderManyAreGone(t *testing.T) {
 	}
 }
 
+// TestSenderDoubts: those beyond are not marked, and it is on record that they would have been.
+func TestSenderDoubts(t *testing.T) {
+	relay, q := relaytest.Start(t, "RCPT 250 yes"), newQueue(t, 60)
+	for range provenInARow + 5 {
+		relay.Script("RCPT 550 5.1.1 gone")
+	}
+	runIdle(t, sender(t, q, relay, 1))
+	doubted := 0
+	q.mu.Lock()
+	for _, list := range q.outcomes {
+		for _, o := range list {
+			if o.Doubted {
+				doubted++
+			}
+		}
+	}
+	q.mu.Unlock()
+	if doubted != 5 || hardMarks(q) != provenInARow {
+		t.Errorf("%d doubted, %d marked", doubted, hardMarks(q))
+	}
+}
+
 // TestSenderMarksFromARelayThatTakesMail: of those who are not there each is marked, by a bare code too.
 func TestSenderMarksFromARelayThatTakesMail(t *testing.T) {
 	relay, q := relaytest.Start(t, "RCPT 250 yes", "RCPT 550 no such user", "RCPT 250 yes", "RCPT 550 5.1.1 no such user", "RCPT 551 gone"), newQueue(t, 8)

@@ -78,3 +78,39 @@ func TestIntakeSecrets(t *testing.T) {
 		t.Errorf("without a mailbox none are needed: %v", err)
 	}
 }
+
+// TestShippedWayBack reads what the shipped file shows behind # of what comes back, as an operator
+// who takes the # away gets it.
+func TestShippedWayBack(t *testing.T) {
+	b, err := os.ReadFile("../schedule.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	shown := false
+	for line := range strings.Lines(string(b)) {
+		text := strings.TrimSpace(line)
+		switch {
+		case strings.HasPrefix(text, "# intake:"), strings.HasPrefix(text, "# log:"), strings.HasPrefix(text, "# events:"):
+			shown = true
+		case !strings.HasPrefix(text, "#   "):
+			shown = false
+		}
+		if shown {
+			line = strings.Replace(line, "# ", "", 1)
+		}
+		lines = append(lines, line)
+	}
+	c, err := Parse("schedule.yaml", []byte(strings.Join(lines, "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Intake{Maildir: []string{"/var/mail/bounces"}, Pipe: true, Replies: true, Forward: "editors@meridian-courier.example",
+		IMAP: &IMAP{Host: "imap.meridian-courier.example", Port: 993, TLS: "implicit", Mailbox: "INBOX", Every: 30 * time.Second}}
+	if diff := cmp.Diff(want, c.Intake); diff != "" {
+		t.Error(diff)
+	}
+	if r := c.Relays[0]; r.Log != "/var/log/mail.log" || r.Events == nil || r.Events.Provider != "ses" || r.Events.Topic == "" {
+		t.Errorf("got %+v", r)
+	}
+}

@@ -34,9 +34,8 @@ func (db *DB) OnRecord(ctx context.Context, hash [32]byte) (bool, error) {
 // SentTo lists the latest mails that left for a reader, the latest first, at most n.
 func (db *DB) SentTo(ctx context.Context, subscriber int64, n int) ([]intake.Sent, error) {
 	list, err := selectAll(ctx, db.read(), `SELECT e.id, e.name, s.slot_key
-		FROM (SELECT id, edition, slot_key FROM slots ORDER BY id DESC LIMIT ?3) s
-		CROSS JOIN deliveries d ON d.slot = s.id AND d.subscriber = ?1 JOIN editions e ON e.id = s.edition
-		WHERE d.handed > 0 ORDER BY s.id DESC LIMIT ?2`, args{subscriber, n, lookBackSlots}, func(r *sql.Rows) (v intake.Sent, err error) {
+		FROM slots s CROSS JOIN deliveries d ON d.slot = s.id AND d.subscriber = ?1 JOIN editions e ON e.id = s.edition
+		WHERE s.id > (SELECT max(id) FROM slots) - ?3 AND d.handed > 0 ORDER BY s.id DESC LIMIT ?2`, args{subscriber, n, lookBackSlots}, func(r *sql.Rows) (v intake.Sent, err error) {
 		err = r.Scan(&v.Edition, &v.EditionName, &v.Slot)
 		i := digest.Issue{Slot: v.Slot}
 		v.Wall, v.Subscriber = i.Wall(), subscriber

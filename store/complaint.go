@@ -11,12 +11,18 @@ import (
 const gone = "the reader is gone"
 
 // complained bars the address to which a mail went of which its reader said that it is spam, and the
-// one that the reader has by now: it is the reader who does not want them. A line in the journal says so
-// first. Only an operator lifts it.
+// one that the reader has by now: it is the reader who does not want them. A notice may have gone to a
+// stranger, whose address is barred alone. A line in the journal says so first. Only an operator lifts it.
 func (db *DB) complained(ctx context.Context, t *tx, d *delivery, now time.Time, note string) (string, error) {
-	list, err := selectAll(ctx, t, `SELECT st.address FROM subscribers s JOIN settings st ON st.id = s.settings WHERE s.id = ?1`, args{d.Subscriber}, text)
+	theirs, err := t.theirs(ctx, d)
 	if err != nil {
 		return "", err
+	}
+	var list []string
+	if theirs {
+		if list, err = selectAll(ctx, t, `SELECT st.address FROM subscribers s JOIN settings st ON st.id = s.settings WHERE s.id = ?1`, args{d.Subscriber}, text); err != nil {
+			return "", err
+		}
 	}
 	if d.Address != "" && (len(list) == 0 || subscribers.Fold(list[0]) != subscribers.Fold(d.Address)) {
 		list = append(list, d.Address)

@@ -13,6 +13,8 @@
 // batch's fencing number, so a late worker changes nothing.
 // Mails that are no digest are noted in the transaction of the change that they tell of and posted
 // by [DB.PostNotices] (notice.go) as issues of their own, whose batches go first.
+// An answer that came in and is to be passed on ([DB.NextForward], forward.go) is on record as handed
+// before a relay sees it; what a person has to decide is a task (tasks.go).
 // [DB.Assigned] and [DB.Reassign] (relays.go) know what relays were given to carry.
 //
 // How marks come on record, for many connections at a time:

@@ -58,8 +58,9 @@ func TestNewsOfNotices(t *testing.T) {
 	}
 }
 
-// TestStrangerOptsOut: who gets a mail because a reader mistyped a new address leaves for nobody else.
-func TestStrangerOptsOut(t *testing.T) {
+// TestStranger: who gets a mail because a reader mistyped a new address leaves and complains for
+// nobody else.
+func TestStranger(t *testing.T) {
 	d := newDoor(t)
 	d.take(d.form("reader@example.org"))
 	_, err := d.confirm("reader@example.org")
@@ -82,7 +83,7 @@ func TestStrangerOptsOut(t *testing.T) {
 		sendSome(t, d.db, 1000, d.now)
 	}
 	post()
-	optOut := func() string {
+	say := func(c mailer.Class) string {
 		var of intake.Of
 		of.Subscriber = id
 		for i, err := range d.db.Issues(t.Context(), store.IssueFilter{Edition: digest.NoticeEdition}) { // the latest first
@@ -90,7 +91,7 @@ func TestStrangerOptsOut(t *testing.T) {
 			of.Edition, of.Wall = i.EditionID, i.Wall()
 			break
 		}
-		taken, err := d.db.TakeEvents(t.Context(), []intake.Event{{News: mailer.News{Class: mailer.OptedOut}, Source: "postmark", Sure: true, Of: of}}, d.now)
+		taken, err := d.db.TakeEvents(t.Context(), []intake.Event{{News: mailer.News{Class: c}, Source: "postmark", Sure: true, Of: of}}, d.now)
 		d.must(err)
 		return taken[0].Effect
 	}
@@ -104,8 +105,14 @@ func TestStrangerOptsOut(t *testing.T) {
 		}
 		return s.Status, barred
 	}
-	if effect := optOut(); effect != "address barred" {
+	if effect := say(mailer.OptedOut); effect != "address barred" {
 		t.Errorf("a stranger's opt-out: %s", effect)
+	}
+	if effect := say(mailer.Complained); effect != "noted, address barred" {
+		t.Errorf("a stranger's complaint: %s", effect)
+	}
+	if _, barred := status("reader@example.org"); barred {
+		t.Error("the reader is barred by a stranger")
 	}
 	if s, barred := status("stranger@example.org"); s != subscribers.Active || !barred {
 		t.Errorf("the reader is %s, the stranger barred: %t", s, barred)
@@ -114,7 +121,7 @@ func TestStrangerOptsOut(t *testing.T) {
 	d.now = d.now.Add(48 * time.Hour)
 	d.must(d.db.AddNotice(t.Context(), digest.Notice{Kind: digest.NoticeLink, Subscriber: id, SettingsID: int64(d.count(`SELECT settings FROM subscribers WHERE id = ?`, id))}, d.now))
 	post()
-	if effect := optOut(); effect != "left everything" {
+	if effect := say(mailer.OptedOut); effect != "left everything" {
 		t.Errorf("the reader's opt-out: %s", effect)
 	}
 	if s, _ := status(""); s != subscribers.Unsubscribed {

@@ -283,6 +283,12 @@ func reports(t *testing.T, db *store.DB, now time.Time) {
 	if _, err := db.Returned(t.Context(), now, 9); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := db.OnRecord(t.Context(), [32]byte{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.SentTo(t.Context(), 1, 9); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // lookBehind does what is done with news of mails that a relay took.

@@ -78,13 +78,16 @@ type inWords struct {
 func newsInWords(status, block, text string) (w inWords) {
 	w.verdict = verdictOf(status, 0, "")
 	for _, said := range []string{replies(block), block, replies(text), text} {
+		if w.definite {
+			break
+		}
 		if strings.TrimSpace(said) == "" {
 			continue
 		}
 		v := verdictOf(status, w.code, said)
 		if w.said == "" {
 			w = inWords{v, said}
-		} else if v.definite && !w.definite || w.reason == "undefined" {
+		} else if v.definite || w.reason == "undefined" {
 			w.verdict = v
 		}
 	}

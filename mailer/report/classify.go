@@ -45,8 +45,9 @@ func verdictOf(status string, code int, text string) verdict {
 	}
 	v.class = classOf(v.reason)
 	if v.class == mailer.Hard {
-		v.doubtful = perhaps && doubtful(v.status, v.code, text)
-		if v.doubtful || temporary(v.status, v.code) {
+		later := temporary(v.status, v.code)
+		v.doubtful = !later && perhaps && doubtful(v.status, v.code, text)
+		if later || v.doubtful {
 			v.class = mailer.Soft
 		}
 	}
@@ -176,6 +177,9 @@ type codes struct {
 // codesIn finds the first reply code of a refusal and the most telling enhanced code.
 func codesIn(text string) codes {
 	var c codes
+	if !strings.ContainsAny(text, "45") {
+		return c
+	}
 	if len(text) > replyMax {
 		text = text[:replyMax]
 	}

@@ -24,12 +24,6 @@ func (p *part) body() []byte {
 // text returns the part's body in UTF-8. HTML stays HTML.
 func (p *part) text() string { return toUTF8(p.body(), p.params["charset"]) }
 
-// fields reads the part's body as a header: what message/feedback-report and its like hold.
-func (p *part) fields() header {
-	h, _, _ := readHeader(bytes.TrimLeft(p.body(), "\n"))
-	return h
-}
-
 func decodeBody(raw []byte, encoding string) []byte {
 	encoding, _, _ = strings.Cut(strings.ToLower(strings.Trim(encoding, ` "`)), " ")
 	switch strings.TrimRight(encoding, ";") {

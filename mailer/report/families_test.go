@@ -336,14 +336,6 @@ it encountered while trying to deliver your message:
 *** ada@reader.example
     550 user unknown.
 `, mailer.Soft, "userunknown", "ada@reader.example"},
-	{"surf control", `Postmaster <postmaster@reader.example>|Undeliverable mail
-
-Your message could not be delivered.
-The IP address 192.0.2.1 could not deliver the mail.
-
-Last error: 550 5.7.1 Service unavailable; client [192.0.2.1] blocked using zen.example
-ada@reader.example
-`, mailer.Policy, "blocked", "ada@reader.example"},
 	{"russian", `mailer-daemon@corp.mail.example|Ваше сообщение не доставлено. Mail failure.
 
 К сожалению, Ваше письмо не может быть доставлено одному или нескольким получателям:
@@ -372,6 +364,13 @@ Your message could not be delivered.
     <bounce+abc@paper.example>: Sender address rejected: Domain not found (in reply
     to RCPT TO command)
 `, mailer.Policy, "rejected", "ada@reader.example"},
+	{"for now", `Mail Delivery System <mailer-daemon@mx.one.example>|Undelivered Mail Returned to Sender
+
+Your message could not be delivered.
+
+<ada@reader.example>: mx.reader.example said 450 user unknown
+The last command was RCPT TO.
+`, mailer.Soft, "userunknown", "ada@reader.example"},
 	{"greylisted", `Mail Delivery System <mailer-daemon@mx.one.example>|Undelivered Mail Returned to Sender
 
 Your message could not be delivered for more than 5 days.

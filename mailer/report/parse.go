@@ -107,23 +107,6 @@ func holdsMessage(kind string) bool {
 	return false
 }
 
-// all walks over the part and those in it, from the front.
-func (p *part) all() iter.Seq[*part] {
-	return func(yield func(*part) bool) { p.walk(yield) }
-}
-
-func (p *part) walk(yield func(*part) bool) bool {
-	if !yield(p) {
-		return false
-	}
-	for _, q := range p.parts {
-		if !q.walk(yield) {
-			return false
-		}
-	}
-	return true
-}
-
 // own walks over the part and those in it, but not into messages that are sent along.
 func (p *part) own() iter.Seq[*part] {
 	return func(yield func(*part) bool) { p.walkOwn(yield) }

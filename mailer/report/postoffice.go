@@ -55,7 +55,8 @@ func fromPostOffice(m *message, r *Report) bool {
 	if m.kind == "multipart/report" && !isReport(m) || noReturn.MatchString(r.Subject) && !isReport(m) && (!postOffice(r.From) || len(r.Refers) > 0) {
 		return false
 	}
-	text := oneLine(m.words())
+	text := m.words()
+	text = oneLine(text[:min(len(text), 16<<10)]) // what it is, a report says first
 	subject, words := returnSubject.MatchString(r.Subject), returnWords.MatchString(text)
 	proof := m.returned != nil || replies(text) != ""
 	switch {

@@ -37,7 +37,7 @@ var headForm = regexp.MustCompile(`(?i)^>? ?(received|return-path|delivered-to|x
 // cutReturned cuts the text of a report where the mail that came back begins in it.
 func cutReturned(text string) (words, returned string) {
 	start, tries := 0, 0
-	for at := 0; at < len(text); {
+	for at := 0; at < min(len(text), saidMax); {
 		end, next := len(text), len(text)
 		if i := strings.IndexByte(text[at:], '\n'); i >= 0 {
 			end, next = at+i, at+i+1

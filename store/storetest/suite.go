@@ -43,7 +43,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		{"past digests", testPast}, {"slot keys", testSlotKeys}, {"private feed", testPrivateFeed}, {"clicks", testClicks},
 		{"same second", testSameSecond}, {"old address", testOldAddress},
 		{"edit", testEdit}, {"edit together", testEditTogether}, {"leave all", testLeaveAll}, {"undo address", testUndoAddress}, {"stranger", testStranger}, {"any edit", testAnyEdit},
-		{"mark rules", testMarkRules}, {"marked once", testMarkedOnce}, {"retried mark", testRetriedMark}, {"complaint", testComplaint}, {"false wave", testFalseWave},
+		{"mark rules", testMarkRules}, {"marked once", testMarkedOnce}, {"retried mark", testRetriedMark}, {"complaint", testComplaint}, {"false wave", testFalseWave}, {"doubted", testDoubted},
 		{"true marks", testTrueMarks}, {"decide", testDecide}, {"two issues", testTwoIssues}, {"rates", testRates},
 		{"way back", testWayBack}, {"stricter", testStricter}, {"end pauses", testEndPauses},
 		{"reports", testReports}, {"early reports", testReportsEarly},

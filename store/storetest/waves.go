@@ -121,6 +121,21 @@ func testFalseWave(t *testing.T, w *world) {
 	}
 }
 
+// testDoubted: refusals that are too many in a row to be believed make a wave of those that were.
+func testDoubted(t *testing.T, w *world) {
+	ids, one := w.readersAt("wave.example", 20), w.readersAt("one.example", 1)
+	n := 0
+	w.day(func(d *mailer.Delivery) mailer.Outcome {
+		o := refused(d)
+		n++
+		o.Hard, o.Doubted = n <= 2, n > 2
+		return o
+	})
+	if w.barredOf(ids)+w.barredOf(one) != 0 || len(w.waves(true)) != 1 {
+		t.Errorf("%d are barred, waves %q", w.barredOf(ids), w.waves(true))
+	}
+}
+
 // testTrueMarks: what is no wave bars by the rule, and what was one of a dirty list does when it goes on.
 func testTrueMarks(t *testing.T, w *world) {
 	big := w.readersAt("big.example", 200)
