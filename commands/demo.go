@@ -155,8 +155,8 @@ func (p *program) runDemo(ctx context.Context, f demoFlags) (err error) {
 		return nil
 	}
 	s.clock.Store(0)
-	go s.keepPosting(ctx)
 	g := live.start(ctx, s.engine, nil)
+	g.tasks.Go(func() { s.keepPosting(ctx) })
 	fmt.Fprintf(p.stdout, "\nThe inbox is at http://%s/inbox, readers sign up at http://%[1]s/signup (Ctrl-C ends)\n", address)
 	<-ctx.Done()
 	g.tasks.Wait()
