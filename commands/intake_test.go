@@ -59,8 +59,9 @@ func unsubAddress(t *testing.T, m relaytest.Message) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, address, ok := strings.Cut(parsed.Header.Get("List-Unsubscribe"), "<mailto:")
-	if address, _, ok = strings.Cut(address, ">"); !ok {
+	_, address, _ := strings.Cut(parsed.Header.Get("List-Unsubscribe"), "<mailto:")
+	address, _, ok := strings.Cut(address, ">")
+	if !ok {
 		t.Fatalf("List-Unsubscribe: %s", parsed.Header.Get("List-Unsubscribe"))
 	}
 	return address
