@@ -15,9 +15,6 @@ import (
 // checkWayBack looks at where news of mails come from: Maildirs, a mailbox, logs, providers.
 func (p *program) checkWayBack(ctx context.Context, note func(name string, err error), offline bool) {
 	cfg := p.cfg
-	if !cfg.Intake.On() {
-		fmt.Fprintln(p.stdout, "note  intake is not set: bounces, complaints and answers that come by mail are not read")
-	}
 	secrets := cfg.IntakeSecrets(p.getenv)
 	if cfg.Intake.IMAP != nil {
 		note("mailbox secrets", usage(secrets))
