@@ -100,20 +100,29 @@ func (s *served) await(within time.Duration, address, what string, ok func(store
 }
 
 // postOffice is a Postfix without TLS and AUTH that takes whatever comes, with queue times of
-// seconds. more is as relaytest.StartPostfix has it.
-func postOffice(t *testing.T, more ...string) (p *relaytest.Postfix, port int) {
+// seconds. Service filtered hands it to a content filter, which is its own service back. more is as
+// relaytest.StartPostfix has it.
+func postOffice(t *testing.T, more ...string) *relaytest.Postfix {
 	web := httptest.NewTLSServer(nil)
 	defer web.Close()
-	p = relaytest.StartPostfix(t, web.TLS.Certificates[0], map[string][]string{"open": {"smtpd_tls_security_level=none", "smtpd_sasl_auth_enable=no",
-		"smtpd_relay_restrictions=permit_mynetworks,reject", "smtpd_reject_unlisted_recipient=no"}},
+	open := []string{"smtpd_tls_security_level=none", "smtpd_sasl_auth_enable=no", "smtpd_relay_restrictions=permit_mynetworks,reject",
+		"smtpd_reject_unlisted_recipient=no"}
+	services := map[string][]string{"open": open, "back": open, "filtered": append(open, "content_filter=smtp:{back}")}
+	return relaytest.StartPostfix(t, web.TLS.Certificates[0], services,
 		append([]string{"mynetworks = 127.0.0.0/8", "minimal_backoff_time = 1s", "maximal_backoff_time = 1s", "queue_run_delay = 1s"}, more...)...)
-	return p, p.Port("open")
 }
 
 // followed ends the configuration of a relay, a Postfix: its log is followed, and the mailbox that
 // return paths lead to is looked into.
 func followed(p *relaytest.Postfix) string {
-	return ", log: " + p.LogFile() + "}\nintake: {maildir: " + p.Box("bounce") + "}"
+	return fmt.Sprintf(", log: %s}\nintake: {maildir: %s}", p.LogFile(), p.Box("bounce"))
+}
+
+// filtered is followed with a second relay beside it, by which mail to Postfix's own readers goes
+// through its filter.
+func filtered(p *relaytest.Postfix) string {
+	return fmt.Sprintf(", log: %[1]s}\n  - {name: sieve, host: 127.0.0.1, port: %d, tls: none, auth: none, domains: [%s], log: %[1]s}\nintake: {maildir: %[4]s}",
+		p.LogFile(), p.Port("filtered"), relaytest.Domain, p.Box("bounce"))
 }
 
 // logRoom lays out a publication with stories and readers. more ends its relay's configuration.
@@ -141,23 +150,26 @@ func TestFollowPostfix(t *testing.T) {
 	}
 	sink := relaytest.Start(t, "RCPT@sink.example 421 4.7.28 an unusual rate of mail comes from you; hangup",
 		"RCPT@sink.example 421 4.7.28 an unusual rate of mail comes from you; hangup")
-	p, port := postOffice(t, "maximal_queue_lifetime = 3s", "bounce_queue_lifetime = 3s",
+	p := postOffice(t, "maximal_queue_lifetime = 3s", "bounce_queue_lifetime = 3s",
 		"full.example error:5.2.2 mailbox is full", "blocked.example error:5.7.1 blocked by policy",
 		"late.example retry:4.4.1 host is down", "hole.example discard:", fmt.Sprintf("sink.example smtp:[127.0.0.1]:%d", sink.Port))
 	ada, nobody := "ada@"+relaytest.Domain, "nobody@"+relaytest.Domain
-	c := logRoom(t, port, followed(p), []string{ada, nobody, "a@full.example", "b@blocked.example", "c@late.example", "d@sink.example", "e@hole.example"})
-	s := serveAt(c, "2026-01-13T07:00:30Z")
+	c := logRoom(t, p.Port("open"), filtered(p), []string{ada, nobody, "a@full.example", "b@blocked.example", "c@late.example", "d@sink.example", "e@hole.example"})
+	s := serveAt(c, "2026-01-13T07:20:00Z") // both relays' batches are due
 
 	is := func(state mailer.State) func(store.DeliveryRow) bool {
 		return func(d store.DeliveryRow) bool { return d.State == state }
 	}
-	s.await(patience, ada, "delivered", is(mailer.Delivered))
+	d := s.await(patience, ada, "delivered", is(mailer.Delivered))
+	if events, err := s.db.Events(t.Context(), store.DeliveryID(d.Slot, d.Subscriber)); err != nil || len(events) != 1 || events[0].Text != "delivered to maildir" {
+		t.Errorf("through the filter and back: %+v, %v", events, err)
+	}
 	for address, enhanced := range map[string]string{nobody: "5.1.1", "a@full.example": "5.2.2", "b@blocked.example": "5.7.1"} {
 		if d := s.await(patience, address, "bounced", is(mailer.Bounced)); d.Reply.Enhanced != enhanced {
 			t.Errorf("%s: %+v", address, d.Reply)
 		}
 	}
-	d := s.await(patience, "d@sink.example", "delayed", is(mailer.Delayed))
+	d = s.await(patience, "d@sink.example", "delayed", is(mailer.Delayed))
 	if d.Reply.Code != 421 || d.Reply.Enhanced != "4.7.28" || !strings.Contains(d.Reply.Text, "an unusual rate of mail") {
 		t.Errorf("a delay says %+v", d.Reply)
 	}
@@ -257,7 +269,7 @@ func TestFollowThrottled(t *testing.T) {
 		t.Skip("BROADSHEET_LONG is not set")
 	}
 	sink := relaytest.Start(t, "RCPT*@sink.example 421 4.7.28 an unusual rate of mail comes from you; hangup")
-	p, port := postOffice(t, "minimal_backoff_time = 30s", "maximal_backoff_time = 60s", "queue_run_delay = 10s", "maximal_queue_lifetime = 1d",
+	p := postOffice(t, "minimal_backoff_time = 30s", "maximal_backoff_time = 60s", "queue_run_delay = 10s", "maximal_queue_lifetime = 1d",
 		fmt.Sprintf("sink.example smtp:[127.0.0.1]:%d", sink.Port))
 	var readers []string
 	for n := range 2100 {
@@ -266,7 +278,7 @@ func TestFollowThrottled(t *testing.T) {
 			readers = append(readers, fmt.Sprintf("r%d@sink.example", n))
 		}
 	}
-	c := logRoom(t, port, followed(p), readers)
+	c := logRoom(t, p.Port("open"), followed(p), readers)
 	began := time.Now()
 	s := serveAt(c, "2026-01-13T07:00:00Z")
 	count := func() (states map[mailer.State]int, sinks []store.DeliveryRow) {

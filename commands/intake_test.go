@@ -59,8 +59,9 @@ func unsubAddress(t *testing.T, m relaytest.Message) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, address, ok := strings.Cut(parsed.Header.Get("List-Unsubscribe"), "<mailto:")
-	if address, _, ok = strings.Cut(address, ">"); !ok {
+	_, address, _ := strings.Cut(parsed.Header.Get("List-Unsubscribe"), "<mailto:")
+	address, _, ok := strings.Cut(address, ">")
+	if !ok {
 		t.Fatalf("List-Unsubscribe: %s", parsed.Header.Get("List-Unsubscribe"))
 	}
 	return address
@@ -160,7 +161,7 @@ func TestEarlyReport(t *testing.T) {
 	}
 	report := unknownUser(from, "ada@reader.example", "1")
 	box.put(report)
-	p := &program{getenv: s.getenv, stdin: strings.NewReader(report), stdout: &s.log, stderr: &s.log, configFile: s.configFile}
+	p := &program{getenv: s.getenv, stdin: strings.NewReader(report), stdout: &s.log, stderr: &s.log, configFile: s.configFile, earlyPatience: time.Millisecond}
 	if code := p.run(t.Context(), []string{"--config", s.configFile, "intake"}); code != exitLater {
 		t.Errorf("a pipe ends with %d", code)
 	}

@@ -24,7 +24,8 @@ type program struct {
 	verbose         bool
 	at              string // --at as given
 
-	patience time.Duration // how long send waits for a relay that is down; 0 = the sender's own default
+	patience      time.Duration // how long send waits for a relay that is down; 0 = the sender's own default
+	earlyPatience time.Duration // see there; 0 = that
 
 	cfg  *schedule.Config
 	ring *subscribers.Keys

@@ -94,9 +94,13 @@ func (e *engine) watch(ctx context.Context, clerk *intake.Clerk, s watched) {
 			}
 			wait, last = min(2*wait, 10*s.every+10*time.Second), err.Error()
 		}
+		next := wait
+		if t.Early > 0 && err == nil {
+			next = min(wait, time.Second)
+		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(wait):
+		case <-time.After(next):
 		}
 	}
 }

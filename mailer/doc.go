@@ -8,8 +8,8 @@
 // [Queue] (feed.go) and keeps enough of them for its connections, which all draw from the same
 // batches. A lease that grows old is renewed; one that is lost costs nothing but the deliveries not
 // yet drawn; an urgent one goes before all others ([Hurrier]); while the relay is waited for for long, none is kept. A delivery to a provider with a
-// limit ([Domains]) waits in that provider's lane (lane.go), and the others overtake it; what is
-// too much for a lane goes back to the queue.
+// limit ([Domains]), or one whose servers have asked for less ([Pace]), waits in that provider's
+// lane (lane.go), and the others overtake it; what is too much for a lane goes back to the queue.
 //
 // A connection is opened only when there is work and the gate is open (worker.go). The gate
 // (gate.go) is what all connections know of the relay's health: how many of them it likes, whether
@@ -72,7 +72,8 @@
 // cells above it. The outcome goes on record ([Settle]) with the desk's next commit, after half a
 // second at the latest, under the fencing number of the lease. The effect goes to the gate, which
 // makes connections or messages wait, slows them, or holds the relay; many recipients refused alike
-// in a row are the relay's doing, and it keeps them from being marked. A delivery is never charged
+// in a row are the relay's doing, and it keeps them from being marked. What a reply says of one provider's
+// view of us slows that provider's recipients alone. A delivery is never charged
 // for what the relay, the network or we did wrong.
 //
 // # Headers

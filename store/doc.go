@@ -45,8 +45,10 @@
 //   - An issue's audience is the number of its deliveries, whatever their states.
 //
 // What is heard of a mail after the relay took it comes as messages ([DB.TakeIn], inbound.go: each
-// once, by its hash) and as news without a message ([DB.TakeEvents]); takeEvent (news.go) is the one
-// place where they change a delivery.
+// once, by its hash) and as news without a message ([DB.TakeEvents]; a relay's log by [DB.TakeLog],
+// log.go, in one transaction with how far it was read); takeEvent (news.go) is the one place where they
+// change a delivery. Relays' own names of mails are kept with the outcome where they are of use
+// ([DB.Trace], queueids.go).
 //
 //   - Whose mail it is says a token, or the relay's own name of the mail (newsof.go). Without either
 //     news is on record under the slot 0, and changes nothing: anybody may have written it.

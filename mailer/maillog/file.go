@@ -210,13 +210,9 @@ func (l *File) cut() error {
 	if l.id == "" {
 		return nil
 	}
-	id := l.id
 	if info.Size() >= l.at {
-		if id, err = identify(l.f); err != nil {
+		if id, err := identify(l.f); err != nil || id == l.id {
 			return err
-		}
-		if id == l.id {
-			return nil
 		}
 	}
 	if l.saved = (Place{l.id, l.at}); l.older || l.goBack() {

@@ -40,7 +40,7 @@ const Domain = "reader.example"
 var Boxes = []string{"ada", "bounce"}
 
 // StartPostfix starts one with a port for each service, on which the settings "name=value" of
-// main.cf are its own; those in more hold for all of it, and one that begins with a domain,
+// main.cf are its own ("{back}" in one is the address of service back); those in more hold for all of it, and one that begins with a domain,
 // "sink.example smtp:[127.0.0.1]:2525", says by which transport mail to that domain goes (transport(5)).
 // identity is what STARTTLS shows. It is stopped when the test ends. Where Postfix cannot be had the
 // test is skipped.
@@ -167,22 +167,27 @@ func (p *Postfix) configure(services map[string][]string, more []string) {
 		if name, _, _ := strings.Cut(line, "="); strings.Contains(strings.TrimSpace(name), " ") {
 			transports += line + "\n"
 		} else {
-			main += line + "\n" // the last setting of a name counts
+			old := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(strings.TrimSpace(name)) + ` = .*\n`)
+			main = old.ReplaceAllString(main, "") + line + "\n"
 		}
 	}
 	p.write("etc/transports", transports)
 	p.must(os.Chmod(p.in("etc/transports"), 0o644))
 	p.write("etc/main.cf", strings.NewReplacer("DIR", p.dir, "DOMAIN", Domain, "NOBODY", strings.TrimSpace(string(nobody))).Replace(main))
 
-	var master strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(services)) {
+	var ports []string // "{name}" and what stands for it
+	for name := range services {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		p.must(err)
 		p.ports[name] = ln.Addr().(*net.TCPAddr).Port
+		ports = append(ports, "{"+name+"}", fmt.Sprintf("[127.0.0.1]:%d", p.ports[name]))
 		defer func() { p.must(ln.Close()) }() // held until all have one
+	}
+	var master strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(services)) {
 		fmt.Fprintf(&master, "127.0.0.1:%d inet n - n - - smtpd", p.ports[name])
 		for _, setting := range services[name] {
-			fmt.Fprintf(&master, " -o %s", setting)
+			fmt.Fprintf(&master, " -o %s", strings.NewReplacer(ports...).Replace(setting))
 		}
 		master.WriteByte('\n')
 	}

@@ -3,6 +3,7 @@ package report
 import (
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"broadsheet/mailer"
 )
@@ -127,7 +128,7 @@ func attribution(lines []string) int {
 		if line := strings.TrimRight(end, ":："); line != end && saysWrote(line) && wroteBegins.MatchString(joined) && digit.MatchString(joined) {
 			return n + 1
 		}
-		if addressEnds.MatchString(joined) && n+1 < len(lines) && strings.HasPrefix(lines[n+1], ">") {
+		if n+1 < len(lines) && strings.HasPrefix(lines[n+1], ">") && addressEnds.MatchString(joined) {
 			return n + 1
 		}
 	}
@@ -144,10 +145,15 @@ var (
 // cutHere reports whether the other mail begins with the line, by a rule or by its fields, as
 // Outlook shows them.
 func cutHere(lines []string) bool {
-	if originalLine.MatchString(lines[0]) {
+	if lines[0] == "" {
+		return false
+	}
+	// Nearly all lines are told by their first octet; the expressions take long.
+	c := lines[0][0]
+	if (c >= utf8.RuneSelf || strings.IndexByte("-_*= >bB", c) >= 0) && originalLine.MatchString(lines[0]) {
 		return true
 	}
-	if !fromLine.MatchString(lines[0]) {
+	if c < utf8.RuneSelf && strings.IndexByte("*_fFvVdD", c) < 0 || !fromLine.MatchString(lines[0]) {
 		return false
 	}
 	n := 0

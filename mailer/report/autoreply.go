@@ -178,8 +178,14 @@ func quotes(m *message) bool {
 	return false
 }
 
+// awayMax is how much of a text is looked at, in octets: such notes are short.
+const awayMax = 8 << 10
+
 // saysAway reports whether a text is a vacation note by what it says at its beginning.
 func saysAway(text string) bool {
+	if len(text) > awayMax {
+		text = strings.ToValidUTF8(text[:awayMax], "")
+	}
 	text = cutText(spoken(text))
 	if len(text) > 800 {
 		text = text[:800]

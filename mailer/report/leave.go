@@ -27,7 +27,7 @@ func asksToLeave(text string) bool {
 }
 
 // leaveMax is how much of a text is looked at, in octets: a wish to leave stands at the beginning.
-const leaveMax = 4 << 10
+const leaveMax = 2 << 10
 
 // leaveAlone are words that say it when they stand alone.
 var leaveAlone = regexp.MustCompile(`^(please |pls |just |kindly |من فضلك |رجاء )*(stop|discontinue|stop it|stop this|please stop|unsub|remove|delete|cancel|quit|leave|off|enough|no more|توقف|توقفوا|قف|كفي|الغاء|الغي|ايقاف|حذف|ازاله|خروج|انسحاب)( please| now| thanks| من فضلكم| من فضلك| رجاء| شكرا)*$`)

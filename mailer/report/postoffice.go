@@ -55,19 +55,23 @@ func fromPostOffice(m *message, r *Report) bool {
 	if m.kind == "multipart/report" && !isReport(m) || noReturn.MatchString(r.Subject) && !isReport(m) && (!postOffice(r.From) || len(r.Refers) > 0) {
 		return false
 	}
-	text := m.words()
-	text = oneLine(text[:min(len(text), 16<<10)]) // what it is, a report says first
-	subject, words := returnSubject.MatchString(r.Subject), returnWords.MatchString(text)
-	proof := m.returned != nil || replies(text) != ""
-	switch {
-	case !surelyOffice(m, r):
-		return sureSubject.MatchString(r.Subject) && words && proof && len(r.Refers) == 0
-	case fieldsForm.MatchString(m.words()):
-		return true
-	case words:
-		return subject || proof || !nullPath(m.header)
+	sure := surelyOffice(m, r)
+	if !sure && (len(r.Refers) > 0 || !sureSubject.MatchString(r.Subject)) { // most mail ends here, before its text is searched
+		return false
 	}
-	return subject && proof || m.returned != nil && daemon.MatchString(r.From)
+	text := m.words()
+	if sure && fieldsForm.MatchString(text) {
+		return true
+	}
+	text = oneLine(text[:min(len(text), 8<<10)]) // what it is, a report says first
+	words, proof := returnWords.MatchString(text), m.returned != nil || replies(text) != ""
+	switch {
+	case !sure:
+		return words && proof
+	case words:
+		return returnSubject.MatchString(r.Subject) || proof || !nullPath(m.header)
+	}
+	return returnSubject.MatchString(r.Subject) && proof || m.returned != nil && daemon.MatchString(r.From)
 }
 
 var daemon = regexp.MustCompile(`(?i)^mailer[-_. ]?daemon@`)
