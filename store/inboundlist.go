@@ -70,6 +70,8 @@ func (db *DB) Inbound(ctx context.Context, f InboundFilter) iter.Seq2[InboundRow
 		where = `m.subscriber = ?5 AND m.subscriber > 0 AND m.id < ?1`
 	case f.Address != "":
 		where = `m.id IN (SELECT id FROM inbound WHERE address = ?6 AND address <> '' UNION ALL SELECT id FROM inbound WHERE sender = ?6 AND sender <> '') AND m.id < ?1`
+	case f.Aside:
+		where = `m.aside <> '' AND m.id < ?1` // as its index says
 	}
 	query := inboundColumns + `WHERE ` + where + ` AND (?2 = '' OR m.class = ?2) AND (?3 = 0 OR m.class IN ('hard', 'soft', 'policy', 'content'))
 		AND (?4 = 0 OR m.aside <> '') AND (?5 = 0 OR m.subscriber = ?5) AND (?6 = '' OR m.address = ?6 OR m.sender = ?6) AND m.at >= ?7

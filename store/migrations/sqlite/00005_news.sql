@@ -14,8 +14,6 @@ CREATE TABLE inbound (
   aside TEXT NOT NULL, -- why a person should look at it, '' = it was understood
   effect TEXT NOT NULL, cut INTEGER NOT NULL, raw BLOB -- NULL once it is no longer kept
 );
-CREATE INDEX inbound_at ON inbound (at);
-CREATE INDEX inbound_class ON inbound (class, at);
 CREATE INDEX inbound_subscriber ON inbound (subscriber) WHERE subscriber > 0;
 CREATE INDEX inbound_aside ON inbound (id) WHERE aside <> '';
 CREATE INDEX inbound_kept ON inbound (at) WHERE raw IS NOT NULL;
