@@ -148,8 +148,10 @@ func (c *Clerk) written(ctx context.Context, l *letter, known bool) error {
 		l.Forward = r.Class == mailer.Answer
 	case l.unsub && !l.to.ok:
 		l.Aside = "it came to the address for leaving without a token, and no reader has the sender's address"
-	case r.Class == mailer.Answer && (ours || c.refersToOurs(r.Refers)):
+	case r.Class == mailer.Answer && ours:
 		l.Forward = true
+	case r.Class == mailer.Answer && c.refersToOurs(r.Refers): // anybody can write such a line
+		l.Aside = "an answer to a mail of ours, by its own word, from nobody we know"
 	case r.Class == mailer.Answer:
 		l.Aside = "an answer, but to no mail of ours, from nobody we know"
 	case known:
