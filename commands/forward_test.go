@@ -202,8 +202,8 @@ func TestForwardLeave(t *testing.T) {
 	if err != nil || subject != "[Asks to leave] Fwd: رد: العبارات" {
 		t.Errorf("subject %q, %v", subject, err)
 	}
-	for _, want := range []string{"ليلى <layla@other.example> answered \"رد: العبارات\"", "Reader 1, active", "another address than the reader's",
-		fmt.Sprintf("asks to leave: task %d.", tasks[0].ID), "| أرجو إلغاء اشتراكي في النشرة."} {
+	for _, want := range []string{"\u2068ليلى\u2069 <layla@other.example> answered \u2068\"رد: العبارات\"\u2069", "Reader 1, active", "another address than the reader's",
+		fmt.Sprintf("asks to leave: task %d. The reader gets mail until somebody runs: broadsheet tasks done %[1]d --leave\n", tasks[0].ID), "| أرجو إلغاء اشتراكي في النشرة."} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
@@ -243,6 +243,9 @@ func TestForwardHostile(t *testing.T) {
 		subject, err := new(mime.WordDecoder).DecodeHeader(header.Get("Subject"))
 		if err != nil || header.Get("Bcc") != "" || len(header["From"]) != 1 || strings.ContainsAny(subject, "\r\n\u202e") || len([]rune(subject)) > 210 {
 			t.Errorf("mail %d: %q %v", n, header, err)
+		}
+		if !regexp.MustCompile(`(?m)^Subject: \S`).MatchString(m.Data) {
+			t.Errorf("the first line of mail %d's subject is empty:\n%s", n, m.Data)
 		}
 		if strings.Contains(text, "\u202e") || strings.Contains(text, "\nBcc") {
 			t.Errorf("text of mail %d:\n%s", n, text)
