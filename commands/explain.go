@@ -49,10 +49,16 @@ then. Changes nothing. Exit code 3 says that there is no such mail, and why.`,
 			if err != nil {
 				return err
 			}
-			if a.delivery == nil {
-				if away := outside(s, e.cfg.Edition(a.issue.Edition)); away != "" {
-					fmt.Fprintf(p.stderr, "note: this mail will not be sent: %s\n", away)
+			away := outside(s, e.cfg.Edition(a.issue.Edition))
+			if away == "" && s.Suppressed != nil {
+				away = s.Address + " is barred: " + s.Suppressed.Reason
+			}
+			if away != "" {
+				mail := "this mail will not be sent"
+				if a.delivery != nil {
+					mail = "no further mail will be sent"
 				}
+				fmt.Fprintf(p.stderr, "note: %s: %s\n", mail, away)
 			}
 			return p.printAccount(c.Context(), e, a, asJSON)
 		},
