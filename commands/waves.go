@@ -51,7 +51,7 @@ rule there, the provider may be wrong. Their bounces are held in quarantine: the
 "suppressions apply" says that they are true or "suppressions undo" that they are not. After two
 weeks nobody is asked any more, and they have no effect.`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			db, err := p.database(c.Context(), true)
+			db, err := p.databaseThere(c.Context(), true)
 			if err != nil {
 				return err
 			}
@@ -103,7 +103,7 @@ func (p *program) decideWave(use, short, long string,
 			if issue <= 0 || domain == "" {
 				return usagef("name the wave with --issue and --domain; suppressions waves lists them")
 			}
-			db, err := p.database(c.Context(), true)
+			db, err := p.databaseThere(c.Context(), true)
 			if err != nil {
 				return err
 			}

@@ -14,6 +14,9 @@ import (
 
 // Check says whether mail can be read here and settled, and takes none.
 func (m *Maildir) Check(context.Context) error {
+	if info, err := os.Stat(m.Dir); err == nil && !info.IsDir() {
+		return fmt.Errorf("%s is a file; a Maildir is a folder that holds the folders new, cur and tmp", m.Name())
+	}
 	for _, folder := range []string{"new", "cur"} {
 		dir := filepath.Join(m.Dir, folder)
 		f, err := os.CreateTemp(dir, ".check-*") // names with a dot are nobody's mail
