@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -107,7 +108,7 @@ func (p *program) decideWave(use, short, long string,
 			if err != nil {
 				return err
 			}
-			end, err := decide(db, c.Context(), issue, domain, time.Now())
+			end, err := decide(db, c.Context(), issue, strings.TrimSuffix(domain, "."), time.Now())
 			switch {
 			case errors.Is(err, store.ErrNotFound):
 				return fmt.Errorf("there is no issue %d", issue)
