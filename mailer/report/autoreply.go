@@ -48,7 +48,7 @@ func readAutoReply(m *message, r *Report) bool {
 
 func autoReply(m *message, r *Report, reason string) {
 	r.Class = mailer.AutoReply
-	n := mailer.News{Class: r.Class, Reason: reason, Recipient: r.From, Text: r.Subject, At: dateOf(m.header)}
+	n := mailer.News{Class: r.Class, Reason: reason, Recipient: r.From, Text: r.Subject, At: date(m.header.get("Date"))}
 	if text := cutText(spoken(m.firstText())); text != "" {
 		n.Text = text
 	}

@@ -20,15 +20,19 @@ func readWords(m *message, r *Report) bool {
 	text := m.words()
 	if i := fieldsForm.FindStringIndex(text); i != nil {
 		// Where the boundaries are lost, the fields stand in the text.
-		if news, known := statusNews(groups([]byte(text[i[0]:])), text[:i[0]], m); known || len(news) > 0 {
+		if news, known := statusNews(aboutRecipients(groups([]byte(text[i[0]:])), newsMax), text[:i[0]], m); known || len(news) > 0 {
 			return r.take(news) || known
 		}
 	}
 	late := putOff(r.Subject, text)
 	var news []mailer.News
 	to := recipientsIn(text, m, r)
-	for _, a := range to {
-		w := newsInWords("", about(text, a, to...), text)
+	blocks := about(text, to)
+	for i, a := range to {
+		if m.spent() {
+			break
+		}
+		w := m.newsInWords("", blocks[i], text)
 		n := mailer.News{Class: w.class, Reason: w.reason, Recipient: a, Status: w.status, Code: w.code, Text: cutText(w.said)}
 		if h := hostSaid.FindStringSubmatch(w.said); h != nil {
 			n.Host = h[1]
@@ -56,7 +60,7 @@ func readRefusal(m *message, r *Report) bool {
 	if !ok {
 		return false
 	}
-	w := newsInWords("", why, why)
+	w := m.newsInWords("", why, why)
 	news := []mailer.News{{Class: w.class, Reason: w.reason, Recipient: recipientsIn(text, m, r)[0], Status: w.status,
 		Code: w.code, Text: cutText(why)}}
 	soften(news)
@@ -75,23 +79,27 @@ type inWords struct {
 // newsInWords reads why a mail came back: in the lines of the block with a server's reply if there are
 // such, else in the block, which is what is said of the recipient, else in all there is; the first that
 // tells a definite reason. status is what is known already.
-func newsInWords(status, block, text string) (w inWords) {
-	w.verdict = verdictOf(status, 0, "")
-	for _, said := range []string{replies(block), block, replies(text), text} {
+func (m *message) newsInWords(status, block, text string) (w inWords) {
+	w.verdict = verdictOf(status, 0, m.look(""))
+	for _, said := range []func() string{
+		func() string { return m.look(block).replies() }, func() string { return block },
+		func() string { return m.look(text).replies() }, func() string { return text },
+	} {
 		if w.definite {
 			break
 		}
+		said := said()
 		if strings.TrimSpace(said) == "" {
 			continue
 		}
-		v := verdictOf(status, w.code, said)
+		v := verdictOf(status, w.code, m.look(said))
 		if w.said == "" {
 			w = inWords{v, said}
 		} else if v.definite || w.reason == "undefined" {
 			w.verdict = v
 		}
 	}
-	if w.doubtful && toRecipient.MatchString(text) {
+	if w.doubtful && m.look(text).toRecipient() {
 		w.class, w.doubtful = mailer.Hard, false
 	}
 	return w
@@ -109,16 +117,22 @@ var hostSaid = regexp.MustCompile(`(?i)\b(?:host|talking to|server|by) ([a-z0-9-
 // paragraph, for such lines are wrapped.
 func replies(text string) string {
 	var out []string
+	size := 0
 	open := 0 // lines that still belong to the reply
 	for line := range strings.Lines(text) {
+		if size > replyMax { // more is not looked at
+			break
+		}
 		line = strings.TrimSpace(line)
 		switch c := codesIn(line); {
 		case line == "":
 			open = 0
 		case c.code != 0 || c.status != "":
 			out, open = appendNew(out, repliesMax, fromCode(line)), 8
+			size += len(line)
 		case open > 0 && len(out) > 0:
 			out[len(out)-1] += " " + line
+			size += len(line)
 			open--
 		}
 	}
@@ -131,30 +145,6 @@ func fromCode(line string) string {
 		return line[i[4]:]
 	}
 	return line
-}
-
-// about returns what a text says of an address: the lines that name it and those below, up to one that
-// names another. It returns all if the address is not there.
-func about(text, address string, others ...string) string {
-	var out strings.Builder
-	in := false
-	address = strings.ToLower(address)
-	for line := range strings.Lines(text) {
-		low := strings.ToLower(line)
-		switch {
-		case address != "" && strings.Contains(low, address):
-			in = true
-		case slices.ContainsFunc(others, func(o string) bool { return o != "" && strings.Contains(low, strings.ToLower(o)) }):
-			in = false
-		}
-		if in {
-			out.WriteString(line)
-		}
-	}
-	if out.Len() == 0 {
-		return text
-	}
-	return out.String()
 }
 
 var (

@@ -43,7 +43,7 @@ func namesOf(m *message, r *Report) {
 			for _, f := range scanFields(p) {
 				switch strings.ToLower(f.name) {
 				case "original-envelope-id":
-					add(f.value)
+					add(cutText(f.value))
 				case "original-mail-from":
 					add(nameIn(first(addressesIn(f.value))))
 				}
