@@ -42,7 +42,8 @@ func readWords(m *message, r *Report) bool {
 		}
 		news = append(news, n)
 	}
-	if !isReport(m) && !byMachine(m, r) || !surelyOffice(m, r) && (m.returned == nil || replies(text) == "") {
+	if said := m.look(text); !isReport(m) && !byMachine(m, r) ||
+		!clearlyOffice(m, r) && (said.replies() == "" || !m.cameBack() && !(namedOffice(m, r) && said.toRecipient())) {
 		soften(news)
 	}
 	return r.take(news)
@@ -150,12 +151,14 @@ func fromCode(line string) string {
 var (
 	lineAddress = regexp.MustCompile(`^[\s<"'(\[*•>-]*(?:(?i:mailto:|smtp:|rfc822;)\s*)?([^\s<>()\[\],;:"'|]+@[A-Za-z0-9\x{80}-\x{10FFFF}._-]+[A-Za-z0-9])`)
 	saidAddress = regexp.MustCompile(`(?i)(?:\b(?:rcpt to|recipient(?:s|\(s\))?(?: address)?|unknown user|(?:delivered|deliver|sent|message|mail|delivery|reach|sending|undeliverable|addressed) to(?: user| the following user)?|for user|address(?:es)?|userid|user|attempts)|^\s*to|[45]\d\d(?: \S+)?)[\s<"'(\[:]+([^\s<>()\[\],;:"'|]+@[A-Za-z0-9\x{80}-\x{10FFFF}._-]+[A-Za-z0-9])`)
+	someAddress = regexp.MustCompile("(" + addressForm.String() + ")")
+	newAddress  = regexp.MustCompile(`(?i)\b(new|neue[nr]?|nouvelle|nueva|nuov[oa]|nov[oa]) (e-?mail[- ]?)?(address|adresse|anschrift|direcci|indirizzo|endereço)|\b(moved|changed|switched) to\b|\binstead\b|\bplease (use|try|write|mail|resend|contact)\b|not local`)
 	notAbout    = regexp.MustCompile(`(?i)^\s*(message[- ]?id|from|sender|subject|reply-to|return-path|received|cc|date)\b`)
 )
 
-// recipientsIn finds whom a report in words is about: who stands first in a line, who is named as
-// a recipient, the header field that some servers write, whom the mail went to that came back. There is
-// always one, "" if nobody can tell who.
+// recipientsIn finds whom a report in words is about: the header field that some servers write, who stands
+// first in a line, who is named as a recipient, whom the mail went to that came back. An address that
+// a reader has moved to is none of them. There is always one, "" if nobody can tell who.
 func recipientsIn(text string, m *message, r *Report) []string {
 	ours := append([]string{r.From}, r.To...)
 	if m.returned != nil {
@@ -174,23 +177,31 @@ func recipientsIn(text string, m *message, r *Report) []string {
 		return failed
 	}
 	for _, form := range []*regexp.Regexp{lineAddress, saidAddress} {
-		var found []string
-		for line := range strings.Lines(text) {
-			if len(line) > 1000 || notAbout.MatchString(line) {
-				continue
-			}
-			if f := form.FindStringSubmatch(line); f != nil && !isOurs(f[1]) {
-				found = appendNew(found, recipientsMax, f[1])
-			}
-		}
-		if len(found) > 0 {
+		if found := recipientsBy(form, text, isOurs); len(found) > 0 {
 			return found
 		}
 	}
-	if m.returned != nil {
-		if a := first(addressesIn(m.returned.header.get("To"))); a != "" {
-			return []string{a}
-		}
+	to := addressesIn(returnedHeader(m).get("To"))
+	if len(to) == 0 && clearlyOffice(m, r) {
+		to = recipientsBy(someAddress, text, isOurs)
 	}
-	return []string{first(slices.DeleteFunc(addressesIn(text), isOurs))}
+	return []string{first(to)}
+}
+
+// recipientsBy returns the addresses that a form finds in the lines of a text.
+func recipientsBy(form *regexp.Regexp, text string, isOurs func(address string) bool) (found []string) {
+	moved := false // the line above told of a new address
+	for line := range strings.Lines(text) {
+		if len(line) > 1000 || strings.TrimSpace(line) == "" || notAbout.MatchString(line) {
+			continue
+		}
+		f := form.FindStringSubmatchIndex(line)
+		if f != nil && !moved && !newAddress.MatchString(line[:f[2]]) && !isOurs(line[f[2]:f[3]]) {
+			if found = appendNew(found, recipientsMax, line[f[2]:f[3]]); len(found) == recipientsMax {
+				break
+			}
+		}
+		moved = newAddress.MatchString(line)
+	}
+	return found
 }

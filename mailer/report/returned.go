@@ -28,6 +28,21 @@ func findReturned(p *part) *part {
 	return nil
 }
 
+// cameBack reports whether a mail was really sent back: as a part, or in the text with fields that no mail
+// program shows over a mail that a person quotes.
+func (m *message) cameBack() bool {
+	if m.returned == nil {
+		return false
+	}
+	for p := range m.own() {
+		if holdsMessage(p.kind) {
+			return true
+		}
+	}
+	h := m.returned.header
+	return h.has("Received") || h.has("Return-Path") || h.has("Message-ID")
+}
+
 // ruleForm is a line that servers write above the mail that they send back.
 var ruleForm = regexp.MustCompile(`(?i)^[\s>*#=_-]*(below this line is (a|the) (copy|header|original)|this is a copy of (your|the|) ?message|original (message|mail)( headers?| follows| header| as follows)*|message headers?( follows?)?|(the )?(unsent|returned|original|undelivered|failed) (message|mail)[a-z ]*(follow|below|attached|header)|(the )?header of the original message|(a )?copy of (the|your) (original )?message|included is a copy|start of (the )?(forwarded|original|returned|message)|begin(ning)? of (original|returned)|received:? header|returned (message|content)|message text follows|enclosed is a copy|the (body|header) of (the|your) message|reporting-mta: .* original)`)
 
