@@ -100,11 +100,14 @@ func (m *message) newsInWords(status, block, text string) (w inWords) {
 			w.verdict = v
 		}
 	}
-	if w.doubtful && m.look(text).toRecipient() {
+	if w.doubtful && (m.look(text).toRecipient() || transcript.MatchString(text)) {
 		w.class, w.doubtful = mailer.Hard, false
 	}
 	return w
 }
+
+// transcript is what an old Sendmail says of a recipient that it did not know itself.
+var transcript = regexp.MustCompile(`(?im)^ *-+ transcript of session follows -+\n(?:.*\n){0,5}?550 <[^<>\s]+>\.\.\. `)
 
 // Limits of what is found in words. Each of our mails has one recipient; a list behind it has more.
 const (

@@ -67,7 +67,8 @@ func doubtful(status string, code int, w *wording) bool {
 	return code != 0 && (!strings.HasPrefix(status, "5.1.") || status == "5.1.0") && !w.toRecipient()
 }
 
-// toRecipient finds that a refusal is the answer to RCPT.
+// toRecipient finds that a refusal is the answer to RCPT: servers on the way say so, as Postfix does in its log
+// and in its reports.
 var toRecipient = regexp.MustCompile(`(?i)\brcpt to\b|rcpt command|smtp:rcpt|(after|following|to) rcpt|\[rcpt_to\]|\(state 1[34]\)|rejected recipient|recipient command|not like recipient|requested action not taken|recipient address rejected|refused recipient`)
 
 // reasonOf returns the reason where no plain words tell it: words are what people wrote for people, and
@@ -129,13 +130,13 @@ func classOf(reason string) mailer.Class {
 	switch reason {
 	case "userunknown", "hostunknown", "hasmoved", "notaccept":
 		return mailer.Hard
-	case "filtered", "rejected", "blocked", "spamdetected", "virusdetected", "policyviolation", "norelaying",
+	case "filtered", "rejected", "blocked", "spamdetected", "policyviolation", "norelaying",
 		"authfailure", "badreputation", "requireptr", "speeding", "ratelimited", "toomanyconn", "securityerror":
 		return mailer.Policy
-	case "mesgtoobig", "exceedlimit", "contenterror", "notcompliantrfc":
+	case "mesgtoobig", "exceedlimit", "virusdetected", "contenterror", "notcompliantrfc":
 		return mailer.Content
 	}
-	// mailboxfull, suspend, onhold, expired, networkerror, systemerror, systemfull, mailererror,
+	// mailboxfull, suspend, onhold, greylisted, expired, networkerror, systemerror, systemfull, mailererror,
 	// syntaxerror, undefined
 	return mailer.Soft
 }

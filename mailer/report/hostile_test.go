@@ -106,9 +106,12 @@ func TestHostile(t *testing.T) {
 	}
 	for name, raw := range hostile() {
 		began := processorTime(t)
-		Read([]byte(raw))
+		r := Read([]byte(raw))
 		took := processorTime(t) - began
-		t.Logf("%6d ms %s", took.Milliseconds(), name)
+		t.Logf("%6d ms, %d news: %s", took.Milliseconds(), len(r.News), name)
+		if len(r.News) > newsMax {
+			t.Errorf("%s: %d news", name, len(r.News))
+		}
 		if took > hostileCPU {
 			t.Errorf("%s: took %v", name, took)
 		}
