@@ -72,7 +72,7 @@ The share is that of the refused and the returned.`,
 				return err
 			}
 			q.Since = now().Add(-time.Duration(days-1) * 24 * time.Hour)
-			db, err := p.database(c.Context(), false)
+			db, err := p.databaseThere(c.Context(), false)
 			if err != nil {
 				return err
 			}

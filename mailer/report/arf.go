@@ -121,7 +121,11 @@ func complaints(m *message, r *Report, fields header, kind string) []mailer.News
 	for p := range m.own() { // what came back may be plain text
 		if strings.HasPrefix(p.kind, "text/") || p.kind == "message/feedback-report" {
 			for _, name := range tokenIn.FindAllStringSubmatch(p.text(), addressesMax) {
-				r.Names = appendNew(r.Names, 2*addressesMax, name[1])
+				place := InWords
+				if name[1] != "" {
+					place = InUnsubscribe
+				}
+				r.name(place, name[2])
 			}
 		}
 	}
@@ -150,8 +154,9 @@ func complaints(m *message, r *Report, fields header, kind string) []mailer.News
 	return news
 }
 
-// tokenIn finds our own tokens in the text of a report that has no returned mail as a part.
-var tokenIn = regexp.MustCompile(`(?i)(?:x-broadsheet-delivery:[ \t]*|(?:bounce|unsub|reply)\+)([a-z2-7]{20,80})\b`)
+// tokenIn finds our own tokens in the text of a report that has no returned mail as a part. The second
+// address of List-Unsubscribe begins as no other of ours does.
+var tokenIn = regexp.MustCompile(`(?i)(?:x-broadsheet-delivery:[ \t]*|(<mailto:unsub\+)|(?:bounce|unsub|reply)\+)([a-z2-7]{20,80})\b`)
 
 // unredacted returns the addresses in values, but for those that a provider has made unreadable.
 func unredacted(values []string) (to []string) {

@@ -106,7 +106,7 @@ func (r *Report) take(news []mailer.News) bool {
 // there, and send nothing back.
 func (r *Report) takeNames(m *message) {
 	for _, a := range addressesIn(m.words()) {
-		r.Names = appendNew(r.Names, 2*addressesMax, nameIn(a))
+		r.name(InWords, nameIn(a))
 	}
 }
 
