@@ -75,7 +75,7 @@ logs and providers' events say is with the deliveries (deliveries show).`,
 				return err
 			}
 			filter.Domain = strings.TrimPrefix(subscribers.Fold("x@"+strings.TrimPrefix(filter.Domain, "@")), "x@")
-			db, err := p.database(c.Context(), true)
+			db, err := p.databaseThere(c.Context(), true)
 			if err != nil {
 				return err
 			}
@@ -105,10 +105,14 @@ func inboundCells(m store.InboundRow) []string {
 		effect = joinNotes("set aside: "+m.Aside, effect)
 	}
 	address := m.Recipient
-	if m.Class == mailer.OptedOut { // whoever wrote it
-		address = m.Reader
+	reader := ""
+	if m.Subscriber != 0 { // as Apple's programs write a request to leave
+		reader = "reader " + itoa(m.Subscriber)
 	}
-	address = cmp.Or(address, m.From, m.Reader)
+	if m.Class == mailer.OptedOut && m.Reader != "" { // whoever wrote it
+		address = m.Reader + ", " + reader
+	}
+	address = cmp.Or(address, m.From, m.Reader, reader)
 	return []string{itoa(m.ID), m.At.UTC().Format(time.DateTime), string(m.Class), m.Reason, m.Status, address, effect}
 }
 
@@ -141,7 +145,7 @@ func (p *program) bouncesShow() *cobra.Command {
 			if raw && asJSON {
 				return usagef("--raw and --json exclude each other")
 			}
-			db, err := p.database(c.Context(), true)
+			db, err := p.databaseThere(c.Context(), true)
 			if err != nil {
 				return err
 			}
@@ -192,6 +196,9 @@ func (p *program) inboundTable(m store.InboundRow) error {
 	}
 	if m.Delivery() != 0 {
 		t.row("delivery", fmt.Sprintf("%d, issue %d", m.Delivery(), m.Issue))
+	}
+	if m.Subscriber != 0 {
+		t.row("reader", itoa(m.Subscriber))
 	}
 	t.row("set aside", m.Aside)
 	t.row("effect", m.Effect)

@@ -492,3 +492,25 @@ func TestServeForwards(t *testing.T) {
 		t.Errorf("%d mails: %s", len(got), got[0].Data)
 	}
 }
+
+// TestForwardLong: of a long answer not all is kept; intake has seen that a person wrote it, and it goes on.
+func TestForwardLong(t *testing.T) {
+	w := openNewsroom(t)
+	long := "From: ada@reader.example\r\nTo: " + w.reply["ada@reader.example"] + "\r\nSubject: Re: x\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=cut\r\n\r\n" +
+		"--cut\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\n" + strings.Repeat(strings.Repeat("A", 76)+"\r\n", 1000) +
+		"--cut\r\nContent-Type: text/plain\r\n\r\nA picture for you.\r\n--cut--\r\n"
+	if out := w.comeIn(long)[0]; !out.Forward || !out.Cut {
+		t.Fatalf("taken in as %s, cut %v", out.Class, out.Cut)
+	}
+	if got := w.passOn(); len(got) != 1 || !strings.Contains(got[0].Data, "the message below is not whole") {
+		t.Errorf("%d mails", len(got))
+	}
+	for m, err := range w.db.Inbound(t.Context(), store.InboundFilter{}) {
+		if err != nil || m.Effect != "forwarded at 2026-01-13 09:00:00" {
+			t.Errorf("%q, %v", m.Effect, err)
+		}
+	}
+	if !strings.Contains(w.program.stderr.(*output).String(), `msg="answer is forwarded" message=1 relay=`) {
+		t.Error("no line says that it was forwarded")
+	}
+}

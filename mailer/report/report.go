@@ -1,6 +1,7 @@
 // Package report reads mail that came back: delivery reports of all kinds, complaints, machines'
 // answers and people's. It is pure: octets in, what they say out. Mail is hostile input, and
-// whatever comes is read within [MaxSize], [MaxDepth] and [MaxParts].
+// whatever comes is read within [MaxSize], [MaxDepth] and [MaxParts], and what it says is looked at once, of
+// so many recipients and so much text that no message takes a second.
 //
 // A message is taken apart (parse.go), and then asked in turn whether it is a complaint (arf.go), a
 // delivery report by its form (status.go, RFC 3464), a machine's answer (autoreply.go), a delivery report

@@ -42,7 +42,7 @@ func namesOf(m *message, r *Report) {
 			for _, f := range scanFields(p) {
 				switch strings.ToLower(f.name) {
 				case "original-envelope-id":
-					r.name(InEnvelope, f.value)
+					r.name(InEnvelope, cutText(f.value))
 				case "original-mail-from":
 					r.name(InEnvelope, nameIn(first(addressesIn(f.value))))
 				}
