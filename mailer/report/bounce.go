@@ -193,18 +193,18 @@ func recipientsIn(text string, m *message, r *Report) []string {
 
 // recipientsBy returns the addresses that a form finds in the lines of a text.
 func recipientsBy(form *regexp.Regexp, text string, isOurs func(address string) bool) (found []string) {
-	moved := false // the line above told of a new address
+	above := "" // the line above this one that is not blank
 	for line := range strings.Lines(text) {
 		if len(line) > 1000 || strings.TrimSpace(line) == "" || notAbout.MatchString(line) {
 			continue
 		}
 		f := form.FindStringSubmatchIndex(line)
-		if f != nil && !moved && !newAddress.MatchString(line[:f[2]]) && !isOurs(line[f[2]:f[3]]) {
+		if f != nil && !newAddress.MatchString(above) && !newAddress.MatchString(line[:f[2]]) && !isOurs(line[f[2]:f[3]]) {
 			if found = appendNew(found, recipientsMax, line[f[2]:f[3]]); len(found) == recipientsMax {
 				break
 			}
 		}
-		moved = newAddress.MatchString(line)
+		above = line
 	}
 	return found
 }
