@@ -264,8 +264,15 @@ func TestAsksForLess(t *testing.T) {
 		want bool
 	}{
 		{News{Class: Put, Status: "4.7.28", Text: "an unusual rate of mail"}, true},
-		{News{Class: Put, Status: "4.4.1", Text: "connect: connection timed out"}, true},
-		{News{Class: Put}, true},
+		{News{Class: Put, Code: 421, Status: "4.7.0", Text: "[TSS04] Messages temporarily deferred due to unexpected volume or user complaints"}, true},
+		{News{Class: Put, Code: 450, Text: "too many connections from your host"}, true},
+		{News{Class: Put, Code: 451, Status: "4.3.2", Text: "Please come again", Reason: "ratelimited"}, true},
+		{News{Class: Put, Status: "4.4.1", Text: "connect: connection timed out"}, false},
+		{News{Class: Put, Status: "4.4.1", Text: "host is down", Reason: "networkerror"}, false},
+		{News{Class: Put, Status: "4.4.1", Text: "connect to mx.example[192.0.2.1]:25: Connection refused"}, false},
+		{News{Class: Put, Status: "4.4.3", Text: "Host or domain name not found"}, false},
+		{News{Class: Put, Code: 451, Status: "4.3.0", Text: "Temporary lookup failure"}, false},
+		{News{Class: Put}, false},
 		{News{Class: Put, Status: "4.2.2", Text: "mailbox full"}, false},
 		{News{Class: Put, Status: "4.1.1", Text: "unknown as yet"}, false},
 		{News{Class: Put, Status: "4.7.1", Text: "Greylisted, come back"}, false},

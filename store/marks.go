@@ -58,7 +58,7 @@ func byMark(reason string) bool { return reason == hardBounce || reason == softB
 // and does what follows for the address. sent is when the mail left, note goes into a suppression
 // that comes of it. Each news is given once. The effect is for people, "" if there is none.
 func (db *DB) mark(ctx context.Context, t *tx, d *delivery, class mailer.Class, sent, now time.Time, note string) (effect string, err error) {
-	t.tally(sent, &d.Delivery, d.relay, tallyOf(class))
+	t.tally(sent, &d.Delivery, d.relay, tallyOf(class), 1)
 	switch class {
 	case mailer.Hard, mailer.Soft:
 		return db.charge(ctx, t, d, class, markCounts, sent, now, note)

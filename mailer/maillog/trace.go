@@ -22,7 +22,8 @@ type Entry struct {
 
 // Trace follows mails through the lines of a log, from id to id. One goroutine uses it.
 type Trace struct {
-	// Classify says what a server's words mean, as mailer/report does it.
+	// Classify says what a server's words mean, as mailer/report does it. It gets all that stands in the
+	// line, as a report of the same server would have it.
 	Classify func(status string, code int, text string) (mailer.Class, string)
 	Now      func() time.Time // the machine's clock
 	Zone     *time.Location   // of stamps without a zone
@@ -67,11 +68,11 @@ func (t *Trace) Line(line []byte, at Place) (e Entry, ok bool) {
 	case l.Daemon == "qmgr" || l.To == "":
 		return e, false
 	case l.Status == "deferred":
-		_, e.Reason = t.Classify(l.DSN, code, text)
+		_, e.Reason = t.Classify(l.DSN, code, l.Text)
 		e.Class = mailer.Put
 		m.put = e.News
 	case l.Status == "bounced":
-		e.Class, e.Reason = t.Classify(l.DSN, code, text)
+		e.Class, e.Reason = t.Classify(l.DSN, code, l.Text) // with the command that was refused
 	case l.Status == "sent":
 		return t.sent(&l, e)
 	default:

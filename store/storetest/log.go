@@ -140,7 +140,7 @@ func testLogEarly(t *testing.T, w *world) {
 	w.must(w.db.Release(t.Context(), b, w.now()))
 }
 
-// testSlowDomains: delays of any source are listed by domain, and what is slowed stays on record.
+// testSlowDomains: delays that a log or a provider tells of are listed by domain, and what is slowed stays on record.
 func testSlowDomains(t *testing.T, w *world) {
 	w.tell("world", 1)
 	ids := w.readers(3)
@@ -157,6 +157,14 @@ func testSlowDomains(t *testing.T, w *world) {
 	if len(delays) != 2 || delays[1].Domain != domain || !delays[1].At.Equal(begin.Add(3*time.Second)) || delays[1].Text != "slow down" ||
 		delays[0].Text != "an unusual rate" || !delays[0].AsksForLess() {
 		t.Errorf("delays: %+v", delays)
+	}
+	// A reader who has the token of a mail can write what they like in its provider's name.
+	said := intake.Event{News: mailer.News{Class: mailer.Put, Code: 421, Status: "4.7.28", Text: "an unusual rate, a reader says", At: w.now()}, Of: of(i, ids[0]), Sure: true}
+	_, err = w.db.TakeIn(t.Context(), []intake.Entry{{Hash: [32]byte{7}, Source: "maildir", At: w.now(), Class: mailer.Put, Of: said.Of, Events: []intake.Event{said}}}, w.now())
+	w.must(err)
+	w.wantCame(i, ids[0], "delayed slow down", "delayed an unusual rate, a reader says")
+	if again, err := w.db.Delays(t.Context(), begin); err != nil || len(again) != len(delays) {
+		t.Errorf("a report by mail slows its provider: %+v, %v", again, err)
 	}
 	if delays, err = w.db.Delays(t.Context(), w.now()); err != nil || len(delays) > 0 {
 		t.Errorf("since then: %+v, %v", delays, err)
