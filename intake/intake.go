@@ -54,6 +54,7 @@ type Taken struct {
 	Again  bool   // it was on record already; nothing was done
 	Early  bool   // a sender has the mail in hand still: nothing is on record, bring it again in a minute
 	Effect string // what followed, for people: "bounced, address barred"
+	Err    error  // of one of many reports: why it cannot be put on record, though others can
 }
 
 // Reported is what a relay's provider says in one report.

@@ -233,7 +233,7 @@ func followLog(t *testing.T, db *store.DB, i digest.Issue, now time.Time) {
 	next, gone := line(of, ""), line(of, "")
 	next.Next, gone.Removed = "4XyZ12abce", true
 	lines, ours := db.Ours(ctx, "main", []store.LogLine{line(intake.Of{}, mailer.Put), line(of, mailer.Put), next, gone})
-	_, _, took := db.TakeLog(ctx, "main", "main: log", lines, store.LogPlace{File: "1"}, now)
+	_, took := db.TakeLog(ctx, "main", "main: log", lines, store.LogPlace{File: "1"}, now)
 	_, place := db.LogPlace(ctx, "main: log")
 	_, forgotten := db.ForgetQueueIDs(ctx, now)
 	_, delays := db.Delays(ctx, now)

@@ -51,7 +51,7 @@ func (t *Trace) Line(line []byte, at Place) (e Entry, ok bool) {
 	if l.HasFrom {
 		m.from, m.told = l.From, true
 	}
-	e = Entry{Queue: l.Queue, From: m.from, Told: m.told, Removed: l.Removed, Place: at}
+	e = Entry{Queue: l.Queue, From: m.from, Told: m.told, Removed: l.Removed, Place: at, News: mailer.News{At: l.At}}
 	if l.Removed {
 		return e, true
 	}
@@ -88,7 +88,7 @@ func (t *Trace) sent(l *Line, e Entry) (Entry, bool) {
 	case l.Daemon == "discard" || l.Relay == "none" || l.Relay == "", strings.Contains(strings.ToLower(l.Text), "discard"):
 		return e, false // thrown away, by us or by a filter: it has not arrived, nor does it come back
 	case next != "" && next != l.Queue && (l.Daemon == "local" || t.knows(next)):
-		e.News, e.Next = mailer.News{}, next
+		e.News, e.Next = mailer.News{At: l.At}, next
 		return e, true
 	}
 	e.Class = mailer.Arrived

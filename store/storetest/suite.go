@@ -46,10 +46,10 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		{"mark rules", testMarkRules}, {"marked once", testMarkedOnce}, {"retried mark", testRetriedMark}, {"complaint", testComplaint}, {"false wave", testFalseWave}, {"doubted", testDoubted},
 		{"true marks", testTrueMarks}, {"decide", testDecide}, {"two issues", testTwoIssues}, {"rates", testRates}, {"one bounce", testOneBounce}, {"graver mark", testGraverMark}, {"many delays", testManyDelays},
 		{"way back", testWayBack}, {"stricter", testStricter}, {"end pauses", testEndPauses},
-		{"reports", testReports}, {"early reports", testReportsEarly},
+		{"reports", testReports}, {"early reports", testReportsEarly}, {"reports by name", testReportsByName},
 		{"news", testNews}, {"news of unanswered", testNewsOfUnanswered}, {"early news", testNewsEarly}, {"names in news", testNewsNames},
 		{"opt-out", testOptOut}, {"any news", testAnyNews}, {"news while sending", testNewsWhileSending}, {"inbound", testInbound}, {"reread", testReread},
-		{"log", testLog}, {"early log", testLogEarly}, {"slow domains", testSlowDomains},
+		{"log", testLog}, {"early log", testLogEarly}, {"old log", testOldLog}, {"taken name", testTakenName}, {"slow domains", testSlowDomains},
 		{"forwards", testForwards}, {"flood", testFlood},
 	} {
 		t.Run(c.name, func(t *testing.T) {
