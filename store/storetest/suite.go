@@ -45,6 +45,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		{"edit", testEdit}, {"edit together", testEditTogether}, {"leave all", testLeaveAll}, {"undo address", testUndoAddress}, {"stranger", testStranger}, {"any edit", testAnyEdit},
 		{"mark rules", testMarkRules}, {"marked once", testMarkedOnce}, {"retried mark", testRetriedMark}, {"complaint", testComplaint}, {"false wave", testFalseWave}, {"doubted", testDoubted},
 		{"true marks", testTrueMarks}, {"decide", testDecide}, {"two issues", testTwoIssues}, {"rates", testRates}, {"one bounce", testOneBounce}, {"graver mark", testGraverMark}, {"many delays", testManyDelays},
+		{"wave of zones", testWaveOfZones}, {"size of a wave", testSizeOfWave}, {"retried wave", testRetriedWave},
 		{"way back", testWayBack}, {"stricter", testStricter}, {"end pauses", testEndPauses},
 		{"reports", testReports}, {"early reports", testReportsEarly}, {"reports by name", testReportsByName},
 		{"news", testNews}, {"news of unanswered", testNewsOfUnanswered}, {"early news", testNewsEarly}, {"names in news", testNewsNames},
