@@ -170,6 +170,40 @@ func TestPaceOthersGoOn(t *testing.T) {
 	}
 }
 
+// TestPaceRelayIsWell: a relay that says 421 4.7.28 of all that is left, over and over, is not in trouble:
+// its mail must not go around the provider's limit through another one.
+func TestPaceRelayIsWell(t *testing.T) {
+	for _, of := range offers {
+		t.Run(of.name, func(t *testing.T) {
+			t.Parallel()
+			relay, q := relaytest.Start(t, of.ehlo, "RCPT*@slow.example 421 4.7.28 an unusual rate of mail comes from you; hangup"), newQueue(t, 40)
+			for i := range q.rows {
+				q.rows[i].Address = fmt.Sprintf("reader%d@slow.example", i+1)
+			}
+			s := sender(t, q, relay, 2)
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			var tried int
+			s.Progress = func(now Stats) {
+				if !now.Since.IsZero() {
+					t.Errorf("in trouble: %s", now.Trouble)
+				}
+				if tried = q.states()[Deferred]; tried > cutsInARow {
+					stop()
+				}
+			}
+			deadline := time.AfterFunc(20*time.Second, stop)
+			defer deadline.Stop()
+			if _, err := s.Run(ctx, false); err != nil {
+				t.Fatal(err)
+			}
+			if tried <= cutsInARow {
+				t.Errorf("%d were tried", tried)
+			}
+		})
+	}
+}
+
 // TestPaceSlowsItsGroupAlone: what a slowed group is sent waits for its turns in all senders, and
 // others do not.
 func TestPaceSlowsItsGroupAlone(t *testing.T) {
