@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -101,7 +102,12 @@ func (p *program) readMessage(file string) ([]byte, error) {
 }
 
 func jsonReport(file string, r *report.Report) readJSON {
-	j := readJSON{File: file, Class: r.Class, News: []newsJSON{}, From: text(r.From), Subject: text(r.Subject), Names: list(r.Names)}
+	j := readJSON{File: file, Class: r.Class, News: []newsJSON{}, From: text(r.From), Subject: text(r.Subject), Names: []string{}}
+	for _, n := range r.Names {
+		if !slices.Contains(j.Names, n.Token) {
+			j.Names = append(j.Names, n.Token)
+		}
+	}
 	for _, n := range r.News {
 		j.News = append(j.News, jsonNews(n))
 	}

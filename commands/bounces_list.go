@@ -73,7 +73,7 @@ logs and providers' events say is with the deliveries (deliveries show).`,
 				return err
 			}
 			filter.Domain = strings.TrimPrefix(subscribers.Fold("x@"+strings.TrimPrefix(filter.Domain, "@")), "x@")
-			db, err := p.database(c.Context(), true)
+			db, err := p.databaseThere(c.Context(), true)
 			if err != nil {
 				return err
 			}
@@ -105,6 +105,9 @@ func inboundCells(m store.InboundRow) []string {
 	address := m.Recipient
 	if address == "" {
 		address = m.From
+	}
+	if address == "" && m.Subscriber != 0 { // as Apple's programs write a request to leave
+		address = "reader " + itoa(m.Subscriber)
 	}
 	return []string{itoa(m.ID), m.At.UTC().Format(time.DateTime), string(m.Class), m.Reason, m.Status, address, effect}
 }
@@ -138,7 +141,7 @@ func (p *program) bouncesShow() *cobra.Command {
 			if raw && asJSON {
 				return usagef("--raw and --json exclude each other")
 			}
-			db, err := p.database(c.Context(), true)
+			db, err := p.databaseThere(c.Context(), true)
 			if err != nil {
 				return err
 			}
@@ -186,6 +189,9 @@ func (p *program) inboundTable(m store.InboundRow) error {
 	t.row("recipient", m.Recipient)
 	if m.Delivery() != 0 {
 		t.row("delivery", fmt.Sprintf("%d, issue %d", m.Delivery(), m.Issue))
+	}
+	if m.Subscriber != 0 {
+		t.row("reader", itoa(m.Subscriber))
 	}
 	t.row("set aside", m.Aside)
 	t.row("effect", m.Effect)

@@ -52,7 +52,7 @@ func (p *program) bouncesRates() *cobra.Command {
 		Use: "rates", Short: "Count what was refused and came back, by domain, relay and day", Args: cobra.NoArgs,
 		Long: `Counts mails by the day in UTC on which they left: taken by a relay, refused by it for good, and of those
 that were taken what is known to have arrived, was delayed, came back by class, or was complained of.
-The share is that of the refused and the returned.`,
+The rate is the share of the refused and the returned.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if days < 1 || days > 400 {
 				return usagef("--days %d is not between 1 and 400", days)
@@ -72,7 +72,7 @@ The share is that of the refused and the returned.`,
 				return err
 			}
 			q.Since = now().Add(-time.Duration(days-1) * 24 * time.Hour)
-			db, err := p.database(c.Context(), false)
+			db, err := p.databaseThere(c.Context(), false)
 			if err != nil {
 				return err
 			}
@@ -103,7 +103,7 @@ func (p *program) printRates(rates []store.Rate, by store.RateBy, asJSON bool) e
 			heads = append(heads, h.head)
 		}
 	}
-	t := p.table(append(heads, "TAKEN", "REFUSED", "DELIVERED", "DELAYED", "HARD", "SOFT", "POLICY", "CONTENT", "COMPLAINTS", "SHARE")...)
+	t := p.table(append(heads, "TAKEN", "REFUSED", "DELIVERED", "DELAYED", "HARD", "SOFT", "POLICY", "CONTENT", "COMPLAINTS", "RATE")...)
 	for i := range rates {
 		r := &rates[i]
 		j := jsonRate(r)
@@ -125,11 +125,11 @@ func (p *program) printRates(rates []store.Rate, by store.RateBy, asJSON bool) e
 		for _, n := range []int{r.Taken, r.Refused, r.Delivered, r.Delayed, r.Hard, r.Soft, r.Policy, r.Content, r.Complaints} {
 			cells = append(cells, strconv.Itoa(n))
 		}
-		share := "-"
+		rate := "-"
 		if j.Rate != nil {
-			share = fmt.Sprintf("%.1f %%", 100**j.Rate)
+			rate = fmt.Sprintf("%.1f %%", 100**j.Rate)
 		}
-		t.row(append(cells, share)...)
+		t.row(append(cells, rate)...)
 	}
 	if asJSON {
 		return nil

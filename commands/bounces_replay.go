@@ -77,7 +77,7 @@ type replayJSON struct {
 // replay reads messages once more. One that cannot be read does not stop the others.
 func (p *program) replay(ctx context.Context, clerk *intake.Clerk, ids []int64, asJSON bool) error {
 	t := p.table("ID", "WAS", "IS", "EFFECT")
-	changed := 0
+	looked, changed := 0, 0
 	var failed error
 	for _, id := range ids {
 		j, is, err := p.replayOne(ctx, clerk, id)
@@ -88,7 +88,7 @@ func (p *program) replay(ctx context.Context, clerk *intake.Clerk, ids []int64, 
 			}
 			continue
 		}
-		if !is {
+		if looked++; !is {
 			continue
 		}
 		changed++
@@ -108,7 +108,9 @@ func (p *program) replay(ctx context.Context, clerk *intake.Clerk, ids []int64, 
 	if !asJSON && changed > 0 {
 		failed = errors.Join(failed, t.flush())
 	}
-	fmt.Fprintf(p.stderr, "read %d once more, %d changed\n", len(ids), changed)
+	if looked > 0 || failed == nil {
+		fmt.Fprintf(p.stderr, "read %d once more, %d changed\n", looked, changed)
+	}
 	if failed == nil && changed == 0 {
 		return &exitError{exitNothing, nil}
 	}
@@ -118,7 +120,7 @@ func (p *program) replay(ctx context.Context, clerk *intake.Clerk, ids []int64, 
 func (p *program) replayOne(ctx context.Context, clerk *intake.Clerk, id int64) (j replayJSON, changed bool, err error) {
 	m, raw, err := p.db.InboundMail(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
-		return j, false, fmt.Errorf("there is no message %d", id)
+		return j, false, fmt.Errorf("there is no message %d; bounces list prints those there are", id)
 	}
 	if err != nil {
 		return j, false, err

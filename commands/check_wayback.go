@@ -29,6 +29,10 @@ func (p *program) checkWayBack(ctx context.Context, note func(name string, err e
 			}
 		}
 	}
+	if in := cfg.Intake; in.On() && !in.Replies && in.Forward != cfg.Publication.ReplyTo {
+		fmt.Fprintf(p.stdout, "note  intake: forward_to without replies: true: readers answer to %s, and only what comes from there to the intake goes on to %s\n",
+			cfg.Publication.ReplyTo, in.Forward)
+	}
 	if cfg.Intake.Pipe {
 		fmt.Fprintln(p.stdout, "note  intake by pipe: the mail server runs \"broadsheet intake\" for each message; it is tried with a mail to "+
 			"bounce@"+domainOf(cfg.Publication.From)+", which bounces list --aside then shows")

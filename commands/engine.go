@@ -195,6 +195,9 @@ func (e *engine) sendAll(ctx context.Context, how sendRun) (tried int, err error
 		how.queue = e.db
 	}
 	pacer, err := e.newPacer(ctx)
+	if ctx.Err() != nil { // told to end before it began: nothing has gone wrong
+		return 0, nil
+	}
 	if err != nil {
 		return 0, err
 	}

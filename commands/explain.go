@@ -22,8 +22,9 @@ func (p *program) explain() *cobra.Command {
 		Use:   "explain --as ADDRESS",
 		Short: "Say why each story is or is not in a reader's mail, and what became of the mail",
 		Long: `Gives every story that there was to choose from one reason: sent, over the cap, less, duplicate of
-another, muted, seen before, too old, other language, embargoed, in an earlier issue, not in your
-sections. The reasons add up to the candidates. Then what became of the mail, as far as the mailbox.
+another, muted, seen before, too old, other language, embargoed, in an earlier issue, in a later issue,
+not in your sections, not in this edition, under another section, could not be laid out, no mail (the
+address is barred, or no relay takes it). The reasons add up to the candidates. Then what became of the mail, as far as the mailbox.
 
 Without --issue it is the reader's latest mail; for a reader who has had none, the next one, as it
 would be now. Of a mail that is past, settings, windows and what the reader had seen are those of
@@ -48,18 +49,23 @@ then. Changes nothing. Exit code 3 says that there is no such mail, and why.`,
 			if err != nil {
 				return err
 			}
-			if a.delivery == nil {
-				if away := outside(s, e.cfg.Edition(a.issue.Edition)); away != "" {
-					fmt.Fprintf(p.stderr, "note: this mail will not be sent: %s\n", away)
+			away := outside(s, e.cfg.Edition(a.issue.Edition))
+			if away == "" && s.Suppressed != nil {
+				away = s.Address + " is barred: " + s.Suppressed.Reason
+			}
+			if away != "" {
+				mail := "this mail will not be sent"
+				if a.delivery != nil {
+					mail = "no further mail will be sent"
 				}
+				fmt.Fprintf(p.stderr, "note: %s: %s\n", mail, away)
 			}
 			return p.printAccount(c.Context(), e, a, asJSON)
 		},
 	}
 	p.clockFlag(c)
 	c.Flags().StringVar(&as, "as", "", "`ADDRESS` of the reader")
-	c.Flags().Int64Var(&issue, "issue", 0, "explain this `issue`")
-	c.Flags().Lookup("issue").DefValue = "" // 0 is none
+	c.Flags().Int64Var(&issue, "issue", 0, "explain the mail of this `ISSUE`; without it the latest one")
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
 	return c
 }

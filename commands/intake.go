@@ -36,9 +36,16 @@ server keeps it. With FILEs it takes those, and with --sources it looks once int
 the relays' logs that the configuration names, for cron; "serve" does that by itself. A message that is
 on record already counts no second time.
 
-In Postfix's master.cf:
-  broadsheet unix - n n - 4 pipe user=broadsheet argv=/usr/local/bin/broadsheet
-    --config /etc/broadsheet/schedule.yaml intake --recipient ${original_recipient}`,
+In Postfix's master.cf, which gives the program hardly any environment:
+
+broadsheet unix - n n - 2 pipe
+  flags=DORX user=broadsheet argv=/usr/bin/env
+  BROADSHEET_DB=/var/lib/broadsheet/broadsheet.db BROADSHEET_KEY_FILE=/etc/broadsheet/keys
+  /usr/local/bin/broadsheet --config /etc/broadsheet/schedule.yaml
+  intake --recipient ${original_recipient}
+
+and in main.cf broadsheet_destination_recipient_limit = 1, with a transport_maps that names
+"broadsheet:" for the addresses; docs/operating.md has all of it.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
 			case sources && (len(args) > 0 || recipient != ""):
@@ -57,7 +64,7 @@ In Postfix's master.cf:
 			return nil
 		},
 	}
-	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitLater, err} })
+	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitLater, plainly(err)} })
 	c.Flags().StringVar(&recipient, "recipient", "", "the `ADDRESS` that the message came to, as the mail server knows it")
 	c.Flags().BoolVar(&sources, "sources", false, "look once into what the configuration names")
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object for each message, or with --sources for each source")
@@ -203,19 +210,21 @@ func told(o intake.Outcome) string {
 }
 
 type takenJSON struct {
-	File   string       `json:"file"`
-	ID     *int64       `json:"id"`
-	Class  mailer.Class `json:"class"`
-	Again  bool         `json:"again"`
-	Aside  *string      `json:"aside"`
-	Effect *string      `json:"effect"`
-	Error  *string      `json:"error"`
+	File   string  `json:"file"`
+	ID     *int64  `json:"id"`
+	Class  *string `json:"class"` // null if it could not be read or recorded
+	Again  bool    `json:"again"`
+	Aside  *string `json:"aside"`
+	Effect *string `json:"effect"`
+	Error  *string `json:"error"`
 }
 
 func jsonTaken(file string, o intake.Outcome) takenJSON {
-	j := takenJSON{File: file, ID: present(o.ID), Class: cmp.Or(o.Class, mailer.NoBounce), Again: o.Again, Aside: text(o.Aside), Effect: text(o.Effect)}
+	j := takenJSON{File: file, ID: present(o.ID), Again: o.Again, Aside: text(o.Aside), Effect: text(o.Effect)}
 	if o.Err != nil {
 		j.Error = text(o.Err.Error())
+		return j
 	}
+	j.Class = text(string(cmp.Or(o.Class, mailer.NoBounce)))
 	return j
 }

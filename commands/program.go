@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"path/filepath"
@@ -81,8 +82,22 @@ func (p *program) keyring() (*subscribers.Keys, error) {
 	return ring, nil
 }
 
-// database opens the database. With keys it also checks that they are this database's own.
+// database opens the database, or makes it. With keys it also checks that they are this database's own.
 func (p *program) database(ctx context.Context, withKeys bool) (*store.DB, error) {
+	return p.open(ctx, withKeys, store.Options{})
+}
+
+// databaseThere opens a database that is there. Who only looks at what came back, and does so in the
+// wrong folder, is told so.
+func (p *program) databaseThere(ctx context.Context, withKeys bool) (*store.DB, error) {
+	db, err := p.open(ctx, withKeys, store.Options{Existing: true})
+	if errors.Is(err, store.ErrNoDatabase) {
+		return nil, usagef("%w; name one with --db or BROADSHEET_DB, or the folder's configuration with --config", err)
+	}
+	return db, err
+}
+
+func (p *program) open(ctx context.Context, withKeys bool, options store.Options) (*store.DB, error) {
 	if p.db != nil {
 		return p.db, nil
 	}
@@ -93,7 +108,6 @@ func (p *program) database(ctx context.Context, withKeys bool) (*store.DB, error
 	if dsn == "" {
 		dsn = filepath.Join(filepath.Dir(p.configFile), "broadsheet.db")
 	}
-	var options store.Options
 	var ring *subscribers.Keys
 	if withKeys {
 		var err error

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -103,14 +104,16 @@ every delivery on record. "broadsheet demo" shows all of it on this machine.
 
 Environment: BROADSHEET_KEY_FILE or BROADSHEET_KEY (keys of links, see "keys rotate"), BROADSHEET_DB,
 and for each relay BROADSHEET_SMTP_<RELAY>_USER and _PASSWORD or _PASSWORD_FILE; where Broadsheet is to
-sign mails itself, BROADSHEET_DKIM_FILE or BROADSHEET_DKIM (see "keys dkim").
+sign mails itself, BROADSHEET_DKIM_FILE or BROADSHEET_DKIM (see "keys dkim"); for what comes back,
+BROADSHEET_IMAP_USER and BROADSHEET_IMAP_PASSWORD or _PASSWORD_FILE with a mailbox on a server, and
+BROADSHEET_EVENTS_<RELAY> or BROADSHEET_EVENTS_<RELAY>_FILE with a provider's events.
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 nothing to do, 4 another sender is at
 work, 5 held for a person.`,
 		Version: version(),
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usagef("%w\nSee '%s --help'.", err, c.CommandPath())
+		return usagef("%w\nSee '%s --help'.", plainly(err), c.CommandPath())
 	})
 	flags := root.PersistentFlags()
 	flags.StringVar(&p.configFile, "config", "schedule.yaml", "configuration `FILE`")
@@ -137,6 +140,27 @@ work, 5 held for a person.`,
 		}
 	})
 	return root
+}
+
+// plainly says in words what strconv has against a flag's value.
+func plainly(err error) error {
+	number, ok := errors.AsType[*strconv.NumError](err)
+	if !ok {
+		return err
+	}
+	said, found := strings.CutSuffix(err.Error(), number.Error())
+	if !found {
+		return err
+	}
+	switch {
+	case errors.Is(number, strconv.ErrRange):
+		return errors.New(said + "it is too large or too small")
+	case number.Func == "ParseBool":
+		return errors.New(said + "it is neither true nor false")
+	case number.Func == "ParseFloat":
+		return errors.New(said + "it is no number")
+	}
+	return errors.New(said + "it is no whole number")
 }
 
 // version is the module's version, or the commit it was built from.

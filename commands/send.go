@@ -125,6 +125,9 @@ func (p *program) sendEdition(ctx context.Context, e *engine, ed *schedule.Editi
 	if ctx.Err() != nil {
 		sendErr = errors.Join(sendErr, errors.New("interrupted: what is left goes with the next send or serve"))
 	}
+	if only == nil {
+		e.forwardAnswers(ctx) // for those who run no serve
+	}
 	e.tellWaves(context.WithoutCancel(ctx))
 	err = errors.Join(openErr, sendErr)
 	if err == nil && len(opened) == 0 && sent == 0 && (expired == 0 || len(worked) == 0) {
@@ -161,7 +164,7 @@ func outside(s *subscribers.Subscriber, ed *schedule.Edition) string {
 	switch {
 	case s.Status != subscribers.Active:
 		return fmt.Sprintf("%s is %s and gets no mail", s.Address, s.Status)
-	case !slices.Contains(s.Editions, ed.Name):
+	case ed != nil && !slices.Contains(s.Editions, ed.Name):
 		return fmt.Sprintf("%s does not follow edition %q", s.Address, ed.Name)
 	}
 	return ""

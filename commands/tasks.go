@@ -46,7 +46,7 @@ func (p *program) tasksList() *cobra.Command {
 	c := &cobra.Command{
 		Use: "list", Short: "List open tasks, the newest first", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			db, err := p.database(c.Context(), true)
+			db, err := p.databaseThere(c.Context(), true)
 			if err != nil {
 				return err
 			}
@@ -162,7 +162,7 @@ func (p *program) task(ctx context.Context, arg string) (*store.DB, store.Task, 
 	if err != nil {
 		return nil, store.Task{}, err
 	}
-	db, err := p.database(ctx, true)
+	db, err := p.databaseThere(ctx, true)
 	if err != nil {
 		return nil, store.Task{}, err
 	}

@@ -137,7 +137,7 @@ func (p *program) intakeSources(ctx context.Context, asJSON bool) error {
 	e := &engine{cfg: cfg, db: p.db, keys: p.ring, now: p.now, log: p.logger()}
 	list, logs := e.sources(), e.logs()
 	if len(list)+len(logs) == 0 {
-		return usagef("%s names no maildir and no imap under intake", cfg.File)
+		return usagef("%s names no maildir and no imap under intake, and no relay in it has a log", cfg.File)
 	}
 	var failed error
 	for _, s := range list {

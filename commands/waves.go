@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -51,7 +52,7 @@ rule there, the provider may be wrong. Their bounces are held in quarantine: the
 "suppressions apply" says that they are true or "suppressions undo" that they are not. After two
 weeks nobody is asked any more, and they have no effect.`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			db, err := p.database(c.Context(), true)
+			db, err := p.databaseThere(c.Context(), true)
 			if err != nil {
 				return err
 			}
@@ -103,11 +104,11 @@ func (p *program) decideWave(use, short, long string,
 			if issue <= 0 || domain == "" {
 				return usagef("name the wave with --issue and --domain; suppressions waves lists them")
 			}
-			db, err := p.database(c.Context(), true)
+			db, err := p.databaseThere(c.Context(), true)
 			if err != nil {
 				return err
 			}
-			end, err := decide(db, c.Context(), issue, domain, time.Now())
+			end, err := decide(db, c.Context(), issue, strings.TrimSuffix(domain, "."), time.Now())
 			switch {
 			case errors.Is(err, store.ErrNotFound):
 				return fmt.Errorf("there is no issue %d", issue)

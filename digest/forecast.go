@@ -14,7 +14,7 @@ type Load struct {
 	Mails  int
 	Groups map[*mailer.DomainLimit]int // how many of them belong to groups with limits
 	Begins time.Time                   // of the earliest batch
-	Last   time.Time                   // of the latest batch: the spread
+	Last   time.Time                   // of its latest batch: the spread
 }
 
 // Pace is what a relay can do.

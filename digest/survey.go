@@ -33,7 +33,7 @@ func (o *Opener) Survey(ctx context.Context, db Surveyor, due Due) (Forecast, er
 	}
 	w.dry = true
 	loads := map[string]*Load{}
-	batches := 0 // one for each relay of a chunk
+	batches := map[*Load]int{} // one for each chunk in which the relay is met
 	count := func(relay, address string, met map[string]bool) {
 		l := loads[relay]
 		if l == nil {
@@ -42,7 +42,7 @@ func (o *Opener) Survey(ctx context.Context, db Surveyor, due Due) (Forecast, er
 		}
 		if !met[relay] {
 			met[relay] = true
-			batches++
+			batches[l]++
 		}
 		l.Mails++
 		if g := o.Domains.Group(address); g != nil {
@@ -71,7 +71,7 @@ func (o *Opener) Survey(ctx context.Context, db Surveyor, due Due) (Forecast, er
 	out.Issue.Digests = len(distinct)
 	for _, relay := range slices.Sorted(maps.Keys(loads)) {
 		l := loads[relay]
-		l.Issue, l.Begins, l.Last = out.Issue, out.Issue.Due, out.Issue.Due.Add(o.Edition.Spread*time.Duration(batches-1)/time.Duration(batches))
+		l.Issue, l.Begins, l.Last = out.Issue, out.Issue.Due, out.Issue.Due.Add(o.Edition.Spread*time.Duration(batches[l]-1)/time.Duration(batches[l]))
 		out.Loads = append(out.Loads, *l)
 	}
 	if err != nil {

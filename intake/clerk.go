@@ -179,7 +179,7 @@ func (c *Clerk) Take(ctx context.Context, source string, mails []inbox.Mail) ([]
 	taken, err := c.Ledger.TakeIn(ctx, entries, c.Now())
 	if err == nil {
 		for i, n := range places {
-			outcomes[n] = Outcome{Entry: entries[i], Taken: taken[i]}
+			outcomes[n] = outcomeOf(entries[i], taken[i])
 		}
 		return outcomes, nil
 	}
@@ -194,6 +194,13 @@ func (c *Clerk) Take(ctx context.Context, source string, mails []inbox.Mail) ([]
 	return outcomes, nil
 }
 
+func outcomeOf(e Entry, taken Taken) Outcome {
+	if e.Aside == "" {
+		e.Aside = taken.Held
+	}
+	return Outcome{Entry: e, Taken: taken}
+}
+
 // alone puts one message on record, of several that could not be put there together; if that fails
 // too, then with nothing that follows from it, and set aside.
 func (c *Clerk) alone(ctx context.Context, e Entry) (Outcome, error) {
@@ -205,7 +212,7 @@ func (c *Clerk) alone(ctx context.Context, e Entry) (Outcome, error) {
 	}
 	switch {
 	case err == nil:
-		return Outcome{Entry: e, Taken: taken[0]}, nil
+		return outcomeOf(e, taken[0]), nil
 	case c.Later(err) || ctx.Err() != nil:
 		return Outcome{Entry: e}, err
 	}

@@ -28,7 +28,7 @@ func (c *Clerk) decide(ctx context.Context, l *letter) error {
 	r := &l.report
 	known := l.Of != (Of{})
 	switch {
-	case l.to.ok && l.to.box == subscribers.Leaves && l.asksToLeave():
+	case l.leaves():
 		return c.leave(ctx, l)
 	case r.Class == mailer.Complained || r.Class == mailer.OptedOut:
 		l.news(known)
@@ -39,7 +39,7 @@ func (c *Clerk) decide(ctx context.Context, l *letter) error {
 			}
 		}
 		return nil
-	case r.Class.Bounce() || r.Class == mailer.Put || r.Class == mailer.Arrived:
+	case aboutWay(r.Class):
 		l.news(known)
 		return nil
 	case r.Class == mailer.AutoReply:
@@ -51,6 +51,12 @@ func (c *Clerk) decide(ctx context.Context, l *letter) error {
 	return c.written(ctx, l, known)
 }
 
+// leaves says whether a message takes its reader off: one to an address for leaving, with the right
+// token, that asks for it.
+func (l *letter) leaves() bool {
+	return l.to.ok && l.to.box == subscribers.Leaves && l.asksToLeave()
+}
+
 // asksToLeave says whether a message to an address for leaving, with the right token, asks for it.
 // It does whatever it says and whoever sent it, unless a machine answers there. Answers go to the
 // return path (RFC 3834 section 4), so that those are few; but mail programs that leave for their
@@ -60,7 +66,7 @@ func (c *Clerk) decide(ctx context.Context, l *letter) error {
 func (l *letter) asksToLeave() bool {
 	r := &l.report
 	switch {
-	case r.Class.Bounce(), r.Class == mailer.Put, r.Class == mailer.Arrived, r.Class == mailer.Complained:
+	case aboutWay(r.Class), r.Class == mailer.Complained:
 		return false
 	case r.Class == mailer.AutoReply:
 		subject := strings.ToLower(strings.TrimSpace(r.Subject))
@@ -142,8 +148,10 @@ func (c *Clerk) written(ctx context.Context, l *letter, known bool) error {
 		l.Forward = r.Class == mailer.Answer
 	case l.unsub && !l.to.ok:
 		l.Aside = "it came to the address for leaving without a token, and no reader has the sender's address"
-	case r.Class == mailer.Answer && (ours || c.refersToOurs(r.Refers)):
+	case r.Class == mailer.Answer && ours:
 		l.Forward = true
+	case r.Class == mailer.Answer && c.refersToOurs(r.Refers): // anybody can write such a line
+		l.Aside = "an answer to a mail of ours, by its own word, from nobody we know"
 	case r.Class == mailer.Answer:
 		l.Aside = "an answer, but to no mail of ours, from nobody we know"
 	case known:

@@ -53,6 +53,7 @@ type Taken struct {
 	ID     int64  // of the message on record
 	Again  bool   // it was on record already; nothing was done
 	Early  bool   // a sender has the mail in hand still: nothing is on record, bring it again in a minute
+	Held   string // why it is set aside all the same, or was: an answer, of whose sender there are too many
 	Effect string // what followed, for people: "bounced, address barred"
 	Err    error  // of one of many reports: why it cannot be put on record, though others can
 }

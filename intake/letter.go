@@ -27,7 +27,7 @@ type letter struct {
 	mail *inbox.Mail
 	Entry
 	report report.Report
-	to     address      // the first of our addresses that it came to with a token that is right
+	to     address      // the first of our addresses that it came to with a token of its own box
 	unsub  bool         // it came to the address for leaving, with or without a token
 	was    mailer.Class // what it was taken for, if it is on record and read once more
 }
@@ -82,30 +82,52 @@ func (c *Clerk) read(l *letter, source string) {
 	l.Hash = hashOf(m.Raw, l.Of)
 }
 
-// addressed finds out to which of our addresses a message came, and whose mail it is about by a
-// token in it: by that of the address first, then by those that the message brings back.
+// addressed finds out to which of our addresses a message came, and whose mail it is about: by the
+// token of the address first, then by those that the message brings back. A token is good for what
+// its box is for. What is said of a mail's way, or in complaint of it, counts by the token of its
+// envelope sender, which servers see and those who get the mail, and nobody else; a complaint also
+// by that of List-Unsubscribe, which is all that some providers leave of a mail. The token of an
+// answer's address stands in every answer, for all to read: it says whose answer it is, no more.
 func (c *Clerk) addressed(l *letter) {
+	var sender Of // by a token of Bounces
 	for _, a := range append([]string{l.mail.Recipient}, l.report.To...) {
 		local, _, _ := strings.Cut(a, "@")
 		name, token, _ := strings.Cut(local, "+")
 		l.unsub = l.unsub || strings.EqualFold(name, subscribers.Leaves.Name())
-		if l.to.ok {
+		box, of, ok := c.token(token)
+		if !ok || !strings.EqualFold(name, box.Name()) {
 			continue
 		}
-		if box, of, ok := c.token(token); ok && strings.EqualFold(name, box.Name()) {
+		if !l.to.ok {
 			l.to = address{box, of, true}
 		}
+		if box == subscribers.Bounces && sender == (Of{}) {
+			sender = of
+		}
 	}
-	if l.Of = l.to.of; l.to.ok {
+	complaint := l.Class == mailer.Complained || l.Class == mailer.OptedOut
+	switch {
+	case l.leaves(), l.to.ok && !complaint && !aboutWay(l.Class): // or a person's, or a machine's answer
+		l.Of = l.to.of
+		return
+	case l.Class == mailer.OptedOut && hasField(l.Raw, "X-Apple-Unsubscribe"): // to another box than such wishes go to
 		return
 	}
+	l.Of = sender
 	for _, name := range l.report.Names {
-		if _, of, ok := c.token(name); ok {
-			l.Of = of
+		if l.Of != (Of{}) {
 			return
+		}
+		box, of, ok := c.token(name.Token)
+		if ok && (box == subscribers.Bounces && name.Place != report.InAddress ||
+			complaint && box == subscribers.Leaves && name.Place == report.InUnsubscribe) {
+			l.Of = of
 		}
 	}
 }
+
+// aboutWay says of a class whether such news are about a mail's way.
+func aboutWay(c mailer.Class) bool { return c.Bounce() || c == mailer.Put || c == mailer.Arrived }
 
 // token opens one.
 func (c *Clerk) token(token string) (box subscribers.Box, of Of, ok bool) {

@@ -1,6 +1,8 @@
 package schedule
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml/ast"
@@ -29,11 +31,29 @@ func (r *reader) intake(n ast.Node, c *Config) (i Intake) {
 	i.Forward = c.Publication.ReplyTo
 	if t.has("forward_to") {
 		_, i.Forward = t.mailbox("forward_to")
+		if own := ownBox(i.Forward, c.Publication.From); own != "" {
+			t.bad("forward_to", "forward_to: mail to %s comes back to the intake: %s+TOKEN@ is an address of its own; name one that people read",
+				clip(i.Forward), own)
+		}
 	}
 	if !i.On() && len(r.problems) == before { // else the one that is wrong may be the one that is needed
 		t.wrong(where(n), "intake: it needs maildir, imap or pipe; write e.g. intake: {maildir: /var/mail/bounces}")
 	}
 	return i
+}
+
+// ownBox is the box (bounce, unsub, reply) of ours that an address belongs to at the domain of from,
+// with or without a token; "" if it is another's.
+func ownBox(address, from string) string {
+	local, domain, _ := strings.Cut(strings.ToLower(address), "@")
+	if _, ours, _ := strings.Cut(strings.ToLower(from), "@"); domain == "" || domain != ours {
+		return ""
+	}
+	box, _, _ := strings.Cut(local, "+")
+	if slices.Contains([]string{"bounce", "unsub", "reply"}, box) {
+		return box
+	}
+	return ""
 }
 
 // imap reads a mailbox on a server.

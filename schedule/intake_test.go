@@ -17,6 +17,8 @@ func TestIntake(t *testing.T) {
 		"intake: {maildir: mail/bounces}": {Maildir: []string{"mail/bounces"}, Forward: "answers@harbour.example"},
 		"intake: {maildir: [/a, b], pipe: true, replies: true, forward_to: Desk <desk@harbour.example>}": {Maildir: []string{"/a", "b"}, Pipe: true,
 			Replies: true, Forward: "desk@harbour.example"},
+		"intake: {pipe: true, forward_to: replying@harbour.example}": {Pipe: true, Forward: "replying@harbour.example"},
+		"intake: {pipe: true, forward_to: reply@quay.example}":       {Pipe: true, Forward: "reply@quay.example"},
 		"intake: {imap: {host: imap.harbour.example}}": {Forward: "answers@harbour.example",
 			IMAP: &IMAP{Host: "imap.harbour.example", Port: 993, TLS: "implicit", Mailbox: "INBOX", Every: 30 * time.Second}},
 		"intake: {imap: {host: localhost, tls: none, mailbox: Bounces, every: 1m}}": {Forward: "answers@harbour.example",
@@ -34,6 +36,10 @@ func TestIntake(t *testing.T) {
 		"intake: {imap: {host: x, tls: none}}":  "tls: none is for a server on this machine",
 		"intake: {imap: {host: x, every: 1s}}":  "every",
 		"intake: {maildir: /a, forward_to: no}": "forward_to",
+
+		"intake: {maildir: /a, forward_to: bounce@HARBOUR.example}":         "comes back to the intake",
+		"intake: {maildir: /a, forward_to: Unsub@harbour.example}":          "comes back to the intake",
+		"intake: {maildir: /a, forward_to: reply+aia4byug@harbour.example}": "comes back to the intake",
 	} {
 		if _, err := Parse("x.yaml", []byte(least+"\n"+text+"\n")); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", text, err, want)

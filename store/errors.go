@@ -19,6 +19,8 @@ var (
 	ErrFull = errors.New("database or disk is full: free some space")
 	// ErrBusy says that another process held the database for longer than the busy timeout.
 	ErrBusy = errors.New("database is locked: another program has been writing for too long")
+	// ErrNoDatabase says that there is no file, where none was to be made.
+	ErrNoDatabase = errors.New("there is no database")
 	// ErrDamaged says that the file is no SQLite database or is damaged.
 	ErrDamaged = errors.New("database is damaged or no SQLite database: restore a backup")
 	// ErrReadOnly says that the file cannot be written.

@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	// forwardsAnHour is how many answers of one sender are passed on within an hour.
+	// forwardsAnHour is how many answers of one sender are passed on within an hour, and how many in
+	// all that name no mail of ours: an address alone can be anybody's.
 	forwardsAnHour = 20
 	// forwardLease is how long one try to pass an answer on may take. What is on record as handed for
 	// longer was cut short.
@@ -24,8 +25,12 @@ const (
 // Reasons why an answer was not passed on, or nobody knows whether it was.
 const (
 	forwardFlood   = "more than 20 answers within an hour"
+	forwardLoose   = "more than 20 answers within an hour that name no mail of ours"
 	forwardUnknown = "nobody knows whether it was taken"
 )
+
+// effectForward is the effect of an answer that is to be passed on; what became of it takes its place.
+const effectForward = "to be forwarded"
 
 // Forward is an answer on its way to the publication.
 type Forward struct {
@@ -47,34 +52,37 @@ type Forward struct {
 	Since   time.Time // since when the reader's status is what it is
 }
 
-// addForward has an answer passed on, in the transaction in which it comes on record, and says
-// what will become of it. Of one sender, or one reader, only so many are within an hour.
-func (t *tx) addForward(ctx context.Context, inbound int64, now time.Time) (effect string, err error) {
-	var n int
-	var subscriber int64
-	err = t.scan(ctx, `SELECT i.subscriber, max(
-			(SELECT count(*) FROM inbound o JOIN forwards f ON f.inbound = o.id WHERE o.sender = i.sender AND o.sender <> '' AND f.at > ?2 AND f.state <> 'aside'),
-			(SELECT count(*) FROM inbound o JOIN forwards f ON f.inbound = o.id WHERE o.subscriber = i.subscriber AND o.subscriber > 0 AND f.at > ?2 AND f.state <> 'aside'))
-		FROM inbound i WHERE i.id = ?1`, args{inbound, us(now.Add(-time.Hour))}, &subscriber, &n)
+// addForward has an answer passed on, in the transaction in which it comes on record, and says what
+// will become of it. Of one sender, or one reader, or all who name no mail, only so many are within
+// an hour; the others are held, for the reason that it returns too.
+func (t *tx) addForward(ctx context.Context, inbound int64, now time.Time) (effect, held string, err error) {
+	var sender string
+	var slot, subscriber int64
+	var same, loose int
+	err = t.scan(ctx, `SELECT i.sender, i.slot, i.subscriber, max(
+			(SELECT count(*) FROM forwards WHERE sender = i.sender AND sender <> '' AND at > ?2 AND state <> 'aside'),
+			(SELECT count(*) FROM forwards WHERE subscriber = i.subscriber AND subscriber > 0 AND at > ?2 AND state <> 'aside')),
+			(SELECT count(*) FROM forwards WHERE slot = 0 AND i.slot = 0 AND at > ?2 AND state <> 'aside')
+		FROM inbound i WHERE i.id = ?1`, args{inbound, us(now.Add(-time.Hour))}, &sender, &slot, &subscriber, &same, &loose)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	state, reason, effect := "queued", "", "to be forwarded"
-	if n >= forwardsAnHour {
-		state, reason, effect = "aside", forwardFlood, "not forwarded: "+forwardFlood
-		var told bool
-		if err := t.scan(ctx, `SELECT EXISTS (SELECT 1 FROM tasks WHERE done = 0 AND at > ?1 AND kind = ?2 AND subscriber = ?3)`,
-			args{us(now.Add(-time.Hour)), TaskFlood, subscriber}, &told); err != nil {
-			return "", err
-		}
-		if !told {
-			if err := t.addTask(ctx, TaskFlood, subscriber, inbound, forwardFlood+"; the rest is not forwarded", now); err != nil {
-				return "", err
-			}
+	state, effect, whose := "queued", effectForward, subscriber
+	switch {
+	case same >= forwardsAnHour:
+		held = forwardFlood
+	case loose >= forwardsAnHour:
+		held, whose = forwardLoose, 0
+	}
+	if held != "" {
+		state, effect = "aside", "not forwarded: "+held
+		if _, _, err := t.addTask(ctx, TaskFlood, whose, inbound, held+"; the rest is not forwarded", now); err != nil {
+			return "", "", err
 		}
 	}
-	_, err = t.exec(ctx, `INSERT INTO forwards (inbound, state, attempts, due, at, reason) VALUES (?1, ?2, 0, ?3, ?3, ?4)`, inbound, state, us(now), reason)
-	return effect, err
+	_, err = t.exec(ctx, `INSERT INTO forwards (inbound, state, attempts, due, at, reason, sender, slot, subscriber)
+		VALUES (?1, ?2, 0, ?3, ?3, ?4, ?5, ?6, ?7)`, inbound, state, us(now), held, sender, slot, subscriber)
+	return effect, held, err
 }
 
 // NextForward returns an answer that is due to be passed on; nil if there is none. One of which so
@@ -99,7 +107,7 @@ func (db *DB) nextForward(ctx context.Context, now time.Time) (*Forward, error) 
 	var at, received, slot, subscriber int64
 	q := db.read()
 	err := q.scan(ctx, `SELECT f.inbound, f.at, f.state, f.attempts, f.copies, i.sender, i.at, coalesce(i.raw, x''), i.cut, i.slot, i.subscriber,
-			coalesce((SELECT max(t.id) FROM tasks t WHERE t.subscriber = i.subscriber AND t.inbound = i.id AND t.kind = 'leave'), 0),
+			coalesce((SELECT t.id FROM tasks t WHERE t.id = i.task AND t.kind = 'leave'), 0),
 			coalesce(e.name, ''), coalesce(s.slot_key, '')
 		FROM forwards f JOIN inbound i ON i.id = f.inbound LEFT JOIN slots s ON s.id = i.slot LEFT JOIN editions e ON e.id = s.edition
 		WHERE f.state IN ('queued', 'handed') AND f.due <= ?1 ORDER BY f.due, f.inbound LIMIT 1`, args{us(now)},
@@ -164,20 +172,40 @@ func (db *DB) SettleForward(ctx context.Context, f *Forward, o mailer.Outcome, n
 			return err
 		case n == 0:
 			return mailer.ErrLost
-		case state != mailer.Failed && state != mailer.Uncertain:
+		}
+		if became := becameOf(state, oneLine(o.Reason, 200), now); became != "" {
+			if _, err := t.exec(ctx, `UPDATE inbound SET effect = replace(effect, ?2, ?3) WHERE id = ?1`, f.Inbound, effectForward, became); err != nil {
+				return err
+			}
+		}
+		if state != mailer.Failed && state != mailer.Uncertain {
 			return nil
 		}
 		subscriber := int64(0)
 		if f.Reader != nil {
 			subscriber = f.Reader.ID
 		}
-		return t.addTask(ctx, TaskForward, subscriber, f.Inbound, string(o.State)+": "+oneLine(o.Reason, 200), now)
+		_, err = t.openTask(ctx, TaskForward, subscriber, f.Inbound, string(o.State)+": "+oneLine(o.Reason, 200), now)
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("put on record what came of answer %d: %w", f.Inbound, err)
 	}
 	f.State, f.Copies = state, o.Copies
 	return nil
+}
+
+// becameOf says what became of an answer that was to be passed on; "" while it still is.
+func becameOf(state mailer.State, reason string, now time.Time) string {
+	switch state {
+	case mailer.Accepted:
+		return "forwarded at " + now.UTC().Format("2006-01-02 15:04:05")
+	case mailer.Uncertain:
+		return "perhaps forwarded: " + reason
+	case mailer.Failed, Aside:
+		return "not forwarded: " + reason
+	}
+	return ""
 }
 
 // NextForwardDue is when the next answer is due to be passed on; ok is false if none waits.

@@ -37,7 +37,7 @@ func (db *DB) TakeIn(ctx context.Context, entries []intake.Entry, now time.Time)
 
 // takeIn puts a message on record with what follows from it.
 func (db *DB) takeIn(ctx context.Context, t *tx, e *intake.Entry, now time.Time) (out intake.Taken, err error) {
-	err = t.scan(ctx, `SELECT id, effect FROM inbound WHERE hash = ?1`, args{e.Hash[:]}, &out.ID, &out.Effect)
+	err = t.scan(ctx, `SELECT id, effect, aside FROM inbound WHERE hash = ?1`, args{e.Hash[:]}, &out.ID, &out.Effect, &out.Held)
 	if err == nil || !errors.Is(err, sql.ErrNoRows) {
 		out.Again = err == nil
 		return out, err
@@ -63,20 +63,21 @@ func (db *DB) takeIn(ctx context.Context, t *tx, e *intake.Entry, now time.Time)
 		effects = append(effects, effect)
 	}
 	if e.Task != "" {
-		effects = append(effects, "task for the operator")
-		if err := t.addTask(ctx, e.Task, e.Of.Subscriber, out.ID, "", now); err != nil {
-			return out, err
-		}
-	}
-	if e.Forward {
-		effect, err := t.addForward(ctx, out.ID, now)
+		effect, err := t.standFor(ctx, e.Task, e.Of.Subscriber, out.ID, now)
 		if err != nil {
 			return out, err
 		}
 		effects = append(effects, effect)
 	}
+	if e.Forward {
+		var effect string
+		if effect, out.Held, err = t.addForward(ctx, out.ID, now); err != nil {
+			return out, err
+		}
+		effects = append(effects, effect)
+	}
 	out.Effect = strings.Join(effects, "; ")
-	_, err = t.exec(ctx, `UPDATE inbound SET effect = ?2 WHERE id = ?1`, out.ID, out.Effect)
+	_, err = t.exec(ctx, `UPDATE inbound SET effect = ?2, aside = ?3 WHERE id = ?1`, out.ID, out.Effect, cmp.Or(e.Aside, out.Held))
 	return out, err
 }
 
@@ -105,11 +106,14 @@ func (t *tx) inbound(ctx context.Context, db *DB, e *intake.Entry, now time.Time
 	if err != nil {
 		return 0, err
 	}
-	of, err := t.mailOf(ctx, e.Of)
+	of, left, err := t.mailOf(ctx, e.Of)
 	if err != nil {
 		return 0, err
 	}
 	at := e.At
+	if at.Before(left) { // what its source says is wrong
+		at = left
+	}
 	if at.IsZero() || at.After(now) {
 		at = now
 	}
@@ -126,12 +130,12 @@ func (t *tx) inbound(ctx context.Context, db *DB, e *intake.Entry, now time.Time
 			m, raw, reply = InboundRow{}, nil, sql.NullInt64{}
 		}
 	}
-	err = t.scan(ctx, `INSERT INTO inbound (hash, source, place, at, recipient, sender, subject, class, reason, status, code, reply, address,
+	err = t.scan(ctx, `INSERT INTO inbound (hash, source, place, at, recorded, recipient, sender, subject, class, reason, status, code, reply, address,
 			slot, subscriber, aside, effect, cut, raw)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, '', ?17, ?18) RETURNING id`,
+		VALUES (?1, ?2, ?3, ?4, ?19, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, '', ?17, ?18) RETURNING id`,
 		args{e.Hash[:], e.Source, e.Key, us(at), m.To, m.From, m.Subject, string(cmp.Or(e.Class, mailer.NoBounce)),
 			oneLine(worst.Reason, maxReason), oneLine(worst.Status, maxStatus), worst.Code, reply, m.Recipient,
-			of.slot, of.subscriber, e.Aside, m.Cut, raw}, &id)
+			of.slot, of.subscriber, e.Aside, m.Cut, raw, us(now)}, &id)
 	return id, err
 }
 
@@ -145,20 +149,22 @@ func worstOf(e *intake.Entry) (worst intake.Event) {
 	return worst
 }
 
-// mailOf finds the delivery that a message is about; its slot is 0 if that is not on record.
-func (t *tx) mailOf(ctx context.Context, of intake.Of) (k key, err error) {
+// mailOf finds the delivery that a message is about, and when it left; its slot is 0 if that is not
+// on record.
+func (t *tx) mailOf(ctx context.Context, of intake.Of) (k key, left time.Time, err error) {
 	if of == (intake.Of{}) {
-		return k, nil
+		return k, left, nil
 	}
+	var handed int64
 	found, err := t.byToken(ctx, of)
 	if err == nil {
-		err = t.scan(ctx, `SELECT slot FROM deliveries WHERE slot = ?1 AND subscriber = ?2`, args{found.slot, found.subscriber}, &k.slot)
+		err = t.scan(ctx, `SELECT slot, handed FROM deliveries WHERE slot = ?1 AND subscriber = ?2`, args{found.slot, found.subscriber}, &k.slot, &handed)
 	}
 	k.subscriber = of.Subscriber
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}
-	return k, err
+	return k, fromUS(handed), err
 }
 
 // gone says whether a message is about somebody who was erased, or forgotten: by the number of the

@@ -24,6 +24,7 @@ type InboundRow struct {
 	Slot       int64  // with Subscriber the delivery that it is about; 0 = of none that is on record
 	Issue      int64  // of that delivery
 	Subscriber int64  // by a token; 0 = nobody's
+	Reader     string // address of that reader now; "" if there is none any more
 	Aside      string // why a person should look at it, "" = it was understood
 	Effect     string // what followed
 	Cut        bool   // what is kept of it is not all
@@ -51,13 +52,13 @@ type InboundFilter struct {
 }
 
 const inboundColumns = `SELECT m.id, m.source, m.place, m.at, m.recipient, m.sender, m.subject, m.class, m.reason, m.status, m.code,
-	coalesce(rt.body, ''), m.address, m.slot, m.subscriber, m.aside, m.effect, m.cut, m.raw IS NOT NULL, coalesce(d.issue, 0)
-	FROM inbound m LEFT JOIN reply_texts rt ON rt.id = m.reply LEFT JOIN deliveries d ON d.slot = m.slot AND d.subscriber = m.subscriber AND m.slot > 0 `
+	coalesce(rt.body, ''), m.address, m.slot, m.subscriber, m.aside, m.effect, m.cut, m.raw IS NOT NULL, coalesce(d.issue, 0), coalesce(st.address, '')
+	FROM inbound m LEFT JOIN subscribers sb ON sb.id = m.subscriber AND m.subscriber > 0 LEFT JOIN settings st ON st.id = sb.settings LEFT JOIN reply_texts rt ON rt.id = m.reply LEFT JOIN deliveries d ON d.slot = m.slot AND d.subscriber = m.subscriber AND m.slot > 0 `
 
 func scanInbound(r *sql.Rows) (m InboundRow, err error) {
 	var at int64
 	err = r.Scan(&m.ID, &m.Source, &m.Key, &at, &m.To, &m.From, &m.Subject, &m.Class, &m.Reason, &m.Status, &m.Code,
-		&m.Text, &m.Recipient, &m.Slot, &m.Subscriber, &m.Aside, &m.Effect, &m.Cut, &m.Kept, &m.Issue)
+		&m.Text, &m.Recipient, &m.Slot, &m.Subscriber, &m.Aside, &m.Effect, &m.Cut, &m.Kept, &m.Issue, &m.Reader)
 	m.At = fromUS(at)
 	return m, err
 }
@@ -70,6 +71,8 @@ func (db *DB) Inbound(ctx context.Context, f InboundFilter) iter.Seq2[InboundRow
 		where = `m.subscriber = ?5 AND m.subscriber > 0 AND m.id < ?1`
 	case f.Address != "":
 		where = `m.id IN (SELECT id FROM inbound WHERE address = ?6 AND address <> '' UNION ALL SELECT id FROM inbound WHERE sender = ?6 AND sender <> '') AND m.id < ?1`
+	case f.Aside:
+		where = `m.aside <> '' AND m.id < ?1` // as its index says
 	}
 	query := inboundColumns + `WHERE ` + where + ` AND (?2 = '' OR m.class = ?2) AND (?3 = 0 OR m.class IN ('hard', 'soft', 'policy', 'content'))
 		AND (?4 = 0 OR m.aside <> '') AND (?5 = 0 OR m.subscriber = ?5) AND (?6 = '' OR m.address = ?6 OR m.sender = ?6) AND m.at >= ?7
@@ -103,11 +106,11 @@ func (db *DB) InboundMail(ctx context.Context, id int64) (m InboundRow, raw []by
 // keepInbound is how long messages are kept: so long may a dispute about them last.
 const keepInbound = 90 * 24 * time.Hour
 
-// ForgetInbound deletes what messages say that came in more than 90 days ago, and by whom and to
+// ForgetInbound deletes what messages say that went on record more than 90 days ago, and by whom and to
 // whom. What stays says that there was one, of which class, and what followed. It returns how many.
 func (db *DB) ForgetInbound(ctx context.Context, now time.Time) (n int, err error) {
 	for {
-		list, err := selectAll(ctx, db.read(), `SELECT id FROM inbound WHERE raw IS NOT NULL AND at < ?1 ORDER BY at LIMIT 200`,
+		list, err := selectAll(ctx, db.read(), `SELECT id FROM inbound WHERE raw IS NOT NULL AND recorded < ?1 ORDER BY recorded LIMIT 200`,
 			args{us(now.Add(-keepInbound))}, number)
 		if err == nil && len(list) == 0 { // mostly: a look does not take the writer's turn
 			return n, nil
@@ -116,6 +119,9 @@ func (db *DB) ForgetInbound(ctx context.Context, now time.Time) (n int, err erro
 			err = db.write(ctx, func(ctx context.Context, t *tx) error {
 				_, err := t.exec(ctx, `UPDATE inbound SET raw = NULL, sender = '', subject = '', recipient = '', address = ''
 					WHERE id IN (SELECT value FROM `+db.dialect.ids(1)+`)`, idList(list))
+				if err == nil {
+					_, err = t.exec(ctx, `UPDATE forwards SET sender = '' WHERE inbound IN (SELECT value FROM `+db.dialect.ids(1)+`)`, idList(list))
+				}
 				return err
 			})
 		}

@@ -87,7 +87,7 @@ func (db *DB) BeginIssue(ctx context.Context, i digest.Issue, now time.Time) (di
 	return out, nil
 }
 
-// FinishIssue meets [digest.Ledger]. Of n batches the one at place k, those with the most
+// FinishIssue meets [digest.Ledger]. Of a relay's n batches the one at place k, those with the most
 // readers whom the last issue missed first, is due at Due + k/n of spread.
 func (db *DB) FinishIssue(ctx context.Context, i *digest.Issue, spread time.Duration, now time.Time) error {
 	var out digest.Issue
@@ -95,17 +95,25 @@ func (db *DB) FinishIssue(ctx context.Context, i *digest.Issue, spread time.Dura
 		if out, err = issueWhere(ctx, t, `WHERE i.id = ?1`, i.ID); err != nil || out.State != digest.Opening {
 			return err
 		}
-		type batch struct{ id, priority, shuffle int64 }
-		list, err := selectAll(ctx, t, `SELECT id, priority, shuffle FROM batches WHERE issue = ?1`, args{i.ID},
-			func(r *sql.Rows) (b batch, err error) { return b, r.Scan(&b.id, &b.priority, &b.shuffle) })
+		type batch struct {
+			id, priority, shuffle int64
+			relay                 string
+		}
+		list, err := selectAll(ctx, t, `SELECT id, priority, shuffle, relay FROM batches WHERE issue = ?1`, args{i.ID},
+			func(r *sql.Rows) (b batch, err error) { return b, r.Scan(&b.id, &b.priority, &b.shuffle, &b.relay) })
 		if err != nil {
 			return err
 		}
 		slices.SortFunc(list, func(a, b batch) int {
 			return cmp.Or(cmp.Compare(b.priority, a.priority), cmp.Compare(a.shuffle, b.shuffle), cmp.Compare(a.id, b.id))
 		})
-		for k, b := range list {
-			start := out.Due.Add(spread * time.Duration(k) / time.Duration(len(list)))
+		of, place := map[string]int{}, map[string]int{} // by relay: each has a pace of its own
+		for _, b := range list {
+			of[b.relay]++
+		}
+		for _, b := range list {
+			start := out.Due.Add(spread * time.Duration(place[b.relay]) / time.Duration(of[b.relay]))
+			place[b.relay]++
 			if _, err := t.exec(ctx, `UPDATE batches SET start = ?2, due = ?2 WHERE id = ?1`, b.id, us(start)); err != nil {
 				return err
 			}

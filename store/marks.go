@@ -22,7 +22,9 @@ import (
 //
 // Hard marks of many readers of one domain in one slot are a wave: see waves.go.
 const (
-	hardPause = 24 * time.Hour
+	// hardPause is a day less what a daily mail may be early by: two of them are never a day apart to
+	// the second.
+	hardPause = 20 * time.Hour
 	softMarks = 5
 	softPause = 10 * 24 * time.Hour
 	// lookBack is how far back marks, and mails that stayed, are looked for.

@@ -29,6 +29,8 @@ type Options struct {
 	Now func() time.Time
 	// BusyTimeout is how long a write waits for another process; 10 s if 0.
 	BusyTimeout time.Duration
+	// Existing has a database that is not there refused ([ErrNoDatabase]) instead of made.
+	Existing bool
 	// Pragmas are further SQLite settings of the write connection, as "max_page_count(100)".
 	Pragmas []string
 }
@@ -68,6 +70,9 @@ func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
 	}
 	if opts.BusyTimeout == 0 {
 		opts.BusyTimeout = 10 * time.Second
+	}
+	if _, err := os.Stat(path); opts.Existing && errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w at %s", ErrNoDatabase, path)
 	}
 	if err := prepareFile(path); err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)

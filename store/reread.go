@@ -75,12 +75,12 @@ func (db *DB) reread(ctx context.Context, t *tx, id int64, e *intake.Entry, now 
 	if e.Done != "" {
 		effects = append(effects, e.Done)
 	}
-	more, err := t.passOnOnce(ctx, id, e, now)
+	more, held, err := t.passOnOnce(ctx, id, e, now)
 	if err != nil {
 		return out, err
 	}
 	out.Effect = joined(append(effects, more...))
-	out.Changed, err = t.rewriteInbound(ctx, was, e, out.Effect)
+	out.Changed, err = t.rewriteInbound(ctx, was, e, cmp.Or(e.Aside, held), out.Effect)
 	return out, err
 }
 
@@ -135,41 +135,49 @@ func (db *DB) unmark(ctx context.Context, t *tx, d *delivery, class mailer.Class
 	return "mark taken back", err
 }
 
-// passOnOnce opens a task and has an answer forwarded, unless that was done when the message came.
-func (t *tx) passOnOnce(ctx context.Context, id int64, e *intake.Entry, now time.Time) (effects []string, err error) {
-	var tasks, forwards bool
-	if err := t.scan(ctx, `SELECT EXISTS (SELECT 1 FROM tasks WHERE inbound = ?1 AND inbound > 0), EXISTS (SELECT 1 FROM forwards WHERE inbound = ?1)`,
-		args{id}, &tasks, &forwards); err != nil {
-		return nil, err
+// passOnOnce opens a task and has an answer forwarded, unless that was done when the message came. held
+// is why the answer was not, if there were too many.
+func (t *tx) passOnOnce(ctx context.Context, id int64, e *intake.Entry, now time.Time) (effects []string, held string, err error) {
+	var task int64
+	var forwards bool
+	if err := t.scan(ctx, `SELECT task, EXISTS (SELECT 1 FROM forwards WHERE inbound = ?1) FROM inbound WHERE id = ?1`, args{id}, &task, &forwards); err != nil {
+		return nil, "", err
 	}
-	if e.Task != "" && !tasks {
-		if err := t.addTask(ctx, e.Task, e.Of.Subscriber, id, "", now); err != nil {
-			return nil, err
-		}
-		effects = append(effects, "task for the operator")
-	}
-	if e.Forward && !forwards {
-		effect, err := t.addForward(ctx, id, now)
+	if e.Task != "" && task == 0 {
+		effect, err := t.standFor(ctx, e.Task, e.Of.Subscriber, id, now)
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		effects = append(effects, effect)
 	}
-	return effects, nil
+	if e.Forward && !forwards {
+		var effect string
+		if effect, held, err = t.addForward(ctx, id, now); err != nil {
+			return nil, "", err
+		}
+		effects = append(effects, effect)
+	}
+	if forwards { // it stays aside if it was held
+		err = t.scan(ctx, `SELECT reason FROM forwards WHERE inbound = ?1 AND state = 'aside' AND reason IN (?2, ?3)`, args{id, forwardFlood, forwardLoose}, &held)
+		if errors.Is(err, sql.ErrNoRows) {
+			err = nil
+		}
+	}
+	return effects, held, err
 }
 
 // rewriteInbound has a message's row say what it says now, and what followed since.
-func (t *tx) rewriteInbound(ctx context.Context, was *InboundRow, e *intake.Entry, effect string) (changed bool, err error) {
+func (t *tx) rewriteInbound(ctx context.Context, was *InboundRow, e *intake.Entry, aside, effect string) (changed bool, err error) {
 	worst := worstOf(e)
 	of := key{was.Slot, was.Subscriber}
 	if e.Of != (intake.Of{}) {
-		if of, err = t.mailOf(ctx, e.Of); err != nil {
+		if of, _, err = t.mailOf(ctx, e.Of); err != nil {
 			return false, err
 		}
 	}
 	class := cmp.Or(e.Class, mailer.NoBounce)
 	now := InboundRow{News: mailer.News{Class: class, Reason: oneLine(worst.Reason, maxReason), Status: oneLine(worst.Status, maxStatus), Code: worst.Code,
-		Recipient: subscribers.Fold(oneLine(worst.Recipient, maxAddress))}, Slot: of.slot, Subscriber: of.subscriber, Aside: e.Aside}
+		Recipient: subscribers.Fold(oneLine(worst.Recipient, maxAddress))}, Slot: of.slot, Subscriber: of.subscriber, Aside: aside}
 	before := InboundRow{News: mailer.News{Class: was.Class, Reason: was.Reason, Status: was.Status, Code: was.Code, Recipient: was.Recipient},
 		Slot: was.Slot, Subscriber: was.Subscriber, Aside: was.Aside}
 	if now == before && effect == "" {
@@ -181,6 +189,6 @@ func (t *tx) rewriteInbound(ctx context.Context, was *InboundRow, e *intake.Entr
 	}
 	_, err = t.exec(ctx, `UPDATE inbound SET class = ?2, reason = ?3, status = ?4, code = ?5, reply = ?6, address = ?7, slot = ?8, subscriber = ?9,
 			aside = ?10, effect = ?11 WHERE id = ?1`, was.ID, string(class), now.Reason, now.Status, now.Code, reply, now.Recipient, now.Slot, now.Subscriber,
-		e.Aside, joined([]string{was.Effect, effect}))
+		aside, joined([]string{was.Effect, effect}))
 	return true, err
 }

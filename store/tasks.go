@@ -28,19 +28,68 @@ type Task struct {
 	At         time.Time
 	Done       time.Time // zero while it is open
 	Outcome    string    // what was done, in the operator's words
+	More       int       // further messages that say the same, and opened none of their own
 }
 
 // tasksMost is how many tasks are listed.
 const tasksMost = 1000
 
 const taskColumns = `SELECT t.id, t.kind, t.subscriber, coalesce(st.address, ''), coalesce(st.status, ''), t.inbound, coalesce(i.sender, ''),
-		coalesce(i.subject, ''), t.detail, t.at, t.done, t.outcome
+		coalesce(i.subject, ''), t.detail, t.at, t.done, t.outcome,
+		(SELECT count(*) FROM inbound m WHERE m.task = t.id AND m.task > 0 AND m.id <> t.inbound)
 	FROM tasks t LEFT JOIN subscribers s ON s.id = t.subscriber LEFT JOIN settings st ON st.id = s.settings LEFT JOIN inbound i ON i.id = t.inbound `
 
-// addTask opens a task, in the transaction of what it comes from.
-func (t *tx) addTask(ctx context.Context, kind string, subscriber, inbound int64, detail string, now time.Time) error {
-	_, err := t.exec(ctx, `INSERT INTO tasks (kind, subscriber, inbound, detail, at) VALUES (?1, ?2, ?3, ?4, ?5)`, kind, subscriber, inbound, detail, us(now))
-	return err
+// tasksAnHour is how many tasks of a kind nobody's messages open within an hour: who writes may call
+// themselves by another name each time.
+const tasksAnHour = 20
+
+// addTask opens a task, in the transaction of what it comes from, unless one of the kind is open for
+// the same reader, or, if it is nobody's, for the same sender: that one then stands for both. fresh
+// says that it is a new one.
+func (t *tx) addTask(ctx context.Context, kind string, subscriber, inbound int64, detail string, now time.Time) (id int64, fresh bool, err error) {
+	if subscriber > 0 {
+		err = t.scan(ctx, `SELECT coalesce(max(id), 0) FROM tasks WHERE subscriber = ?1 AND kind = ?2 AND done = 0`, args{subscriber, kind}, &id)
+	} else {
+		id, err = t.looseTask(ctx, kind, inbound, now)
+	}
+	if err != nil || id > 0 {
+		return id, false, err
+	}
+	id, err = t.openTask(ctx, kind, subscriber, inbound, detail, now)
+	return id, true, err
+}
+
+// looseTask finds the open task that stands for a message of nobody we know; 0 if there is none. A
+// flood is one, whoever writes.
+func (t *tx) looseTask(ctx context.Context, kind string, inbound int64, now time.Time) (id int64, err error) {
+	var late int
+	err = t.scan(ctx, `SELECT coalesce(max(id), 0), count(*) FROM tasks WHERE done = 0 AND subscriber = 0 AND kind = ?1 AND at > ?2`,
+		args{kind, us(now.Add(-time.Hour))}, &id, &late)
+	if err != nil || late >= tasksAnHour || kind == TaskFlood {
+		return id, err
+	}
+	err = t.scan(ctx, `SELECT coalesce(max(t.id), 0) FROM tasks t JOIN inbound i ON i.id = t.inbound
+		WHERE t.done = 0 AND t.subscriber = 0 AND t.kind = ?1 AND i.sender = (SELECT sender FROM inbound WHERE id = ?2)`, args{kind, inbound}, &id)
+	return id, err
+}
+
+func (t *tx) openTask(ctx context.Context, kind string, subscriber, inbound int64, detail string, now time.Time) (id int64, err error) {
+	err = t.scan(ctx, `INSERT INTO tasks (kind, subscriber, inbound, detail, at) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id`,
+		args{kind, subscriber, inbound, detail, us(now)}, &id)
+	return id, err
+}
+
+// standFor opens the task of a message, or has an open one stand for it too, and says so.
+func (t *tx) standFor(ctx context.Context, kind string, subscriber, inbound int64, now time.Time) (effect string, err error) {
+	id, fresh, err := t.addTask(ctx, kind, subscriber, inbound, "", now)
+	if err != nil {
+		return "", err
+	}
+	if effect = "task for the operator"; !fresh {
+		effect = fmt.Sprintf("task %d for the operator says so already", id)
+	}
+	_, err = t.exec(ctx, `UPDATE inbound SET task = ?2 WHERE id = ?1`, inbound, id)
+	return effect, err
 }
 
 // Tasks lists the open tasks, or all, the newest first, at most 1000.
@@ -70,7 +119,7 @@ func (db *DB) Task(ctx context.Context, id int64) (Task, error) {
 
 func scanTask(r *sql.Rows) (t Task, err error) {
 	var at, done int64
-	err = r.Scan(&t.ID, &t.Kind, &t.Subscriber, &t.Address, &t.Status, &t.Inbound, &t.From, &t.Subject, &t.Detail, &at, &done, &t.Outcome)
+	err = r.Scan(&t.ID, &t.Kind, &t.Subscriber, &t.Address, &t.Status, &t.Inbound, &t.From, &t.Subject, &t.Detail, &at, &done, &t.Outcome, &t.More)
 	t.At, t.Done = fromUS(at), fromUS(done)
 	return t, err
 }

@@ -33,7 +33,7 @@ var (
 func (db *DB) UndoWave(ctx context.Context, issue int64, domain string, now time.Time) (end WaveEnd, err error) {
 	err = db.decide(ctx, issue, domain, "undone", now, func(ctx context.Context, t *tx, slot int64, domain string, w *Wave) error {
 		if w.Ending == "undone" {
-			return fmt.Errorf("%w: taken back at %s", ErrDecided, w.Ended.UTC().Format(time.RFC3339))
+			return fmt.Errorf("%w: undone at %s", ErrDecided, w.Ended.UTC().Format(time.RFC3339))
 		}
 		end, err = db.takeBack(ctx, t, slot, issue, domain, markUndone, now)
 		return err

@@ -14,11 +14,14 @@ import (
 
 // Check says whether mail can be read here and settled, and takes none.
 func (m *Maildir) Check(context.Context) error {
+	if info, err := os.Stat(m.Dir); err == nil && !info.IsDir() {
+		return fmt.Errorf("%s is a file; a Maildir is a folder that holds the folders new, cur and tmp", m.Name())
+	}
 	for _, folder := range []string{"new", "cur"} {
 		dir := filepath.Join(m.Dir, folder)
 		f, err := os.CreateTemp(dir, ".check-*") // names with a dot are nobody's mail
 		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%s has no folder %s; the mail server makes it with the first message, or: mkdir -p %s", m.Name(), folder, filepath.Join(m.Dir, "{new,cur,tmp}"))
+			return fmt.Errorf("%s has no folder %s; the mail server makes it with the first message, or: %s", m.Name(), folder, m.makeIt())
 		}
 		if err != nil {
 			return fmt.Errorf("write to %s: %w", m.Name(), clean(err))
@@ -31,6 +34,11 @@ func (m *Maildir) Check(context.Context) error {
 		}
 	}
 	return nil
+}
+
+// makeIt is a command for any shell that makes the folders.
+func (m *Maildir) makeIt() string {
+	return "mkdir -p " + filepath.Join(m.Dir, "new") + " " + filepath.Join(m.Dir, "cur") + " " + filepath.Join(m.Dir, "tmp")
 }
 
 // checkOne reads one of the messages in a folder, if there are any: as it is, so are the others.

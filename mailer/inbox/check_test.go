@@ -1,10 +1,15 @@
 package inbox
 
 import (
+	"context"
+	"errors"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/emersion/go-imap/v2"
 )
@@ -44,6 +49,11 @@ func TestMaildirCheck(t *testing.T) {
 	wants("read new/link in maildir " + dir + ": it is a symbolic link")
 	m.Dir = filepath.Join(dir, "new", "link")
 	wants("has no folder new")
+	m.Dir = filepath.Join(dir, "file")
+	if err := os.WriteFile(m.Dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wants("maildir " + m.Dir + " is a file; a Maildir is a folder")
 }
 
 func TestIMAPCheck(t *testing.T) {
@@ -65,5 +75,35 @@ func TestIMAPCheck(t *testing.T) {
 	m.Password, m.Mailbox = "pass word", "Elsewhere"
 	if err := m.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "open mailbox") {
 		t.Errorf("with another mailbox: %v", err)
+	}
+}
+
+// TestIMAPWords: what a server says goes to terminals and logs, and silence is told in words.
+func TestIMAPWords(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for greeting := "* BYE go \x1b[31maway\x07\r\n"; ; greeting = "" {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			if _, err := io.WriteString(c, greeting); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	m := &IMAP{Host: "127.0.0.1", Port: port(l), TLS: "none", Mailbox: "INBOX"}
+	if err := m.Check(t.Context()); err == nil || strings.ContainsAny(err.Error(), "\x1b\x07") || !strings.Contains(err.Error(), "[31maway") {
+		t.Errorf("got %q", err)
+	}
+	m.Timeout = 20 * time.Millisecond
+	err = m.Check(t.Context())
+	if want := "open " + m.Name() + ": the server did not answer in time"; err == nil || err.Error() != want || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }

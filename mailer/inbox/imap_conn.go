@@ -9,17 +9,46 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
 	"github.com/emersion/go-sasl"
 )
 
-// do runs a conversation on the connection, within the time for it. A connection that was there
+// do runs a conversation and words what went wrong for people.
+func (m *IMAP) do(ctx context.Context, talk func(*imapclient.Client) error) error {
+	err := m.converse(ctx, talk)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
+		return &worded{"the server did not answer in time", err}
+	}
+	return &worded{strings.Map(func(r rune) rune { // a server's words go to terminals
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, err.Error()), err}
+}
+
+// worded is an error in other words.
+type worded struct {
+	words string
+	err   error
+}
+
+func (w *worded) Error() string { return w.words }
+
+func (w *worded) Unwrap() error { return w.err }
+
+// converse runs a conversation on the connection, within the time for it. A connection that was there
 // already may have been lost meanwhile: then it is tried once more on a new one. A server's NO is
 // an answer, and no reason to.
-func (m *IMAP) do(ctx context.Context, talk func(*imapclient.Client) error) error {
+func (m *IMAP) converse(ctx context.Context, talk func(*imapclient.Client) error) error {
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(m.Timeout, 2*time.Minute))
 	defer cancel()
 	for {

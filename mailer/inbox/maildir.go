@@ -95,7 +95,7 @@ func (m *Maildir) list(ctx context.Context) error {
 	}
 	found, err := m.names(ctx, nil, "new")
 	if errors.Is(err, fs.ErrNotExist) {
-		return errors.New("it is no Maildir, for it has no folder new; make it with: mkdir -p " + filepath.Join(m.Dir, "{new,cur,tmp}"))
+		return errors.New("it is no Maildir, for it has no folder new; make it with: " + m.makeIt())
 	}
 	if err != nil {
 		return err

@@ -222,7 +222,7 @@ func TestMaildirMissing(t *testing.T) {
 	empty := t.TempDir()
 	for dir, want := range map[string]string{
 		filepath.Join(empty, "none"): "list maildir " + empty + "/none: none: no such file or directory",
-		empty:                        "list maildir " + empty + ": it is no Maildir, for it has no folder new; make it with: mkdir -p " + empty + "/{new,cur,tmp}",
+		empty:                        "list maildir " + empty + ": it is no Maildir, for it has no folder new; make it with: mkdir -p " + empty + "/new " + empty + "/cur " + empty + "/tmp",
 	} {
 		m := &Maildir{Dir: dir}
 		if _, err := m.Fetch(t.Context(), 1); err == nil || err.Error() != want {

@@ -31,7 +31,7 @@ type snsPost struct {
 }
 
 // snsHost is where SNS is at home. The rule is that of Amazon's own libraries.
-var snsHost = regexp.MustCompile(`^sns\.[a-z0-9-]{3,}\.amazonaws\.com(\.cn)?$`)
+var snsHost = regexp.MustCompile(`^sns\.[a-z]{2}(-[a-z]+)+-[0-9]\.amazonaws\.com(\.cn)?$`)
 
 // snsCertificate is the path of a certificate that SNS signs with.
 var snsCertificate = regexp.MustCompile(`^/SimpleNotificationService-[A-Za-z0-9]{1,64}\.pem$`)

@@ -1,16 +1,15 @@
 package report
 
 import (
-	"net/mail"
 	"regexp"
 	"strings"
-	"time"
 
 	"broadsheet/mailer"
 )
 
-// newsMax bounds the recipients that one report speaks of.
-const newsMax = 100
+// newsMax bounds the recipients that one report speaks of: our mails have one each, and a list behind it
+// may have more.
+const newsMax = 20
 
 // readFeedback reports whether the message is a report by a mailbox provider that is no delivery
 // report, and reads it: complaints (RFC 5965 and RFC 6650, and what looks like it), Apple Mail's
@@ -30,7 +29,7 @@ func readFeedback(m *message, r *Report) bool {
 		r.News = complaints(m, r, nil, "complaint")
 	case strings.EqualFold(m.header.get("X-Apple-Unsubscribe"), "true"):
 		r.Class = mailer.OptedOut
-		r.News = []mailer.News{{Class: r.Class, Reason: "feedback", Recipient: r.From, Text: "asks to leave by Apple Mail's button", At: dateOf(m.header)}}
+		r.News = []mailer.News{{Class: r.Class, Reason: "feedback", Recipient: r.From, Text: "asks to leave by Apple Mail's button", At: date(m.header.get("Date"))}}
 	default:
 		return false
 	}
@@ -112,7 +111,7 @@ func complaints(m *message, r *Report, fields header, kind string) []mailer.News
 	if kind == "" {
 		kind = "abuse"
 	}
-	n := mailer.News{Class: r.Class, Reason: "feedback", Text: kind, At: dateOf(m.header)}
+	n := mailer.News{Class: r.Class, Reason: "feedback", Text: kind, At: date(m.header.get("Date"))}
 	if agent := cutText(fields.get("User-Agent")); agent != "" {
 		n.Text += ", reported by " + agent
 	}
@@ -122,7 +121,11 @@ func complaints(m *message, r *Report, fields header, kind string) []mailer.News
 	for p := range m.own() { // what came back may be plain text
 		if strings.HasPrefix(p.kind, "text/") || p.kind == "message/feedback-report" {
 			for _, name := range tokenIn.FindAllStringSubmatch(p.text(), addressesMax) {
-				r.Names = appendNew(r.Names, 2*addressesMax, name[1])
+				place := InWords
+				if name[1] != "" {
+					place = InUnsubscribe
+				}
+				r.name(place, name[2])
 			}
 		}
 	}
@@ -151,8 +154,9 @@ func complaints(m *message, r *Report, fields header, kind string) []mailer.News
 	return news
 }
 
-// tokenIn finds our own tokens in the text of a report that has no returned mail as a part.
-var tokenIn = regexp.MustCompile(`(?i)(?:x-broadsheet-delivery:[ \t]*|(?:bounce|unsub|reply)\+)([a-z2-7]{20,80})\b`)
+// tokenIn finds our own tokens in the text of a report that has no returned mail as a part. The second
+// address of List-Unsubscribe begins as no other of ours does.
+var tokenIn = regexp.MustCompile(`(?i)(?:x-broadsheet-delivery:[ \t]*|(<mailto:unsub\+)|(?:bounce|unsub|reply)\+)([a-z2-7]{20,80})\b`)
 
 // unredacted returns the addresses in values, but for those that a provider has made unreadable.
 func unredacted(values []string) (to []string) {
@@ -197,6 +201,13 @@ func (p *part) name() string {
 // firstText returns what a person sees first: the first text of the message itself; if that is HTML,
 // what it says without what is quoted in it.
 func (m *message) firstText() string {
+	if m.first == nil {
+		m.first = new(m.findText())
+	}
+	return *m.first
+}
+
+func (m *message) findText() string {
 	found := ""
 	for p := range m.own() {
 		if p.name() != "" {
@@ -214,13 +225,4 @@ func (m *message) firstText() string {
 		}
 	}
 	return found
-}
-
-// dateOf reads Date; the zero time if there is none to be read.
-func dateOf(h header) time.Time {
-	t, err := mail.ParseDate(h.get("Date"))
-	if err != nil {
-		return time.Time{}
-	}
-	return t.UTC()
 }

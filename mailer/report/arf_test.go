@@ -77,8 +77,8 @@ func TestFeedback(t *testing.T) {
 			if r.Class != tt.class || !slices.Equal(to, tt.to) {
 				t.Errorf("%s: %s to %q, want %s to %q", name, r.Class, to, tt.class, tt.to)
 			}
-			if tt.name != "" && !slices.Contains(r.Names, tt.name) {
-				t.Errorf("%s: names %q", name, r.Names)
+			if tt.name != "" && !slices.ContainsFunc(r.Names, func(n Name) bool { return n.Token == tt.name }) {
+				t.Errorf("%s: names %v", name, r.Names)
 			}
 		}
 	}

@@ -12,13 +12,19 @@ import (
 // reads it. It has to be asked before a bounce is sought in the words of the message: a note that
 // "this mailbox is no longer read" counts against nobody.
 func readAway(m *message, r *Report) bool {
-	if fromServer(m, r) {
+	away := awayHeader(m.header) || awaySubject.MatchString(bareSubject(r.Subject))
+	switch {
+	case isBounce(m):
+		return false
+	case !m.cameBack() && submitted(m.header) != "" && !clearlyOffice(m, r):
+		return readAutoReply(m, r) // whatever it says: it may speak of a mailbox that is gone
+	case daemonName.MatchString(r.From) && (!away || m.cameBack()):
 		return false
 	}
 	switch {
 	case receipt(m):
 		autoReply(m, r, "receipt")
-	case awayHeader(m.header), awaySubject.MatchString(bareSubject(r.Subject)):
+	case away:
 		autoReply(m, r, "vacation")
 	case awayHint.MatchString(r.Subject) && (nullPath(m.header) || submitted(m.header) != ""):
 		autoReply(m, r, "vacation")
@@ -48,23 +54,24 @@ func readAutoReply(m *message, r *Report) bool {
 
 func autoReply(m *message, r *Report, reason string) {
 	r.Class = mailer.AutoReply
-	n := mailer.News{Class: r.Class, Reason: reason, Recipient: r.From, Text: r.Subject, At: dateOf(m.header)}
+	n := mailer.News{Class: r.Class, Reason: reason, Recipient: r.From, Text: r.Subject, At: date(m.header.get("Date"))}
 	if text := cutText(spoken(m.firstText())); text != "" {
 		n.Text = text
 	}
 	r.News = []mailer.News{n}
 }
 
-// fromServer reports whether a mail server wrote the message: then it may be a bounce.
-func fromServer(m *message, r *Report) bool {
-	local, _, _ := strings.Cut(strings.ToLower(r.From), "@")
+// daemonName begins the addresses that mail servers write from, and at times the people who run them.
+var daemonName = regexp.MustCompile(`(?i)^(postmaster|[^@]*daemon)`)
+
+// isBounce reports whether a message has the form of a mail that came back, whatever it says.
+func isBounce(m *message) bool {
 	for p := range m.own() {
 		if isStatus(p.kind) {
 			return true
 		}
 	}
-	return strings.Contains(local, "daemon") || strings.HasPrefix(local, "postmaster") || m.header.has("X-Failed-Recipients") ||
-		m.header.has("X-MS-Exchange-Message-Is-Ndr")
+	return m.header.has("X-Failed-Recipients") || m.header.has("X-MS-Exchange-Message-Is-Ndr")
 }
 
 // receipt reports whether the message says that a mail was shown or deleted (RFC 8098).

@@ -20,15 +20,19 @@ func readWords(m *message, r *Report) bool {
 	text := m.words()
 	if i := fieldsForm.FindStringIndex(text); i != nil {
 		// Where the boundaries are lost, the fields stand in the text.
-		if news, known := statusNews(groups([]byte(text[i[0]:])), text[:i[0]], m); known || len(news) > 0 {
+		if news, known := statusNews(aboutRecipients(groups([]byte(text[i[0]:])), newsMax), text[:i[0]], m); known || len(news) > 0 {
 			return r.take(news) || known
 		}
 	}
 	late := putOff(r.Subject, text)
 	var news []mailer.News
 	to := recipientsIn(text, m, r)
-	for _, a := range to {
-		w := newsInWords("", about(text, a, to...), text)
+	blocks := about(text, to)
+	for i, a := range to {
+		if m.spent() {
+			break
+		}
+		w := m.newsInWords("", blocks[i], text)
 		n := mailer.News{Class: w.class, Reason: w.reason, Recipient: a, Status: w.status, Code: w.code, Text: cutText(w.said)}
 		if h := hostSaid.FindStringSubmatch(w.said); h != nil {
 			n.Host = h[1]
@@ -38,7 +42,8 @@ func readWords(m *message, r *Report) bool {
 		}
 		news = append(news, n)
 	}
-	if !isReport(m) && !byMachine(m, r) || !surelyOffice(m, r) && (m.returned == nil || replies(text) == "") {
+	if said := m.look(text); !isReport(m) && !byMachine(m, r) ||
+		!clearlyOffice(m, r) && (said.replies() == "" || !m.cameBack() && !(namedOffice(m, r) && said.toRecipient())) {
 		soften(news)
 	}
 	return r.take(news)
@@ -56,7 +61,7 @@ func readRefusal(m *message, r *Report) bool {
 	if !ok {
 		return false
 	}
-	w := newsInWords("", why, why)
+	w := m.newsInWords("", why, why)
 	news := []mailer.News{{Class: w.class, Reason: w.reason, Recipient: recipientsIn(text, m, r)[0], Status: w.status,
 		Code: w.code, Text: cutText(why)}}
 	soften(news)
@@ -75,27 +80,34 @@ type inWords struct {
 // newsInWords reads why a mail came back: in the lines of the block with a server's reply if there are
 // such, else in the block, which is what is said of the recipient, else in all there is; the first that
 // tells a definite reason. status is what is known already.
-func newsInWords(status, block, text string) (w inWords) {
-	w.verdict = verdictOf(status, 0, "")
-	for _, said := range []string{replies(block), block, replies(text), text} {
+func (m *message) newsInWords(status, block, text string) (w inWords) {
+	w.verdict = verdictOf(status, 0, m.look(""))
+	for _, said := range []func() string{
+		func() string { return m.look(block).replies() }, func() string { return block },
+		func() string { return m.look(text).replies() }, func() string { return text },
+	} {
 		if w.definite {
 			break
 		}
+		said := said()
 		if strings.TrimSpace(said) == "" {
 			continue
 		}
-		v := verdictOf(status, w.code, said)
+		v := verdictOf(status, w.code, m.look(said))
 		if w.said == "" {
 			w = inWords{v, said}
 		} else if v.definite || w.reason == "undefined" {
 			w.verdict = v
 		}
 	}
-	if w.doubtful && toRecipient.MatchString(text) {
+	if w.doubtful && (m.look(text).toRecipient() || transcript.MatchString(text)) {
 		w.class, w.doubtful = mailer.Hard, false
 	}
 	return w
 }
+
+// transcript is what an old Sendmail says of a recipient that it did not know itself.
+var transcript = regexp.MustCompile(`(?im)^ *-+ transcript of session follows -+\n(?:.*\n){0,5}?550 <[^<>\s]+>\.\.\. `)
 
 // Limits of what is found in words. Each of our mails has one recipient; a list behind it has more.
 const (
@@ -109,16 +121,22 @@ var hostSaid = regexp.MustCompile(`(?i)\b(?:host|talking to|server|by) ([a-z0-9-
 // paragraph, for such lines are wrapped.
 func replies(text string) string {
 	var out []string
+	size := 0
 	open := 0 // lines that still belong to the reply
 	for line := range strings.Lines(text) {
+		if size > replyMax { // more is not looked at
+			break
+		}
 		line = strings.TrimSpace(line)
 		switch c := codesIn(line); {
 		case line == "":
 			open = 0
 		case c.code != 0 || c.status != "":
 			out, open = appendNew(out, repliesMax, fromCode(line)), 8
+			size += len(line)
 		case open > 0 && len(out) > 0:
 			out[len(out)-1] += " " + line
+			size += len(line)
 			open--
 		}
 	}
@@ -133,39 +151,17 @@ func fromCode(line string) string {
 	return line
 }
 
-// about returns what a text says of an address: the lines that name it and those below, up to one that
-// names another. It returns all if the address is not there.
-func about(text, address string, others ...string) string {
-	var out strings.Builder
-	in := false
-	address = strings.ToLower(address)
-	for line := range strings.Lines(text) {
-		low := strings.ToLower(line)
-		switch {
-		case address != "" && strings.Contains(low, address):
-			in = true
-		case slices.ContainsFunc(others, func(o string) bool { return o != "" && strings.Contains(low, strings.ToLower(o)) }):
-			in = false
-		}
-		if in {
-			out.WriteString(line)
-		}
-	}
-	if out.Len() == 0 {
-		return text
-	}
-	return out.String()
-}
-
 var (
 	lineAddress = regexp.MustCompile(`^[\s<"'(\[*•>-]*(?:(?i:mailto:|smtp:|rfc822;)\s*)?([^\s<>()\[\],;:"'|]+@[A-Za-z0-9\x{80}-\x{10FFFF}._-]+[A-Za-z0-9])`)
 	saidAddress = regexp.MustCompile(`(?i)(?:\b(?:rcpt to|recipient(?:s|\(s\))?(?: address)?|unknown user|(?:delivered|deliver|sent|message|mail|delivery|reach|sending|undeliverable|addressed) to(?: user| the following user)?|for user|address(?:es)?|userid|user|attempts)|^\s*to|[45]\d\d(?: \S+)?)[\s<"'(\[:]+([^\s<>()\[\],;:"'|]+@[A-Za-z0-9\x{80}-\x{10FFFF}._-]+[A-Za-z0-9])`)
+	someAddress = regexp.MustCompile("(" + addressForm.String() + ")")
+	newAddress  = regexp.MustCompile(`(?i)\b(new|neue[nr]?|nouvelle|nueva|nuov[oa]|nov[oa]) (e-?mail[- ]?)?(address|adresse|anschrift|direcci|indirizzo|endereço)|\b(moved|changed|switched) to\b|\binstead\b|\bplease (use|try|write|mail|resend|contact)\b|not local`)
 	notAbout    = regexp.MustCompile(`(?i)^\s*(message[- ]?id|from|sender|subject|reply-to|return-path|received|cc|date)\b`)
 )
 
-// recipientsIn finds whom a report in words is about: who stands first in a line, who is named as
-// a recipient, the header field that some servers write, whom the mail went to that came back. There is
-// always one, "" if nobody can tell who.
+// recipientsIn finds whom a report in words is about: the header field that some servers write, who stands
+// first in a line, who is named as a recipient, whom the mail went to that came back. An address that
+// a reader has moved to is none of them. There is always one, "" if nobody can tell who.
 func recipientsIn(text string, m *message, r *Report) []string {
 	ours := append([]string{r.From}, r.To...)
 	if m.returned != nil {
@@ -184,23 +180,31 @@ func recipientsIn(text string, m *message, r *Report) []string {
 		return failed
 	}
 	for _, form := range []*regexp.Regexp{lineAddress, saidAddress} {
-		var found []string
-		for line := range strings.Lines(text) {
-			if len(line) > 1000 || notAbout.MatchString(line) {
-				continue
-			}
-			if f := form.FindStringSubmatch(line); f != nil && !isOurs(f[1]) {
-				found = appendNew(found, recipientsMax, f[1])
-			}
-		}
-		if len(found) > 0 {
+		if found := recipientsBy(form, text, isOurs); len(found) > 0 {
 			return found
 		}
 	}
-	if m.returned != nil {
-		if a := first(addressesIn(m.returned.header.get("To"))); a != "" {
-			return []string{a}
-		}
+	to := addressesIn(returnedHeader(m).get("To"))
+	if len(to) == 0 && clearlyOffice(m, r) {
+		to = recipientsBy(someAddress, text, isOurs)
 	}
-	return []string{first(slices.DeleteFunc(addressesIn(text), isOurs))}
+	return []string{first(to)}
+}
+
+// recipientsBy returns the addresses that a form finds in the lines of a text.
+func recipientsBy(form *regexp.Regexp, text string, isOurs func(address string) bool) (found []string) {
+	moved := false // the line above told of a new address
+	for line := range strings.Lines(text) {
+		if len(line) > 1000 || strings.TrimSpace(line) == "" || notAbout.MatchString(line) {
+			continue
+		}
+		f := form.FindStringSubmatchIndex(line)
+		if f != nil && !moved && !newAddress.MatchString(line[:f[2]]) && !isOurs(line[f[2]:f[3]]) {
+			if found = appendNew(found, recipientsMax, line[f[2]:f[3]]); len(found) == recipientsMax {
+				break
+			}
+		}
+		moved = newAddress.MatchString(line)
+	}
+	return found
 }

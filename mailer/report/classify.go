@@ -15,7 +15,7 @@ const replyMax = 4 << 10
 // text what the server said, with or without codes of its own. reason is one word of the list in
 // [classOf]. A refusal that is for now only (4xx, 4.x.x) is never Hard.
 func Classify(status string, code int, text string) (class mailer.Class, reason string) {
-	v := verdictOf(status, code, text)
+	v := verdictOf(status, code, &wording{text: text})
 	return v.class, v.reason
 }
 
@@ -30,23 +30,19 @@ type verdict struct {
 	doubtful bool // a mailbox that is not there, perhaps: Soft until it is surer
 }
 
-func verdictOf(status string, code int, text string) verdict {
-	said := codesIn(text)
-	v := verdict{status: betterStatus(said.status, status), code: code}
+func verdictOf(status string, code int, w *wording) verdict {
+	why, told := w.byRules()
+	v := verdict{status: betterStatus(told.status, status), code: code}
 	if v.code == 0 {
-		v.code = said.code
+		v.code = told.code
 	}
-	words := bareText(text)
-	perhaps := false
-	if v.reason, perhaps = wordsReason(plainRules, words); v.reason != "" && surest[v.status] == "" {
-		v.definite = true
-	} else {
-		v.reason, perhaps = reasonOf(v.status, v.code, words, said.code != 0 && said.status == "")
+	if v.definite = why.reason != "" && surest[v.status] == ""; !v.definite {
+		why = reasonOf(v.status, v.code, w)
 	}
-	v.class = classOf(v.reason)
+	v.reason, v.class = why.reason, classOf(why.reason)
 	if v.class == mailer.Hard {
 		later := temporary(v.status, v.code)
-		v.doubtful = !later && perhaps && doubtful(v.status, v.code, text)
+		v.doubtful = !later && why.perhaps && doubtful(v.status, v.code, w)
 		if later || v.doubtful {
 			v.class = mailer.Soft
 		}
@@ -67,33 +63,35 @@ func temporary(status string, code int) bool {
 // some servers say so to the content of mail that a reader's filter does not let in. It is believed
 // with an enhanced code for it, as answer to RCPT, and where no reply code is told, for then the words
 // are all there is.
-func doubtful(status string, code int, text string) bool {
-	return code != 0 && (!strings.HasPrefix(status, "5.1.") || status == "5.1.0") && !toRecipient.MatchString(text)
+func doubtful(status string, code int, w *wording) bool {
+	return code != 0 && (!strings.HasPrefix(status, "5.1.") || status == "5.1.0") && !w.toRecipient()
 }
 
-// toRecipient finds that a refusal is the answer to RCPT.
+// toRecipient finds that a refusal is the answer to RCPT: servers on the way say so, as Postfix does in its log
+// and in its reports.
 var toRecipient = regexp.MustCompile(`(?i)\brcpt to\b|rcpt command|smtp:rcpt|(after|following|to) rcpt|\[rcpt_to\]|\(state 1[34]\)|rejected recipient|recipient command|not like recipient|requested action not taken|recipient address rejected|refused recipient`)
 
 // reasonOf returns the reason where no plain words tell it: words are what people wrote for people, and
 // codes what their software made of them. Words that may mean anything come after codes that do not.
-// made says that the status was not told with the reply: a server on the way made it of the reply code.
-func reasonOf(status string, code int, words string, made bool) (reason string, perhaps bool) {
+// A status that was not told with the reply, a server on the way has made of the reply code.
+func reasonOf(status string, code int, w *wording) finding {
 	if r, ok := surest[status]; ok {
-		return r, false
+		return finding{reason: r}
 	}
-	if r, perhaps := wordsReason(vagueRules, words); r != "" && made {
-		return r, perhaps
+	if w.codes.code != 0 && w.codes.status == "" && w.byVagueRules().reason != "" {
+		return w.byVagueRules()
 	}
-	if r := statusReason(status); r != "" && (!strings.HasSuffix(status, ".0") || strings.HasSuffix(status, ".6.0") || strings.HasSuffix(status, ".7.0")) {
-		return r, false
+	r := statusReason(status)
+	if r != "" && (!strings.HasSuffix(status, ".0") || strings.HasSuffix(status, ".6.0") || strings.HasSuffix(status, ".7.0")) {
+		return finding{reason: r}
 	}
-	if r, perhaps := wordsReason(vagueRules, words); r != "" {
-		return r, perhaps
+	if vague := w.byVagueRules(); vague.reason != "" {
+		return vague
 	}
-	if r := statusReason(status); r != "" {
-		return r, false
+	if r != "" {
+		return finding{reason: r}
 	}
-	return codeReason(code), false
+	return finding{reason: codeReason(code)}
 }
 
 // codeReason returns what a reply code means by itself.
@@ -115,16 +113,16 @@ func codeReason(code int) string {
 	return "undefined"
 }
 
-// wordsReason returns the reason that the words give, or "".
-func wordsReason(rules []rule, words string) (reason string, perhaps bool) {
+// wordsReason returns the reason that the words give.
+func wordsReason(rules []rule, words string) finding {
 	for _, r := range rules {
 		for _, p := range r.phrases {
 			if holds(words, p) {
-				return r.reason, r.perhaps
+				return finding{r.reason, r.perhaps}
 			}
 		}
 	}
-	return "", false
+	return finding{}
 }
 
 // classOf maps reasons to classes.
@@ -132,13 +130,13 @@ func classOf(reason string) mailer.Class {
 	switch reason {
 	case "userunknown", "hostunknown", "hasmoved", "notaccept":
 		return mailer.Hard
-	case "filtered", "rejected", "blocked", "spamdetected", "virusdetected", "policyviolation", "norelaying",
+	case "filtered", "rejected", "blocked", "spamdetected", "policyviolation", "norelaying",
 		"authfailure", "badreputation", "requireptr", "speeding", "ratelimited", "toomanyconn", "securityerror":
 		return mailer.Policy
-	case "mesgtoobig", "exceedlimit", "contenterror", "notcompliantrfc":
+	case "mesgtoobig", "exceedlimit", "virusdetected", "contenterror", "notcompliantrfc":
 		return mailer.Content
 	}
-	// mailboxfull, suspend, onhold, expired, networkerror, systemerror, systemfull, mailererror,
+	// mailboxfull, suspend, onhold, greylisted, expired, networkerror, systemerror, systemfull, mailererror,
 	// syntaxerror, undefined
 	return mailer.Soft
 }

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"strings"
 	"testing"
 
 	"broadsheet/mailer"
@@ -103,7 +104,7 @@ func TestClassify(t *testing.T) {
 		{mailer.Policy, "", "550 High probability of spam"},
 		{mailer.Policy, "", "554 Message not allowed - [PH01] Email not accepted for policy reasons."},
 		{mailer.Policy, "", "550 5.7.0 Blocked by the recipient's content filter"},
-		{mailer.Policy, "", "554 5.7.1 The file document.pdf (details:trojan) is infected"},
+		{mailer.Content, "virusdetected", "554 5.7.1 The file document.pdf (details:trojan) is infected"},
 		{mailer.Policy, "", "421 4.7.28 Our system has detected an unusual rate of unsolicited mail originating from your IP address"},
 		{mailer.Policy, "", "450 4.2.1 The user you are trying to contact is receiving mail at a rate that prevents additional messages from being delivered"},
 		{mailer.Policy, "toomanyconn", "421 4.7.0 Too many connections from your host"},
@@ -116,11 +117,15 @@ func TestClassify(t *testing.T) {
 		{mailer.Policy, "", "550 Mail content denied http://service.example/cgi-bin/help?id=20022"},
 		{mailer.Policy, "", "550 Ip frequency limited. http://service.example"},
 		{mailer.Policy, "", "550 Connection frequency limited"},
-		{mailer.Policy, "", "450 4.7.1 Greylisted, please try again later"},
+		{mailer.Policy, "spamdetected", "554 DT:SPM mx12,x9,1 please see the pages for postmasters"},
+		// It was tried for days, and nobody has said that they do not want it.
+		{mailer.Soft, "greylisted", "450 4.7.1 Greylisted, please try again later"},
+		{mailer.Soft, "greylisted", "450 4.2.0 <ada@reader.example>: Recipient address rejected: Greylisted for 300 seconds (in reply to RCPT TO command)"},
 		// Too large, or broken.
 		{mailer.Content, "mesgtoobig", "552 5.3.4 Message size exceeds fixed limit"},
 		{mailer.Content, "mesgtoobig", "552-5.2.3 Your message exceeded Google's message size limits."},
 		{mailer.Content, "mesgtoobig", "550 5.2.3 RESOLVER.RST.RecipSizeLimit; message too large for this recipient"},
+		{mailer.Content, "virusdetected", "550 A virus was found in this message: Test-Signature (in reply to end of DATA command)"},
 		{mailer.Content, "notcompliantrfc", "550-5.7.1 This message is not RFC 5322 compliant. There are multiple Subject 550-5.7.1 headers."},
 		{mailer.Content, "notcompliantrfc", "550 5.6.11 Invalid characters: bare linefeed in message body"},
 		{mailer.Content, "contenterror", "554 5.6.1 Body type not supported by remote host"},
@@ -165,6 +170,35 @@ func TestClassifyFields(t *testing.T) {
 	} {
 		if class, reason := Classify(c.status, c.code, c.text); class != c.class || reason != c.reason {
 			t.Errorf("%s %d %q: %s %s, want %s %s", c.status, c.code, c.text, class, reason, c.class, c.reason)
+		}
+	}
+}
+
+// TestClassifyLog classifies what a log says by the words that it has: they tell that RCPT was refused,
+// and the same server's report says no more.
+func TestClassifyLog(t *testing.T) {
+	for text, class := range map[string]mailer.Class{
+		"host mx.reader.example[192.0.2.1] said: 550 No such user here (in reply to RCPT TO command)":              mailer.Hard,
+		"host mx.reader.example[192.0.2.1] said: 550 unknown user (in reply to RCPT TO command)":                   mailer.Hard,
+		"host mx.reader.example[192.0.2.1] said: 550 Invalid recipient ada (in reply to RCPT TO command)":          mailer.Hard,
+		"host mx.reader.example[192.0.2.1] said: 550-unknown user 550 see https://x (in reply to RCPT TO command)": mailer.Hard,
+		"host mx.reader.example[192.0.2.1] said: 550 No such user here (in reply to end of DATA command)":          mailer.Soft,
+		"host mx.reader.example[192.0.2.1] said: 550 No such user here":                                            mailer.Soft,
+		"host mx.reader.example[192.0.2.1] said: 450 No such user here (in reply to RCPT TO command)":              mailer.Soft,
+		"host mx.reader.example[192.0.2.1] said: 550 sender blocked (in reply to RCPT TO command)":                 mailer.Policy,
+	} {
+		code := 550
+		if strings.Contains(text, "said: 450") {
+			code = 450
+		}
+		if got, reason := Classify("5.0.0", code, text); got != class {
+			t.Errorf("%s %s, want %s: %s", got, reason, class, text)
+		}
+		report := "--b\nContent-Type: text/plain\n\nIt came back.\n--b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mx.one.example\n\n" +
+			"Final-Recipient: rfc822; ada@reader.example\nAction: failed\nStatus: 5.0.0\nDiagnostic-Code: smtp; " + text + "\n--b--\n"
+		r := Read([]byte("Return-Path: <>\nFrom: mailer-daemon@mx.one.example\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\n\n" + report))
+		if r.Class != class {
+			t.Errorf("a report says %s, want %s: %s", r.Class, class, text)
 		}
 	}
 }

@@ -236,7 +236,7 @@ host: mx.reader.example
 Received: from x by y
 From: paper@paper.example
 Subject: Morning
-`, mailer.Policy, "", "ada@reader.example"},
+`, mailer.Content, "virusdetected", "ada@reader.example"},
 	{"open", `Mailer Daemon <MAILER-DAEMON@mx.one.example>|Delivery status notification: error
 
     Hi!
@@ -371,6 +371,34 @@ Your message could not be delivered.
 <ada@reader.example>: mx.reader.example said 450 user unknown
 The last command was RCPT TO.
 `, mailer.Soft, "userunknown", "ada@reader.example"},
+	{"old transcript", `Mail Delivery Subsystem <MAILER-DAEMON@reader.example>|Returned mail: User unknown
+
+   ----- The following addresses have delivery notifications -----
+<ada@reader.example>  (unrecoverable error)
+
+   ----- Transcript of session follows -----
+550 <ada@reader.example>... User unknown
+
+   ----- Original message follows -----
+
+Received: from x by y
+From: paper@paper.example
+Subject: Morning
+`, mailer.Hard, "userunknown", "ada@reader.example"},
+	{"recipient and reason", `Mailer Daemon <MAILER-DAEMON@reader.example>|Delivery status notification
+
+    An error has occurred while attempting to deliver a message.
+
+    Recipient: ada@reader.example
+    Reason:
+    550 Invalid recipient: <ada@reader.example>
+
+    Below is a copy of the original message:
+
+Received: from x by y
+From: paper@paper.example
+Subject: Morning
+`, mailer.Hard, "userunknown", "ada@reader.example"},
 	{"greylisted", `Mail Delivery System <mailer-daemon@mx.one.example>|Undelivered Mail Returned to Sender
 
 Your message could not be delivered for more than 5 days.

@@ -39,7 +39,7 @@ func readNotice(m *message, r *Report) bool {
 	var news []mailer.News
 	for _, to := range n.Bounce.Recipients[:min(len(n.Bounce.Recipients), newsMax)] {
 		said := typed(to.Diagnostic)
-		v := verdictOf(to.Status, 0, said)
+		v := verdictOf(to.Status, 0, m.look(said))
 		if n.Bounce.Type == "Transient" && v.class == mailer.Hard {
 			v.class = mailer.Soft
 		}

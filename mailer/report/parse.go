@@ -15,7 +15,10 @@ type message struct {
 	// its body. Nil if there is none.
 	returned *part
 
-	said *string // see [message.words]
+	said   *string             // see [message.words]
+	first  *string             // see [message.firstText]
+	texts  map[string]*wording // see [message.look]
+	looked int                 // octets of text that were
 }
 
 // part is a message, or a part of one (RFC 2045, RFC 2046).
@@ -170,12 +173,13 @@ func splitParts(b []byte, boundary string) [][]byte {
 			return [][]byte{append([]byte("\n"), b...)}
 		}
 	}
+	mark := []byte("--" + boundary)
 	var parts [][]byte
 	open, start := false, 0
 	for at := 0; at < len(b); {
 		line, next := lineAt(b, at)
 		// Some gateways put blanks before it.
-		if rest, ok := bytes.CutPrefix(bytes.TrimLeft(line, " \t"), []byte("--"+boundary)); ok {
+		if rest, ok := bytes.CutPrefix(bytes.TrimLeft(line, " \t"), mark); ok {
 			rest = bytes.TrimRight(rest, " \t")
 			last := string(rest) == "--"
 			if len(rest) == 0 || last {

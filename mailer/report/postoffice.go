@@ -7,7 +7,10 @@ import (
 
 var (
 	officeName = regexp.MustCompile(`(?i)^(mailer[-_. ]?daemon|mail[-_. ]?daemon|post?master|poostmaster|mail[-_. ]?delivery|mail[-_. ]?administrator|mailadmin|system[-_. ]?administrator|mdaemon|mail[-_. ]?system|delivery|bounces?|no-?reply-?bounce|undeliver|microsoftexchange|ndr$|imss|e?\d*_?smtp|antivirus|symantec|scanner|mailgate|mail-?gw|mta)`)
-	officeWord = regexp.MustCompile(`(?i)mail delivery|mailer.?daemon|mail system|delivery (sub)?system|system administrator|mail administrator|postmaster|content.filter|exchange|mail server|e-?mail delivery|internet mail|interconnect|message router|mail transfer`)
+	officeWord = regexp.MustCompile(`(?i)mail delivery|mailer.?daemon|mail system|delivery (sub)?system|system administrator|mail administrator|postmaster|content.filter|exchange|mail server|e-?mail delivery|internet mail|interconnect|message router|mail transfer|\bndr\b`)
+
+	// plainOffice is the name of a mail server that nobody else has.
+	plainOffice = regexp.MustCompile(`(?i)daemon|post?master|poostmaster|mail[-_. ]?(delivery|system|admin)|(e-?mail|mail) delivery|delivery (sub)?system|(mail|system)[-_. ]?administrator|microsoftexchange|mail (server|transfer)|internet mail|\bndr\b`)
 
 	// returnSubject is what servers write above mail that they send back.
 	returnSubject = regexp.MustCompile(`(?i)un-?deliver|non-?deliver|not (be )?delivered|(mail|message|e-?mail|delivery).{0,30}(fail|error|problem|reject|bounce|return|status|undeliver|delay|notification|notice|report)|delivery|fail(ure|ed).{0,20}(notice|notif|mail|deliver|message|report)|returned (mail|message|to)|return(ed)? .{0,20}mail|could not (be )?(send|sent|deliver)|can(not|'t) (be )?deliver|user unknown|unknown user|loop alert|bounce|rejected|returning|sender notif|(nicht|fehler).{0,20}(zugestellt|zustell)|unzustellbar|non remis|échec|non distribu|no se (ha )?(pudo|podido) entregar|no entregad|não entreg|nao entreg|mancata consegna|impossibile recapitare|не доставлен|недоставлен|не удалось доставить|配信|配送|送信.{0,10}エラー|不達|退信|投递失败`)
@@ -22,15 +25,25 @@ var (
 	noReturn = regexp.MustCompile(`(?i)^\W*(auto[a-z]*[- :]*(repl|respon|antwort)|automatic|automatische|out of|vacation|abwesen|on (leave|holiday|vacation)|away|re[:：]|réponse auto|respuesta auto|risposta auto|read:|gelesen:|lu ?:|leído:|accepted:|declined:|tentative:|fwd?:|wg:|tr:|rv:)`)
 )
 
+// clearlyOffice reports whether the sender's name is that of a mail server alone: shops have a "delivery"
+// too.
+func clearlyOffice(m *message, r *Report) bool {
+	return isReport(m) || m.header.has("X-Failed-Recipients") || plainOffice.MatchString(m.header.text("From"))
+}
+
 // postOffice reports whether an address is that of a mail server.
 func postOffice(address string) bool { return officeName.MatchString(address) }
 
-// surelyOffice reports whether the sender of a message is a mail server: by its name, the empty envelope
-// sender, or the form of the message.
-func surelyOffice(m *message, r *Report) bool {
+// namedOffice reports whether the sender of a message is a mail server by its name or by the form of the
+// message.
+func namedOffice(m *message, r *Report) bool {
 	return isReport(m) || m.header.has("X-Failed-Recipients") || postOffice(r.From) || officeWord.MatchString(r.FromName) ||
-		nullPath(m.header) || r.From == "" && officeWord.MatchString(m.header.get("From")) || m.header.has("X-MLServer")
+		r.From == "" && officeWord.MatchString(m.header.get("From")) || m.header.has("X-MLServer")
 }
+
+// surelyOffice reports whether the sender is one by its name, the form of the message, or the empty
+// envelope sender. Machines that answer for people have that one too.
+func surelyOffice(m *message, r *Report) bool { return namedOffice(m, r) || nullPath(m.header) }
 
 // byMachine reports whether the message's sender is none that a person writes from, as far as its header
 // tells: a postmaster may be one.
@@ -55,8 +68,11 @@ func fromPostOffice(m *message, r *Report) bool {
 	if m.kind == "multipart/report" && !isReport(m) || noReturn.MatchString(r.Subject) && !isReport(m) && (!postOffice(r.From) || len(r.Refers) > 0) {
 		return false
 	}
-	sure := surelyOffice(m, r)
-	if !sure && (len(r.Refers) > 0 || !sureSubject.MatchString(r.Subject)) { // most mail ends here, before its text is searched
+	sure := namedOffice(m, r)
+	if !sure && !m.cameBack() {
+		return false // whatever it says: people speak of mail that failed, and machines that answer for them do
+	}
+	if sure = sure || nullPath(m.header); !sure && (len(r.Refers) > 0 || !sureSubject.MatchString(r.Subject)) { // most mail ends here, before its text is searched
 		return false
 	}
 	text := m.words()

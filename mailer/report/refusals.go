@@ -66,6 +66,9 @@ var refusals = []rule{
 	{"badreputation", false, []string{
 		"reputation", "sender score", "senderscore", "senderbase", "sender base", "poor score", "trust score", "low trust",
 	}},
+	{"greylisted", false, []string{
+		"greylist", "graylist", "grey list", "gray list", "grey-list", "gray-list", "postgrey",
+	}},
 	{"toomanyconn", false, []string{
 		"too many connection", "too many concurrent", "too many simultaneous", "too many open connection",
 		"connection limit", "connections limit", "connection rate", "maximum*connections", "max*connections",
@@ -124,7 +127,7 @@ var refusals = []rule{
 		"are blocked", "blocked using", "blocked by", "blocked because", "blocked due", "blocked -", "(blocked)",
 		"hard block", "currently blocked", "banned", "access denied*s3", "(s3", "esmtp not accepting",
 		"no longer accepts mail from", "access from ip", "access denied. ip", "access denied by", "smtp access denied",
-		"greylist", "graylist", "grey list", "gray list", "greylisted", "try again later*policy", "early talker",
+		"try again later*policy", "early talker",
 		"earlytalker", "spoke too early", "botnet", "zombie", "snowshoe", "tls required", "tls is required",
 		"must issue a starttls", "starttls first", "encryption required", "require*encryption",
 	}},
@@ -132,7 +135,7 @@ var refusals = []rule{
 		"virus", "malware", "infected", "trojan", "malicious", "ransomware",
 	}},
 	{"spamdetected", false, []string{
-		"spamassassin", "spam-assassin", "rspamd", "dspam", "considered spam", "considered to be spam",
+		"dt:spm", "mi:spb", "spamassassin", "spam-assassin", "rspamd", "dspam", "considered spam", "considered to be spam",
 		"identified as spam", "classified as spam", "marked as spam", "detected as spam", "flagged as spam",
 		"recognized as spam", "recognised as spam", "regarded as spam", "considered as spam", "treated as spam",
 		"categorized as spam", "likely spam", "possible spam", "probable spam", "probably spam", "suspected spam",

@@ -1,6 +1,7 @@
 // Package report reads mail that came back: delivery reports of all kinds, complaints, machines'
 // answers and people's. It is pure: octets in, what they say out. Mail is hostile input, and
-// whatever comes is read within [MaxSize], [MaxDepth] and [MaxParts].
+// whatever comes is read within [MaxSize], [MaxDepth] and [MaxParts], and what it says is looked at once, of
+// so many recipients and so much text that no message takes a second.
 //
 // A message is taken apart (parse.go), and then asked in turn whether it is a complaint (arf.go), a
 // delivery report by its form (status.go, RFC 3464), a machine's answer (autoreply.go), a delivery report
@@ -31,7 +32,7 @@ type Report struct {
 	// behind the first '+' of a local part), Original-Envelope-Id, and of the mail that came back
 	// Return-Path, X-Broadsheet-Delivery and List-Unsubscribe's mailto, and what a report says in
 	// words. As they stand, in any case.
-	Names []string
+	Names []Name
 
 	From      string // bare address; "" if none can be read
 	FromName  string
@@ -41,6 +42,24 @@ type Report struct {
 	Text      string   // what a person wrote, without what is quoted
 	Leave     bool     // a person asks to leave, in English or Arabic
 }
+
+// Name is what may be one of our own tokens. Whoever reads it decides by the place what it is good for.
+type Name struct {
+	Token string
+	Place Place
+}
+
+// Place is where a name stood.
+type Place byte
+
+// Places of names.
+const (
+	InWords       Place = iota // in what a report says to people, or a field that none of the others is
+	InAddress                  // an address that the message came to
+	InEnvelope                 // Original-Envelope-Id or the like, of the report itself
+	InSender                   // Return-Path or X-Broadsheet-Delivery of the mail that came back
+	InUnsubscribe              // its List-Unsubscribe
+)
 
 // Read reads a message with any line ends. It never fails: what cannot be understood is
 // [mailer.NoBounce].

@@ -9,7 +9,7 @@ import (
 func TestRules(t *testing.T) {
 	for _, r := range plainRules {
 		for _, p := range r.phrases {
-			if got, _ := wordsReason(plainRules, strings.ReplaceAll(p, "*", " x ")); got != r.reason {
+			if got := wordsReason(plainRules, strings.ReplaceAll(p, "*", " x ")).reason; got != r.reason {
 				t.Errorf("%q of %s gives %s", p, r.reason, got)
 			}
 		}
@@ -17,10 +17,10 @@ func TestRules(t *testing.T) {
 	for _, r := range vagueRules {
 		for _, p := range r.phrases {
 			text := strings.ReplaceAll(p, "*", " x ")
-			if got, _ := wordsReason(plainRules, text); got != "" {
+			if got := wordsReason(plainRules, text).reason; got != "" {
 				t.Errorf("%q of %s gives %s for sure", p, r.reason, got)
 			}
-			if got, _ := wordsReason(vagueRules, text); got != r.reason {
+			if got := wordsReason(vagueRules, text).reason; got != r.reason {
 				t.Errorf("%q of %s gives %s", p, r.reason, got)
 			}
 		}

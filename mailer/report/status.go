@@ -66,14 +66,13 @@ func (p *part) withBlock() []byte {
 
 // readStatus reports whether the message is a delivery report of RFC 3464, and reads it.
 func readStatus(m *message, r *Report) bool {
-	var news []mailer.News
-	known := false
+	var all []header
 	for p := range m.own() {
 		if isStatus(p.kind) {
-			all, some := statusNews(groups(p.withBlock()), m.words(), m)
-			news, known = append(news, all...), known || some
+			all = append(all, aboutRecipients(groups(p.withBlock()), newsMax-len(all))...)
 		}
 	}
+	news, known := statusNews(all, m.words(), m)
 	if !surelyOffice(m, r) {
 		soften(news)
 	}
@@ -107,7 +106,7 @@ func (r *Report) take(news []mailer.News) bool {
 // there, and send nothing back.
 func (r *Report) takeNames(m *message) {
 	for _, a := range addressesIn(m.words()) {
-		r.Names = appendNew(r.Names, 2*addressesMax, nameIn(a))
+		r.name(InWords, nameIn(a))
 	}
 }
 
@@ -123,22 +122,37 @@ func gravest(news []mailer.News) mailer.Class {
 	return mailer.NoBounce
 }
 
-// statusNews reads the groups of a delivery report: the first is about the message, the others about
-// one recipient each (RFC 3464 section 2). known reports whether there is such a group, even if it says
-// that a server passed the mail on, and so says nothing. words is what the report says to people.
-func statusNews(all []header, words string, m *message) (news []mailer.News, known bool) {
+// aboutRecipients returns the groups that are about one recipient each, at most so many: the first one
+// of a report is about the message (RFC 3464 section 2).
+func aboutRecipients(all []header, most int) (some []header) {
 	for _, g := range all {
-		if !g.has("Final-Recipient") && !g.has("Original-Recipient") && !g.has("Action") && !g.has("X-Actual-Recipient") {
-			continue
+		if len(some) < most && (g.has("Final-Recipient") || g.has("Original-Recipient") || g.has("Action") || g.has("X-Actual-Recipient")) {
+			some = append(some, g)
+		}
+	}
+	return some
+}
+
+// statusNews reads the groups of a delivery report that are about recipients. known reports whether
+// there is such a group, even if it says that a server passed the mail on, and so says nothing. words is
+// what the report says to people.
+func statusNews(all []header, words string, m *message) (news []mailer.News, known bool) {
+	to := make([]string, len(all))
+	for i, g := range all {
+		if to[i] = recipientOf(g); to[i] == "" && m.returned != nil {
+			to[i] = first(addressesIn(m.returned.header.get("To")))
+		}
+	}
+	blocks := about(words, to)
+	for i, g := range all {
+		if m.spent() {
+			break
 		}
 		n := mailer.News{
-			Recipient: recipientOf(g),
+			Recipient: to[i],
 			Text:      cutText(typed(g.get("Diagnostic-Code"))),
 			Host:      cutText(typed(g.get("Remote-MTA"))),
 			At:        date(g.get("Last-Attempt-Date")),
-		}
-		if n.Recipient == "" && m.returned != nil {
-			n.Recipient = first(addressesIn(m.returned.header.get("To")))
 		}
 		status := statusIn(g.get("Status"))
 		action, _, _ := strings.Cut(strings.ToLower(g.get("Action")), " ")
@@ -146,15 +160,15 @@ func statusNews(all []header, words string, m *message) (news []mailer.News, kno
 		if _, why, ok := strings.Cut(g.get("Status"), "("); ok {
 			said = strings.TrimRight(said+" "+why, " )") // some servers say why behind the status alone
 		}
-		v := verdictOf(status, 0, said)
+		v := verdictOf(status, 0, m.look(said))
 		// Not all servers say why in the field made for it.
 		switch final := action == "failed" || action == ""; {
 		case final && v.doubtful:
-			if toRecipient.MatchString(about(words, n.Recipient)) {
+			if m.look(blocks[i]).toRecipient() {
 				v.class = mailer.Hard
 			}
 		case final && (v.reason == "undefined" || v.code == 0 && (vague(v.status) || n.Text == "" && strings.HasSuffix(v.status, ".0"))):
-			w := newsInWords(status, said, about(words, n.Recipient))
+			w := m.newsInWords(status, said, blocks[i])
 			if v = w.verdict; n.Text == "" {
 				n.Text = cutText(w.said)
 			}
@@ -217,8 +231,9 @@ func statusIn(v string) string {
 	return m[1] + m[2]
 }
 
+// date reads a date of RFC 5322; the zero time if it is none.
 func date(v string) time.Time {
-	v, _, _ = strings.Cut(v, " (")
+	v, _, _ = strings.Cut(v[:min(len(v), 100)], " (")
 	t, err := mail.ParseDate(strings.TrimSpace(v))
 	if err != nil {
 		return time.Time{}

@@ -200,7 +200,7 @@ var troubles = []rule{
 		"existiert nicht", "benutzer*unbekannt", "usuario desconocido", "usuario no existe", "no existe", "não existe",
 		"nao existe", "desconhecido", "utente sconosciuto", "sconosciuto", "non esiste", "inesistente",
 		"gebruiker onbekend", "onbekend", "okänd", "nieznany", "nie istnieje", "не существует", "не найден", "нет такого",
-		"неизвестн", "存在しません", "存在しない", "見つかりません", "見つかりませんでした", "不存在", "알 수 없", "존재하지", "no valid recipients for this",
+		"неизвестн", "存在しません", "存在しない", "見つかりません", "見つかりませんでした", "不存在", "알 수 없", "존재하지", "no valid recipients for this", "invalid recipient: <",
 		"mail.local: unknown user",
 	}},
 	{"userunknown", true, []string{

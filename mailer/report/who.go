@@ -24,7 +24,7 @@ func readWho(m *message, r *Report) {
 		}
 	}
 	for _, v := range r.To {
-		r.Names = appendNew(r.Names, 2*addressesMax, nameIn(v))
+		r.name(InAddress, nameIn(v))
 	}
 	r.FromName, r.From = sender(h.get("From"))
 	r.Subject = cutText(h.text("Subject"))
@@ -37,30 +37,40 @@ func readWho(m *message, r *Report) {
 
 // namesOf adds what may be a token in what came back.
 func namesOf(m *message, r *Report) {
-	add := func(names ...string) { r.Names = appendNew(r.Names, 2*addressesMax, names...) }
 	for p := range m.own() {
 		if isStatus(p.kind) || p.kind == "message/feedback-report" {
 			for _, f := range scanFields(p) {
 				switch strings.ToLower(f.name) {
 				case "original-envelope-id":
-					add(f.value)
+					r.name(InEnvelope, cutText(f.value))
 				case "original-mail-from":
-					add(nameIn(first(addressesIn(f.value))))
+					r.name(InEnvelope, nameIn(first(addressesIn(f.value))))
 				}
 			}
 		}
 	}
 	h := returnedHeader(m)
-	for _, name := range []string{"Return-Path", "X-Broadsheet-Delivery", "List-Unsubscribe", "X-Envelope-From", "Reply-To"} {
-		for _, v := range h.all(name) {
-			if name == "X-Broadsheet-Delivery" {
-				add(cutText(v))
+	for _, f := range []struct {
+		name  string
+		place Place
+	}{{"Return-Path", InSender}, {"X-Broadsheet-Delivery", InSender}, {"List-Unsubscribe", InUnsubscribe}, {"X-Envelope-From", InSender}, {"Reply-To", InWords}} {
+		for _, v := range h.all(f.name) {
+			if f.name == "X-Broadsheet-Delivery" {
+				r.name(f.place, cutText(v))
 				continue
 			}
 			for _, a := range addressesIn(v) {
-				add(nameIn(a))
+				r.name(f.place, nameIn(a))
 			}
 		}
+	}
+}
+
+// name adds what may be a token, unless it is there from that place.
+func (r *Report) name(place Place, token string) {
+	n := Name{token, place}
+	if token != "" && len(r.Names) < 2*addressesMax && !slices.Contains(r.Names, n) {
+		r.Names = append(r.Names, n)
 	}
 }
 

@@ -57,9 +57,10 @@ Text
 		Class: mailer.Hard,
 		News: []mailer.News{{Class: mailer.Hard, Reason: "userunknown", Recipient: "ada@reader.example", Status: "5.1.1", Code: 550,
 			Text: "550 5.1.1 no such user here", Host: "box.example", At: time.Date(2026, 11, 26, 9, 0, 0, 0, time.UTC)}},
-		To:    []string{"Bounce+ABC@paper.example", "bounce+def@paper.example", "bounce+abc@paper.example", "copy@paper.example"},
-		Names: []string{"ABC", "def", "abc", "ghi", "jkl", "mno", "pqr"},
-		From:  "MAILER-DAEMON@mx.example", FromName: "Postlämmer", Subject: "Zurück und fort",
+		To: []string{"Bounce+ABC@paper.example", "bounce+def@paper.example", "bounce+abc@paper.example", "copy@paper.example"},
+		Names: []Name{{"ABC", InAddress}, {"def", InAddress}, {"abc", InAddress}, {"ghi", InEnvelope}, {"jkl", InSender}, {"mno", InSender},
+			{"pqr", InUnsubscribe}},
+		From: "MAILER-DAEMON@mx.example", FromName: "Postlämmer", Subject: "Zurück und fort",
 		MessageID: "1@mx.example", Refers: []string{"2@paper.example", "3@paper.example"},
 	}
 	if d := cmp.Diff(want, r); d != "" {

@@ -122,3 +122,29 @@ func testInbound(t *testing.T, w *world) {
 		t.Errorf("%+v, %v", taken, err)
 	}
 }
+
+// testInboundOld: a message whose source says that it came long ago is kept as long as others, and
+// came no earlier than the mail left that it is about.
+func testInboundOld(t *testing.T, w *world) {
+	ctx := t.Context()
+	w.tell("world", 1)
+	ids := w.readers(1)
+	i := w.openIssue("morning", "2026-04-02")
+	w.sendAll(accepted)
+	taken, err := w.db.TakeIn(ctx, []intake.Entry{
+		{Hash: [32]byte{1}, At: time.Unix(7, 0), Class: mailer.Answer, Of: of(i, ids[0]), Raw: []byte("x")},
+		{Hash: [32]byte{2}, At: time.Unix(7, 0), Class: mailer.NoBounce, Aside: "nothing", Raw: []byte("x")}}, w.now())
+	w.must(err)
+	w.pass(89 * 24 * time.Hour)
+	if n, err := w.db.ForgetInbound(ctx, w.now()); n != 0 || err != nil {
+		t.Errorf("forgot %d: %v", n, err)
+	}
+	m, _, err := w.db.InboundMail(ctx, taken[0].ID)
+	if w.must(err); m.At.Year() != 2026 {
+		t.Errorf("it came %s, before its mail left", m.At)
+	}
+	w.pass(2 * 24 * time.Hour)
+	if n, err := w.db.ForgetInbound(ctx, w.now()); n != 2 || err != nil {
+		t.Errorf("forgot %d: %v", n, err)
+	}
+}

@@ -264,7 +264,7 @@ func testSeen(t *testing.T, w *world) {
 func testSpread(t *testing.T, w *world) {
 	ctx := t.Context()
 	w.tell("world", 1)
-	ids := w.readers(40)
+	ids := w.readers(50)
 	i, err := w.db.BeginIssue(ctx, w.issue("morning", "2026-04-02"), w.now())
 	w.must(err)
 	for done := false; !done; {
@@ -272,12 +272,20 @@ func testSpread(t *testing.T, w *world) {
 			list, err := w.plan(ctx, w.db, i, c, map[string]*digest.Digest{})
 			for n := range list {
 				list[n].Unreached = c.Readers()[0].Subscriber == ids[20] // the third batch
+				if list[n].Subscriber >= ids[40] {
+					list[n].Relay = "side"
+				}
 			}
 			return list, err
 		})
 		w.must(err)
 	}
 	w.must(w.db.FinishIssue(ctx, &i, 20*time.Minute, w.now()))
+	if side, err := w.db.Lease(ctx, "side", "w3", w.now()); err != nil || side == nil || len(side.Deliveries) != 10 {
+		t.Fatal("another relay's only batch waits for this one's", err)
+	} else {
+		w.must(w.db.Release(ctx, side, w.now()))
+	}
 	b := w.lease()
 	if len(b.Deliveries) != 10 || b.Deliveries[0].Subscriber != ids[20] {
 		t.Fatalf("first of all goes %d", b.Deliveries[0].Subscriber)

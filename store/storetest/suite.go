@@ -49,9 +49,9 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		{"way back", testWayBack}, {"stricter", testStricter}, {"end pauses", testEndPauses},
 		{"reports", testReports}, {"early reports", testReportsEarly}, {"reports by name", testReportsByName},
 		{"news", testNews}, {"news of unanswered", testNewsOfUnanswered}, {"early news", testNewsEarly}, {"names in news", testNewsNames},
-		{"opt-out", testOptOut}, {"any news", testAnyNews}, {"news while sending", testNewsWhileSending}, {"inbound", testInbound}, {"reread", testReread},
+		{"opt-out", testOptOut}, {"any news", testAnyNews}, {"news while sending", testNewsWhileSending}, {"inbound", testInbound}, {"inbound of old", testInboundOld}, {"reread", testReread},
 		{"log", testLog}, {"early log", testLogEarly}, {"old log", testOldLog}, {"taken name", testTakenName}, {"slow domains", testSlowDomains},
-		{"forwards", testForwards}, {"flood", testFlood},
+		{"forwards", testForwards}, {"flood", testFlood}, {"flood of strangers", testFloodOfStrangers}, {"tasks once", testTasksOnce}, {"forward told", testForwardTold},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -6,19 +6,21 @@ CREATE TABLE servers (id INTEGER PRIMARY KEY, host TEXT NOT NULL, source TEXT NO
 
 -- Mail that came in.
 CREATE TABLE inbound (
-  id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, source TEXT NOT NULL, place TEXT NOT NULL, at INTEGER NOT NULL,
+  id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, source TEXT NOT NULL, place TEXT NOT NULL,
+  at INTEGER NOT NULL, -- when it came, as far as its source can tell
+  recorded INTEGER NOT NULL, -- when it went on record: from then on it is kept
   recipient TEXT NOT NULL, sender TEXT NOT NULL, subject TEXT NOT NULL,
   class TEXT NOT NULL, reason TEXT NOT NULL, status TEXT NOT NULL, code INTEGER NOT NULL, reply INTEGER, -- of the gravest news
   address TEXT NOT NULL, -- that the news names
   slot INTEGER NOT NULL, subscriber INTEGER NOT NULL, -- whose mail it is about, by a token; 0 = nobody's
   aside TEXT NOT NULL, -- why a person should look at it, '' = it was understood
-  effect TEXT NOT NULL, cut INTEGER NOT NULL, raw BLOB -- NULL once it is no longer kept
+  effect TEXT NOT NULL, task INTEGER NOT NULL DEFAULT 0, -- that it opened, or stands for what it says too
+  cut INTEGER NOT NULL, raw BLOB -- NULL once it is no longer kept
 );
-CREATE INDEX inbound_at ON inbound (at);
-CREATE INDEX inbound_class ON inbound (class, at);
 CREATE INDEX inbound_subscriber ON inbound (subscriber) WHERE subscriber > 0;
 CREATE INDEX inbound_aside ON inbound (id) WHERE aside <> '';
-CREATE INDEX inbound_kept ON inbound (at) WHERE raw IS NOT NULL;
+CREATE INDEX inbound_kept ON inbound (recorded) WHERE raw IS NOT NULL;
+CREATE INDEX inbound_task ON inbound (task) WHERE task > 0;
 CREATE INDEX inbound_loose ON inbound (id) WHERE raw IS NOT NULL AND subscriber = 0;
 CREATE INDEX inbound_address ON inbound (address) WHERE address <> '';
 CREATE INDEX inbound_sender ON inbound (sender) WHERE sender <> '';
@@ -100,12 +102,17 @@ CREATE TABLE tasks (
 );
 CREATE INDEX tasks_open ON tasks (at) WHERE done = 0;
 CREATE INDEX tasks_subscriber ON tasks (subscriber);
-CREATE INDEX tasks_inbound ON tasks (inbound) WHERE inbound > 0;
+CREATE INDEX tasks_loose ON tasks (kind, at) WHERE done = 0 AND subscriber = 0;
 -- Answers on their way to the publication.
 CREATE TABLE forwards (
   inbound INTEGER PRIMARY KEY,
   state TEXT NOT NULL, -- queued, handed (its last octet may have left), accepted, failed, uncertain, aside (not passed on, see reason)
   attempts INTEGER NOT NULL, copies INTEGER NOT NULL DEFAULT 0, -- that may have arrived
-  due INTEGER NOT NULL, at INTEGER NOT NULL, reason TEXT NOT NULL
+  due INTEGER NOT NULL, at INTEGER NOT NULL, reason TEXT NOT NULL,
+  sender TEXT NOT NULL, slot INTEGER NOT NULL, subscriber INTEGER NOT NULL -- of the message
 );
+-- So many in an hour of one sender, of one reader, and of all who name no mail.
+CREATE INDEX forwards_sender ON forwards (sender, at) WHERE state <> 'aside';
+CREATE INDEX forwards_subscriber ON forwards (subscriber, at) WHERE state <> 'aside';
+CREATE INDEX forwards_loose ON forwards (at) WHERE state <> 'aside' AND slot = 0;
 CREATE INDEX forwards_due ON forwards (due) WHERE state IN ('queued', 'handed');
