@@ -3,6 +3,7 @@ package commands
 import (
 	"bytes"
 	"fmt"
+	"mime"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -21,7 +22,7 @@ import (
 const answerIDs = "+answers"
 
 // answerMail is the mail that passes an answer on: who wrote it, what they wrote, and the message
-// itself. It is the same to the byte each time. wrap has the message as octets of no kind, for
+// itself. Its Message-ID and date are the same each time. wrap has the message as octets of no kind, for
 // relays that carry 7-bit mail alone.
 func (e *engine) answerMail(f *store.Forward, r *report.Report, wrap bool) (mailer.Message, error) {
 	pub := &e.cfg.Publication
@@ -44,11 +45,13 @@ func (e *engine) answerMail(f *store.Forward, r *report.Report, wrap bool) (mail
 			return mailer.Message{}, fmt.Errorf("make mail of answer %d: %w", f.Inbound, err)
 		}
 	}
-	subject := "Fwd: " + plainText(r.Subject, 200)
+	subject := "Fwd:"
 	if f.Task != 0 {
 		subject = "[Asks to leave] " + subject
 	}
-	m.Subject(subject)
+	// Coded here, so that the line is folded behind these words: a first line without any is shown as a
+	// blank, and RFC 5322 section 3.2.2 has none.
+	m.Subject(subject + " " + mime.QEncoding.Encode("UTF-8", plainText(r.Subject, 200)))
 	m.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834 section 5
 	m.SetGenHeader("X-Auto-Response-Suppress", "OOF, AutoReply")
 	m.SetGenHeader(forwardMark, name)

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -47,13 +48,14 @@ type inboundJSON struct {
 	Subscriber *int64       `json:"subscriber"`
 	Aside      *string      `json:"aside"`
 	Effect     *string      `json:"effect"`
-	Kept       bool         `json:"kept"` // bounces show --raw has it
+	Kept       bool         `json:"kept"`   // bounces show --raw has it
+	Reader     *string      `json:"reader"` // address of the subscriber now
 }
 
 func jsonInbound(m store.InboundRow) inboundJSON {
 	return inboundJSON{ID: m.ID, At: stamp(m.At), Source: m.Source, Key: text(m.Key), Class: m.Class, Reason: text(m.Reason), Status: text(m.Status),
 		Code: present(m.Code), Text: text(m.Text), Recipient: text(m.Recipient), To: text(m.To), From: text(m.From), Subject: text(m.Subject),
-		Delivery: present(m.Delivery()), Issue: present(m.Issue), Subscriber: present(m.Subscriber), Aside: text(m.Aside), Effect: text(m.Effect), Kept: m.Kept}
+		Delivery: present(m.Delivery()), Issue: present(m.Issue), Subscriber: present(m.Subscriber), Aside: text(m.Aside), Effect: text(m.Effect), Kept: m.Kept, Reader: text(m.Reader)}
 }
 
 func (p *program) bouncesList() *cobra.Command {
@@ -103,12 +105,14 @@ func inboundCells(m store.InboundRow) []string {
 		effect = joinNotes("set aside: "+m.Aside, effect)
 	}
 	address := m.Recipient
-	if address == "" {
-		address = m.From
+	reader := ""
+	if m.Subscriber != 0 { // as Apple's programs write a request to leave
+		reader = "reader " + itoa(m.Subscriber)
 	}
-	if address == "" && m.Subscriber != 0 { // as Apple's programs write a request to leave
-		address = "reader " + itoa(m.Subscriber)
+	if m.Class == mailer.OptedOut && m.Reader != "" { // whoever wrote it
+		address = m.Reader + ", " + reader
 	}
+	address = cmp.Or(address, m.From, m.Reader, reader)
 	return []string{itoa(m.ID), m.At.UTC().Format(time.DateTime), string(m.Class), m.Reason, m.Status, address, effect}
 }
 
@@ -187,6 +191,9 @@ func (p *program) inboundTable(m store.InboundRow) error {
 	}
 	t.row("server said", said)
 	t.row("recipient", m.Recipient)
+	if m.Subscriber != 0 {
+		t.row("reader", strings.TrimSpace(itoa(m.Subscriber)+" "+m.Reader))
+	}
 	if m.Delivery() != 0 {
 		t.row("delivery", fmt.Sprintf("%d, issue %d", m.Delivery(), m.Issue))
 	}

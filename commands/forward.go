@@ -9,8 +9,10 @@ import (
 	"math/rand/v2"
 	"net/mail"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"broadsheet/digest"
 	"broadsheet/mailer"
@@ -49,13 +51,13 @@ func (e *engine) forwardAnswers(ctx context.Context) time.Duration {
 }
 
 // forwardOne passes an answer on, or writes down why not. That it leaves is on record before a relay
-// sees any of it; a copy that nobody heard of again goes once more, the same to the byte.
+// sees any of it; a copy that nobody heard of again goes once more, with the same Message-ID.
 func (e *engine) forwardOne(ctx context.Context, f *store.Forward) error {
 	written := context.WithoutCancel(ctx) // what a relay said must not get lost
 	r := report.Read(f.Raw)
-	if why := e.keepBack(f, &r); why != "" {
+	if why, end := e.keepBack(f, &r); why != "" {
 		e.log.Warn("answer is not forwarded", slog.Int64("message", f.Inbound), slog.String("reason", why))
-		return e.db.SettleForward(written, f, mailer.Outcome{State: store.Aside, Reason: why, Copies: f.Copies}, e.now())
+		return e.db.SettleForward(written, f, mailer.Outcome{State: end, Reason: why, Copies: f.Copies}, e.now())
 	}
 	relay, ok := e.forwardRelay(f.Attempts)
 	if !ok {
@@ -66,33 +68,36 @@ func (e *engine) forwardOne(ctx context.Context, f *store.Forward) error {
 	}
 	err := e.sendForward(ctx, relay, f, &r)
 	o := e.forwarded(f, err)
-	if o.State != mailer.Accepted {
+	if o.State == mailer.Accepted {
+		e.log.Info("answer is forwarded", slog.Int64("message", f.Inbound), slog.String("relay", relay.Name), slog.String("to", e.cfg.Intake.Forward))
+	} else {
 		e.log.Warn("answer is not forwarded yet", slog.Int64("message", f.Inbound), slog.String("state", string(o.State)), slog.String("reason", o.Reason))
 	}
 	return e.db.SettleForward(written, f, o, e.now())
 }
 
-// keepBack says why an answer must not be passed on; "" if it may. Whoever put it on record has
-// looked already; this is what keeps mails from going round in circles.
-func (e *engine) keepBack(f *store.Forward, r *report.Report) string {
+// keepBack says why an answer must not be passed on, and what it ends as; "" if it may. Whoever put it
+// on record has looked already; this is what keeps mails from going round in circles. Of a long one the
+// rest is gone by which it was seen that a person wrote it.
+func (e *engine) keepBack(f *store.Forward, r *report.Report) (why string, end mailer.State) {
 	m, err := mail.ReadMessage(bytes.NewReader(f.Raw))
 	pub := &e.cfg.Publication
 	domain := "@" + domainOf(pub.From)
 	from := subscribers.Fold(r.From)
 	switch {
 	case len(f.Raw) == 0:
-		return "the message is not kept any more"
+		return "the message is not kept any more", mailer.Failed
 	case err == nil && m.Header.Get(forwardMark) != "":
-		return "it was forwarded by us"
+		return "it was forwarded by us", store.Aside
 	case slices.ContainsFunc([]string{pub.From, pub.ReplyTo, pub.NoticesFrom, e.cfg.Intake.Forward}, func(a string) bool { return a != "" && subscribers.Fold(a) == from }):
-		return "it is from the publication's own address"
+		return "it is from the publication's own address", store.Aside
 	case strings.HasSuffix(from, domain) && slices.ContainsFunc([]subscribers.Box{subscribers.Bounces, subscribers.Leaves, subscribers.Answers},
 		func(b subscribers.Box) bool { return strings.HasPrefix(from, b.Name()+"+") }):
-		return "it is from one of our addresses"
-	case r.Class != mailer.Answer && (r.Class != mailer.NoBounce || r.Text == ""):
-		return "no person wrote it"
+		return "it is from one of our addresses", store.Aside
+	case !f.Cut && r.Class != mailer.Answer && (r.Class != mailer.NoBounce || r.Text == ""):
+		return "no person wrote it", mailer.Failed
 	}
-	return ""
+	return "", ""
 }
 
 // forwardRelay is the relay for the next try: the one that would carry mail to the publication's
@@ -170,14 +175,14 @@ func (e *engine) forwarded(f *store.Forward, err error) mailer.Outcome {
 // answerLine says whose answer it is, for the publication's people.
 func (e *engine) answerLine(f *store.Forward, r *report.Report) string {
 	var b strings.Builder
-	who := plainText(r.FromName, 80)
+	who := apart(plainText(r.FromName, 80))
 	if r.From != "" {
 		who = strings.TrimSpace(who + " <" + plainText(r.From, 254) + ">")
 	}
 	if who == "" {
 		who = "Somebody"
 	}
-	fmt.Fprintf(&b, "%s answered %q%s.\n", who, plainText(r.Subject, 200), e.answered(f))
+	fmt.Fprintf(&b, "%s answered %s%s.\n", who, apart(strconv.Quote(plainText(r.Subject, 200))), e.answered(f))
 	if s := f.Reader; s == nil {
 		b.WriteString("No reader is known by this answer.\n")
 	} else {
@@ -188,13 +193,16 @@ func (e *engine) answerLine(f *store.Forward, r *report.Report) string {
 		if list := e.followed(s); list != "" {
 			fmt.Fprintf(&b, ", follows %s", list)
 		}
-		fmt.Fprintf(&b, ".\nbroadsheet subscribers show %s\n", s.Address)
-		if r.From != "" && subscribers.Fold(r.From) != subscribers.Fold(s.Address) {
+		fmt.Fprintf(&b, ".\nbroadsheet subscribers show %s\n", shellWord(s.Address))
+		switch {
+		case f.Claimed:
+			b.WriteString("Nothing but the sender's address says so: it may be somebody else's.\n")
+		case r.From != "" && subscribers.Fold(r.From) != subscribers.Fold(s.Address):
 			b.WriteString("The answer came from another address than the reader's: it may be somebody else's.\n")
 		}
 	}
 	if f.Task != 0 {
-		fmt.Fprintf(&b, "It asks to leave: task %d. broadsheet tasks show %d\n", f.Task, f.Task)
+		fmt.Fprintf(&b, "It asks to leave: task %d. The reader gets mail until somebody runs: broadsheet tasks done %d --leave\n", f.Task, f.Task)
 	}
 	if f.Cut {
 		b.WriteString("It is longer than what is kept: the message below is not whole.\n")
@@ -239,6 +247,17 @@ func (e *engine) followed(s *subscribers.Subscriber) string {
 		list = append(list, plainText(name, 80))
 	}
 	return strings.Join(list, ", ")
+}
+
+// apart keeps text that runs from right to left from turning the line in which it stands: first strong
+// isolate and its end (Unicode Annex 9).
+func apart(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool {
+		return unicode.In(r, unicode.Arabic, unicode.Hebrew, unicode.Syriac, unicode.Thaana, unicode.Nko)
+	}) {
+		return "\u2068" + s + "\u2069"
+	}
+	return s
 }
 
 // plainText makes what somebody else wrote one line of at most so many characters, without marks

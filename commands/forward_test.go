@@ -202,8 +202,8 @@ func TestForwardLeave(t *testing.T) {
 	if err != nil || subject != "[Asks to leave] Fwd: رد: العبارات" {
 		t.Errorf("subject %q, %v", subject, err)
 	}
-	for _, want := range []string{"ليلى <layla@other.example> answered \"رد: العبارات\"", "Reader 1, active", "another address than the reader's",
-		fmt.Sprintf("asks to leave: task %d.", tasks[0].ID), "| أرجو إلغاء اشتراكي في النشرة."} {
+	for _, want := range []string{"\u2068ليلى\u2069 <layla@other.example> answered \u2068\"رد: العبارات\"\u2069", "Reader 1, active", "another address than the reader's",
+		fmt.Sprintf("asks to leave: task %d. The reader gets mail until somebody runs: broadsheet tasks done %[1]d --leave\n", tasks[0].ID), "| أرجو إلغاء اشتراكي في النشرة."} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
@@ -243,6 +243,9 @@ func TestForwardHostile(t *testing.T) {
 		subject, err := new(mime.WordDecoder).DecodeHeader(header.Get("Subject"))
 		if err != nil || header.Get("Bcc") != "" || len(header["From"]) != 1 || strings.ContainsAny(subject, "\r\n\u202e") || len([]rune(subject)) > 210 {
 			t.Errorf("mail %d: %q %v", n, header, err)
+		}
+		if !regexp.MustCompile(`(?m)^Subject: \S`).MatchString(m.Data) {
+			t.Errorf("the first line of mail %d's subject is empty:\n%s", n, m.Data)
 		}
 		if strings.Contains(text, "\u202e") || strings.Contains(text, "\nBcc") {
 			t.Errorf("text of mail %d:\n%s", n, text)
@@ -487,5 +490,27 @@ func TestServeForwards(t *testing.T) {
 	got := w.relay.Messages()[w.mails:]
 	if _, text, _, _ := parts(t, got[0].Data); len(got) != 1 || got[0].To != "desk@tidewater.example" || !strings.Contains(text, "| Well said.") {
 		t.Errorf("%d mails: %s", len(got), got[0].Data)
+	}
+}
+
+// TestForwardLong: of a long answer not all is kept; intake has seen that a person wrote it, and it goes on.
+func TestForwardLong(t *testing.T) {
+	w := openNewsroom(t)
+	long := "From: ada@reader.example\r\nTo: " + w.reply["ada@reader.example"] + "\r\nSubject: Re: x\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=cut\r\n\r\n" +
+		"--cut\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\n" + strings.Repeat(strings.Repeat("A", 76)+"\r\n", 1000) +
+		"--cut\r\nContent-Type: text/plain\r\n\r\nA picture for you.\r\n--cut--\r\n"
+	if out := w.comeIn(long)[0]; !out.Forward || !out.Cut {
+		t.Fatalf("taken in as %s, cut %v", out.Class, out.Cut)
+	}
+	if got := w.passOn(); len(got) != 1 || !strings.Contains(got[0].Data, "the message below is not whole") {
+		t.Errorf("%d mails", len(got))
+	}
+	for m, err := range w.db.Inbound(t.Context(), store.InboundFilter{}) {
+		if err != nil || m.Effect != "forwarded at 2026-01-13 09:00:00" {
+			t.Errorf("%q, %v", m.Effect, err)
+		}
+	}
+	if !strings.Contains(w.program.stderr.(*output).String(), `msg="answer is forwarded" message=1 relay=`) {
+		t.Error("no line says that it was forwarded")
 	}
 }

@@ -75,7 +75,11 @@ func (e *engine) overview(ctx context.Context) (*web.Overview, error) {
 		return nil, err
 	}
 	for _, t := range tasks {
-		o.Tasks = append(o.Tasks, web.OverviewTask{ID: t.ID, Kind: t.Kind, Address: t.Address, From: t.From, Subject: t.Subject, Detail: t.Detail, At: t.At})
+		task := web.OverviewTask{ID: t.ID, Kind: t.Kind, Address: t.Address, From: t.From, Subject: t.Subject, Detail: t.Detail, Doubt: t.Doubt(), At: t.At}
+		if task.Detail == task.Doubt {
+			task.Detail = ""
+		}
+		o.Tasks = append(o.Tasks, task)
 	}
 	waves, err := e.db.Waves(ctx, time.Time{}, true, now)
 	if err != nil {

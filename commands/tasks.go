@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"broadsheet/intake"
 	"broadsheet/mailer/report"
 	"broadsheet/store"
 	"broadsheet/subscribers"
@@ -34,11 +35,13 @@ type taskJSON struct {
 	Detail     *string `json:"detail"`
 	Done       *string `json:"done"`
 	Outcome    *string `json:"outcome"`
+	Doubt      *string `json:"doubt"` // why it may not be the reader's
+	More       int     `json:"more"`  // further messages that say the same
 }
 
 func jsonTask(t *store.Task) taskJSON {
 	return taskJSON{t.ID, t.Kind, stamp(t.At), present(t.Subscriber), text(t.Address), text(t.Status), present(t.Inbound), text(t.From),
-		text(t.Subject), text(t.Detail), stamp(t.Done), text(t.Outcome)}
+		text(t.Subject), text(t.Detail), stamp(t.Done), text(t.Outcome), text(t.Doubt()), t.More}
 }
 
 func (p *program) tasksList() *cobra.Command {
@@ -63,11 +66,16 @@ func (p *program) tasksList() *cobra.Command {
 					}
 					continue
 				}
-				done := task.Outcome
+				done, reader := task.Outcome, task.Address
 				if !task.Done.IsZero() {
 					done = cmp.Or(done, "done")
+				} else if task.Kind == intake.TaskLeave {
+					done = "no: " + closeTask(task)
 				}
-				t.row(itoa(task.ID), task.At.UTC().Format(time.DateTime), task.Kind, task.Address, task.From, cmp.Or(task.Subject, task.Detail), done)
+				if task.Doubt() != "" {
+					reader += " (not proven)"
+				}
+				t.row(itoa(task.ID), task.At.UTC().Format(time.DateTime), task.Kind, reader, task.From, cmp.Or(task.Subject, task.Detail), done)
 			}
 			if asJSON {
 				return nil
@@ -100,10 +108,19 @@ func (p *program) tasksShow() *cobra.Command {
 				reader += ", " + task.Status
 			}
 			t.row("reader", reader)
-			if task.Detail != "" {
+			doubt := task.Doubt()
+			if doubt != "" {
+				t.row("not proven", doubt)
+			}
+			if task.Detail != "" && task.Detail != doubt {
 				t.row("detail", task.Detail)
 			}
-			if !task.Done.IsZero() {
+			if task.More > 0 {
+				t.row("more", fmt.Sprintf("%d messages since that say the same: bounces list", task.More))
+			}
+			if task.Done.IsZero() {
+				t.row("to close", closeTask(&task))
+			} else {
 				t.row("done", task.Done.UTC().Format(time.DateTime)+" UTC", task.Outcome)
 			}
 			if err := t.flush(); err != nil || task.Inbound == 0 {
@@ -148,12 +165,24 @@ as the reader's own wish: the address is barred as "unsubscribed", and a new sig
 				return err
 			}
 			fmt.Fprintf(p.stderr, "closed task %d: %s\n", task.ID, cmp.Or(outcome, "done"))
+			if task.Kind == intake.TaskLeave && !leave && task.Status == string(subscribers.Active) {
+				fmt.Fprintf(p.stderr, "note: the reader goes on getting mail; to end that: broadsheet subscribers suppress %s\n", shellWord(task.Address))
+			}
 			return nil
 		},
 	}
 	c.Flags().BoolVar(&leave, "leave", false, "the reader leaves everything")
 	c.Flags().StringVar(&note, "note", "", "`what` was done; it is kept")
 	return c
+}
+
+// closeTask is the command that does what a task asks for, and closes it.
+func closeTask(t *store.Task) string {
+	command := "tasks done " + itoa(t.ID)
+	if t.Kind == intake.TaskLeave && t.Subscriber > 0 {
+		command += " --leave"
+	}
+	return command
 }
 
 // task opens the database and reads the task that an operator named.
@@ -178,7 +207,7 @@ func (p *program) leaveFor(ctx context.Context, db *store.DB, task *store.Task) 
 	if task.Subscriber == 0 {
 		hint := "see bounces show"
 		if task.From != "" {
-			hint = "if it is " + task.From + ": subscribers suppress"
+			hint = "if it is the sender: broadsheet subscribers suppress " + shellWord(task.From)
 		}
 		return "", fmt.Errorf("task %d does not say whose it is; %s", task.ID, hint)
 	}

@@ -65,8 +65,8 @@ func TestReturns(t *testing.T) {
 		}
 		m := report.Read(raw)
 		classes[m.Class]++
-		if m.Class != mailer.NoBounce && !slices.ContainsFunc(m.Names, func(n string) bool { return strings.HasPrefix(n, "token") }) {
-			t.Errorf("%s does not say whose it is: %q\n%s", m.Class, m.Names, raw)
+		if m.Class != mailer.NoBounce && !slices.ContainsFunc(m.Names, func(n report.Name) bool { return strings.HasPrefix(n.Token, "token") }) {
+			t.Errorf("%s does not say whose it is: %v\n%s", m.Class, m.Names, raw)
 		}
 		if m.Leave {
 			classes["asks to leave"]++

@@ -169,7 +169,8 @@ func (c *Clerk) Take(ctx context.Context, source string, mails []inbox.Mail) ([]
 			if c.Later(err) || ctx.Err() != nil {
 				return outcomes, err
 			}
-			l.setAside(err)
+			outcomes[n].Err = err // a wish or a complaint must not get lost: it comes again
+			continue
 		}
 		entries, places = append(entries, l.Entry), append(places, n)
 	}
@@ -202,10 +203,12 @@ func outcomeOf(e Entry, taken Taken) Outcome {
 }
 
 // alone puts one message on record, of several that could not be put there together; if that fails
-// too, then with nothing that follows from it, and set aside.
+// too, then with nothing that follows from it, and set aside. One that says what a reader wishes
+// stays where it is, and comes again.
 func (c *Clerk) alone(ctx context.Context, e Entry) (Outcome, error) {
 	taken, err := c.Ledger.TakeIn(ctx, []Entry{e}, c.Now())
-	if err != nil && !c.Later(err) && ctx.Err() == nil {
+	wish := e.Task != "" || e.Class == mailer.Complained || e.Class == mailer.OptedOut
+	if err != nil && !c.Later(err) && ctx.Err() == nil && !wish {
 		e.Events, e.Forward, e.Task = nil, false, ""
 		e.Aside = fmt.Sprintf("it cannot be dealt with: %v", err)
 		taken, err = c.Ledger.TakeIn(ctx, []Entry{e}, c.Now())

@@ -1,6 +1,7 @@
 package intake_test
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -12,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	_ "modernc.org/sqlite"
 
 	"broadsheet/intake"
@@ -274,7 +275,7 @@ func TestPeople(t *testing.T) {
 		"nothing":                        {"", "", 0, false, "neither a report nor an answer", "none"},
 	} {
 		out := o.take(c.mail)
-		if out.Task != c.task || out.Of.Subscriber != c.of || out.Forward != c.forward || string(out.Class) != c.class ||
+		if out.Task != c.task || cmp.Or(out.Of.Subscriber, out.Writer) != c.of || out.Forward != c.forward || string(out.Class) != c.class ||
 			(out.Aside == "") != (c.aside == "") || !strings.Contains(out.Aside, c.aside) || out.ID == 0 {
 			t.Errorf("%s: task %q, reader %d, forward %v, aside %q, class %s", name, out.Task, out.Of.Subscriber, out.Forward, out.Aside, out.Class)
 		}
@@ -330,7 +331,7 @@ func TestLook(t *testing.T) {
 	tally, err := o.Look(t.Context(), o.maildir)
 	o.must(err)
 	want := intake.Tally{Mails: 254, Classes: map[mailer.Class]int{mailer.Answer: 250, mailer.NoBounce: 1, mailer.OptedOut: 2}, Again: 1, Aside: 231, Unreadable: 1} // 20 answers of one reader are passed on
-	if diff := cmp.Diff(want, tally); diff != "" {
+	if diff := gocmp.Diff(want, tally); diff != "" {
 		t.Error(diff)
 	}
 	if got := o.rows(`SELECT count(*) FROM inbound`); got[0] != "252" {
@@ -370,7 +371,7 @@ func TestPoison(t *testing.T) {
 		t.Errorf("got %+v", tally)
 	}
 	want := []string{"Re: one|", "Re: bitter|it cannot be dealt with: take mail in: constraint failed: bitter (1811)", "Re: two|", "Re: three|"}
-	if diff := cmp.Diff(want, o.rows(`SELECT subject || '|' || aside FROM inbound ORDER BY id`)); diff != "" {
+	if diff := gocmp.Diff(want, o.rows(`SELECT subject || '|' || aside FROM inbound ORDER BY id`)); diff != "" {
 		t.Error(diff)
 	}
 	if got := o.rows(`SELECT count(*) FROM forwards`); got[0] != "3" {
@@ -419,5 +420,64 @@ func TestBusy(t *testing.T) {
 	}
 	if got := o.rows(`SELECT count(*) FROM inbound WHERE aside = ''`); got[0] != "4" || o.editions(1) != "weekly" {
 		t.Errorf("%s on record, ada gets %q", got, o.editions(1))
+	}
+}
+
+// TestClaimed: who merely gives a reader's address takes nothing of the reader's own answers, and is
+// told apart from who shows a token.
+func TestClaimed(t *testing.T) {
+	o := newOffice(t)
+	for n := range 25 {
+		o.take(letter("ada@reader.example", "post@tidewater.example", "Re: Harbour", fmt.Sprintf("Message-ID: <%d@x.example>\nReferences: <abc@tidewater.example>\n", n), "Hello."))
+	}
+	if got := o.rows(`SELECT count(*) FROM inbound WHERE subscriber <> 0 OR writer <> 1`); got[0] != "0" {
+		t.Errorf("%s are the reader's", got)
+	}
+	if out := o.take(letter("ada@reader.example", o.to(subscribers.Answers, 1), "Re: Harbour", "", "Thanks!")); out.Held != "" || !out.Forward || out.Of.Subscriber != 1 {
+		t.Errorf("the reader's own answer: %+v", out)
+	}
+	o.take(letter("ada@reader.example", "post@tidewater.example", "Re: Harbour", "Message-ID: <a@x.example>\n", "Please unsubscribe me."))
+	o.take(letter("ada@reader.example", o.to(subscribers.Answers, 1), "Re: Harbour", "Message-ID: <b@x.example>\n", "Please unsubscribe me."))
+	tasks, err := o.db.Tasks(t.Context(), true)
+	o.must(err)
+	doubts := map[string]string{}
+	for _, task := range tasks {
+		doubts[task.Kind] += fmt.Sprint(task.Subscriber, " ", task.Doubt() != "", ";")
+	}
+	if doubts["leave"] != "1 false;1 true;" {
+		t.Errorf("%+v", tasks)
+	}
+}
+
+// TestPoisonedWish: of a wish to leave or a complaint nothing is lost when the database fails: it
+// stays where it is and comes again.
+func TestPoisonedWish(t *testing.T) {
+	o := newOffice(t)
+	db, err := sql.Open("sqlite", "file:"+o.path)
+	o.must(err)
+	defer db.Close()
+	for _, q := range []string{
+		`CREATE TRIGGER a BEFORE INSERT ON tasks BEGIN SELECT RAISE(ABORT, 'bitter'); END`,
+		`ALTER TABLE editions RENAME TO elsewhere`,
+	} {
+		_, err := db.ExecContext(t.Context(), q)
+		o.must(err)
+	}
+	o.put(letter("ada@reader.example", o.to(subscribers.Leaves, 1), "", fmt.Sprintf(apple, 1), ""))
+	o.put(letter("ben@reader.example", "unsub@tidewater.example", "", "", ""))
+	tally, err := o.Look(t.Context(), o.maildir)
+	if o.must(err); tally.Mails != 2 || tally.Unreadable != 2 {
+		t.Errorf("got %+v", tally)
+	}
+	for _, q := range []string{`DROP TRIGGER a`, `ALTER TABLE elsewhere RENAME TO editions`} {
+		_, err := db.ExecContext(t.Context(), q)
+		o.must(err)
+	}
+	tally, err = o.Look(t.Context(), o.maildir)
+	if o.must(err); tally.Mails != 2 || tally.Unreadable+tally.Aside != 0 || o.editions(1) != "weekly" {
+		t.Errorf("once it is possible: %+v, ada gets %q", tally, o.editions(1))
+	}
+	if tasks, err := o.db.Tasks(t.Context(), true); err != nil || len(tasks) != 1 {
+		t.Errorf("%+v, %v", tasks, err)
 	}
 }

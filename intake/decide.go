@@ -19,8 +19,8 @@ const (
 // lookBack is how many of a reader's mails are looked at for the one that an answer is to.
 const lookBack = 200
 
-// decide says what follows from a message, and has the reader leave who asks to. An error stands
-// for the database, or for what the message makes fail.
+// decide says what follows from a message, and has the reader leave who asks to. An error is the
+// database's: nothing is decided.
 func (c *Clerk) decide(ctx context.Context, l *letter) error {
 	if l.Aside != "" { // it cannot be read
 		return nil
@@ -110,7 +110,7 @@ func (c *Clerk) leave(ctx context.Context, l *letter) error {
 		return err
 	case err != nil: // a person has to do it
 		l.Task = TaskLeave
-		return fmt.Errorf("it asks to leave %s: %w", name, err)
+		l.setAside(fmt.Errorf("it asks to leave %s: %w", name, err))
 	case edited.Changed:
 		l.Done = "left " + name
 	default:
@@ -138,7 +138,7 @@ func (c *Clerk) written(ctx context.Context, l *letter, known bool) error {
 			return err
 		}
 		if known = l.Of != (Of{}); !known {
-			l.Of.Subscriber = sender
+			l.Writer = sender
 		}
 	}
 	ours := known || sender > 0
@@ -162,8 +162,8 @@ func (c *Clerk) written(ctx context.Context, l *letter, known bool) error {
 	return nil
 }
 
-// answered finds which of a reader's mails has one of those message ids. Anybody can write such a
-// line: it serves to show the answer beside the mail, no more.
+// answered finds which of a reader's mails has one of those message ids, which are made with the key:
+// who knows one has seen the mail, or an answer to it.
 func (c *Clerk) answered(ctx context.Context, subscriber int64, refers []string) (Of, error) {
 	if !c.refersToOurs(refers) {
 		return Of{}, nil

@@ -38,7 +38,8 @@ type Entry struct {
 	From    string
 	Subject string
 	Class   mailer.Class
-	Of      Of // whose mail it is about; zero if nobody's
+	Of      Of    // whose mail it is about, by a token or an id that only the mail had; zero if nobody's
+	Writer  int64 // the reader whose address the sender gives, if Of is zero: anybody may call themselves so
 	Events  []Event
 	Done    string // what the clerk has carried out already, for people: "left morning"
 	Aside   string // why it is set aside for a person to look at; "" = it was understood

@@ -93,6 +93,9 @@ func (c *Clerk) addressed(l *letter) {
 	for _, a := range append([]string{l.mail.Recipient}, l.report.To...) {
 		local, _, _ := strings.Cut(a, "@")
 		name, token, _ := strings.Cut(local, "+")
+		if at := strings.LastIndexByte(name, '='); at >= 0 { // servers on the way may put something before a sender: prvs=x=bounce+…
+			name = name[at+1:]
+		}
 		l.unsub = l.unsub || strings.EqualFold(name, subscribers.Leaves.Name())
 		box, of, ok := c.token(token)
 		if !ok || !strings.EqualFold(name, box.Name()) {

@@ -14,11 +14,5 @@ func (c *Clerk) Reread(ctx context.Context, source string, m inbox.Mail, was mai
 	letters := c.open(source, []inbox.Mail{m})
 	l := &letters[0]
 	l.was = was
-	if err := c.decide(ctx, l); err != nil {
-		if c.Later(err) || ctx.Err() != nil {
-			return l.Entry, err
-		}
-		l.setAside(err)
-	}
-	return l.Entry, nil
+	return l.Entry, c.decide(ctx, l)
 }

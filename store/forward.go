@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// forwardsAnHour is how many answers of one sender are passed on within an hour, and how many in
-	// all that name no mail of ours: an address alone can be anybody's.
+	// forwardsAnHour is how many answers of one reader are passed on within an hour, and how many of all
+	// who name no mail of ours: an address alone can be anybody's.
 	forwardsAnHour = 20
 	// forwardLease is how long one try to pass an answer on may take. What is on record as handed for
 	// longer was cut short.
@@ -49,39 +49,34 @@ type Forward struct {
 	Edition string // name of the edition of the mail that it answers; "" = no mail is known
 	Slot    string // key of the slot
 	Reader  *subscribers.Subscriber
+	Claimed bool      // Reader is by the sender's address alone, which may be anybody's
 	Since   time.Time // since when the reader's status is what it is
 }
 
 // addForward has an answer passed on, in the transaction in which it comes on record, and says what
-// will become of it. Of one sender, or one reader, or all who name no mail, only so many are within
-// an hour; the others are held, for the reason that it returns too.
+// will become of it. Of one reader, and of all who name no mail, only so many are within an hour; the
+// others are held, for the reason that it returns too. Who merely calls themselves a reader takes none
+// of that reader's.
 func (t *tx) addForward(ctx context.Context, inbound int64, now time.Time) (effect, held string, err error) {
-	var sender string
-	var slot, subscriber int64
-	var same, loose int
-	err = t.scan(ctx, `SELECT i.sender, i.slot, i.subscriber, max(
-			(SELECT count(*) FROM forwards WHERE sender = i.sender AND sender <> '' AND at > ?2 AND state <> 'aside'),
-			(SELECT count(*) FROM forwards WHERE subscriber = i.subscriber AND subscriber > 0 AND at > ?2 AND state <> 'aside')),
-			(SELECT count(*) FROM forwards WHERE slot = 0 AND i.slot = 0 AND at > ?2 AND state <> 'aside')
-		FROM inbound i WHERE i.id = ?1`, args{inbound, us(now.Add(-time.Hour))}, &sender, &slot, &subscriber, &same, &loose)
+	var subscriber int64
+	var passed int
+	err = t.scan(ctx, `SELECT i.subscriber, (SELECT count(*) FROM forwards WHERE subscriber = i.subscriber AND at > ?2 AND state <> 'aside')
+		FROM inbound i WHERE i.id = ?1`, args{inbound, us(now.Add(-time.Hour))}, &subscriber, &passed)
 	if err != nil {
 		return "", "", err
 	}
-	state, effect, whose := "queued", effectForward, subscriber
-	switch {
-	case same >= forwardsAnHour:
-		held = forwardFlood
-	case loose >= forwardsAnHour:
-		held, whose = forwardLoose, 0
-	}
-	if held != "" {
+	state, effect := "queued", effectForward
+	if passed >= forwardsAnHour {
+		if held = forwardFlood; subscriber == 0 {
+			held = forwardLoose
+		}
 		state, effect = "aside", "not forwarded: "+held
-		if _, _, err := t.addTask(ctx, TaskFlood, whose, inbound, held+"; the rest is not forwarded", now); err != nil {
+		if _, _, err := t.addTask(ctx, TaskFlood, subscriber, inbound, held+"; the rest is not forwarded", now); err != nil {
 			return "", "", err
 		}
 	}
-	_, err = t.exec(ctx, `INSERT INTO forwards (inbound, state, attempts, due, at, reason, sender, slot, subscriber)
-		VALUES (?1, ?2, 0, ?3, ?3, ?4, ?5, ?6, ?7)`, inbound, state, us(now), held, sender, slot, subscriber)
+	_, err = t.exec(ctx, `INSERT INTO forwards (inbound, state, attempts, due, at, reason, subscriber) VALUES (?1, ?2, 0, ?3, ?3, ?4, ?5)`,
+		inbound, state, us(now), held, subscriber)
 	return effect, held, err
 }
 
@@ -104,14 +99,14 @@ func (db *DB) NextForward(ctx context.Context, now time.Time) (*Forward, error) 
 
 func (db *DB) nextForward(ctx context.Context, now time.Time) (*Forward, error) {
 	var f Forward
-	var at, received, slot, subscriber int64
+	var at, received, subscriber int64
 	q := db.read()
-	err := q.scan(ctx, `SELECT f.inbound, f.at, f.state, f.attempts, f.copies, i.sender, i.at, coalesce(i.raw, x''), i.cut, i.slot, i.subscriber,
+	err := q.scan(ctx, `SELECT f.inbound, f.at, f.state, f.attempts, f.copies, i.sender, i.at, coalesce(i.raw, x''), i.cut, CASE WHEN i.subscriber > 0 THEN i.subscriber ELSE i.writer END, i.subscriber = 0,
 			coalesce((SELECT t.id FROM tasks t WHERE t.id = i.task AND t.kind = 'leave'), 0),
 			coalesce(e.name, ''), coalesce(s.slot_key, '')
 		FROM forwards f JOIN inbound i ON i.id = f.inbound LEFT JOIN slots s ON s.id = i.slot LEFT JOIN editions e ON e.id = s.edition
 		WHERE f.state IN ('queued', 'handed') AND f.due <= ?1 ORDER BY f.due, f.inbound LIMIT 1`, args{us(now)},
-		&f.Inbound, &at, &f.State, &f.Attempts, &f.Copies, &f.From, &received, &f.Raw, &f.Cut, &slot, &subscriber, &f.Task, &f.Edition, &f.Slot)
+		&f.Inbound, &at, &f.State, &f.Attempts, &f.Copies, &f.From, &received, &f.Raw, &f.Cut, &subscriber, &f.Claimed, &f.Task, &f.Edition, &f.Slot)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}

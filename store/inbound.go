@@ -63,7 +63,7 @@ func (db *DB) takeIn(ctx context.Context, t *tx, e *intake.Entry, now time.Time)
 		effects = append(effects, effect)
 	}
 	if e.Task != "" {
-		effect, err := t.standFor(ctx, e.Task, e.Of.Subscriber, out.ID, now)
+		effect, err := t.standFor(ctx, e, out.ID, now)
 		if err != nil {
 			return out, err
 		}
@@ -131,11 +131,11 @@ func (t *tx) inbound(ctx context.Context, db *DB, e *intake.Entry, now time.Time
 		}
 	}
 	err = t.scan(ctx, `INSERT INTO inbound (hash, source, place, at, recorded, recipient, sender, subject, class, reason, status, code, reply, address,
-			slot, subscriber, aside, effect, cut, raw)
-		VALUES (?1, ?2, ?3, ?4, ?19, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, '', ?17, ?18) RETURNING id`,
+			slot, subscriber, writer, aside, effect, cut, raw)
+		VALUES (?1, ?2, ?3, ?4, ?19, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?20, ?16, '', ?17, ?18) RETURNING id`,
 		args{e.Hash[:], e.Source, e.Key, us(at), m.To, m.From, m.Subject, string(cmp.Or(e.Class, mailer.NoBounce)),
 			oneLine(worst.Reason, maxReason), oneLine(worst.Status, maxStatus), worst.Code, reply, m.Recipient,
-			of.slot, of.subscriber, e.Aside, m.Cut, raw, us(now)}, &id)
+			of.slot, of.subscriber, e.Aside, m.Cut, raw, us(now), e.Writer}, &id)
 	return id, err
 }
 

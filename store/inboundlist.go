@@ -119,9 +119,6 @@ func (db *DB) ForgetInbound(ctx context.Context, now time.Time) (n int, err erro
 			err = db.write(ctx, func(ctx context.Context, t *tx) error {
 				_, err := t.exec(ctx, `UPDATE inbound SET raw = NULL, sender = '', subject = '', recipient = '', address = ''
 					WHERE id IN (SELECT value FROM `+db.dialect.ids(1)+`)`, idList(list))
-				if err == nil {
-					_, err = t.exec(ctx, `UPDATE forwards SET sender = '' WHERE inbound IN (SELECT value FROM `+db.dialect.ids(1)+`)`, idList(list))
-				}
 				return err
 			})
 		}

@@ -89,6 +89,11 @@ func (db *DB) tell(ctx context.Context, t *tx, d *delivery, e *intake.Event, inb
 			at = left
 		}
 	}
+	if inbound > 0 && e.Class == mailer.Hard && e.Recipient != "" && d.Address != "" && subscribers.Fold(e.Recipient) != subscribers.Fold(d.Address) {
+		other := *e // a member of a list, or one of several that an address stands for, is gone: the reader may be there
+		other.Class = mailer.Soft
+		e = &other
+	}
 	if d.Address == "" { // the reader was erased: numbers only
 		bare := *e
 		bare.Text, bare.Host = "", ""

@@ -144,7 +144,7 @@ func (t *tx) passOnOnce(ctx context.Context, id int64, e *intake.Entry, now time
 		return nil, "", err
 	}
 	if e.Task != "" && task == 0 {
-		effect, err := t.standFor(ctx, e.Task, e.Of.Subscriber, id, now)
+		effect, err := t.standFor(ctx, e, id, now)
 		if err != nil {
 			return nil, "", err
 		}

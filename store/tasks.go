@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"broadsheet/intake"
+	"broadsheet/subscribers"
 )
 
 // Kinds of tasks that come from here; those of a message are in package intake.
@@ -43,12 +46,27 @@ const taskColumns = `SELECT t.id, t.kind, t.subscriber, coalesce(st.address, '')
 // themselves by another name each time.
 const tasksAnHour = 20
 
-// addTask opens a task, in the transaction of what it comes from, unless one of the kind is open for
-// the same reader, or, if it is nobody's, for the same sender: that one then stands for both. fresh
-// says that it is a new one.
+// taskClaimed is the detail of a task of which a message's sender is all that names the reader.
+const taskClaimed = "nothing but the sender's address says which reader it is: anybody may have written it"
+
+// Doubt says why a task's message may not be the reader's whom it is about; "" if nothing speaks
+// against it.
+func (t *Task) Doubt() string {
+	switch {
+	case t.Detail == taskClaimed:
+		return taskClaimed
+	case t.Address != "" && t.From != "" && t.From != subscribers.Fold(t.Address):
+		return "it came from another address than the reader's: it may be somebody else's"
+	}
+	return ""
+}
+
+// addTask opens a task, in the transaction of what it comes from, unless one of the kind and detail is
+// open for the same reader, or, if it is nobody's, for the same sender: that one then stands for both.
+// fresh says that it is a new one.
 func (t *tx) addTask(ctx context.Context, kind string, subscriber, inbound int64, detail string, now time.Time) (id int64, fresh bool, err error) {
 	if subscriber > 0 {
-		err = t.scan(ctx, `SELECT coalesce(max(id), 0) FROM tasks WHERE subscriber = ?1 AND kind = ?2 AND done = 0`, args{subscriber, kind}, &id)
+		err = t.scan(ctx, `SELECT coalesce(max(id), 0) FROM tasks WHERE subscriber = ?1 AND kind = ?2 AND detail = ?3 AND done = 0`, args{subscriber, kind, detail}, &id)
 	} else {
 		id, err = t.looseTask(ctx, kind, inbound, now)
 	}
@@ -80,8 +98,12 @@ func (t *tx) openTask(ctx context.Context, kind string, subscriber, inbound int6
 }
 
 // standFor opens the task of a message, or has an open one stand for it too, and says so.
-func (t *tx) standFor(ctx context.Context, kind string, subscriber, inbound int64, now time.Time) (effect string, err error) {
-	id, fresh, err := t.addTask(ctx, kind, subscriber, inbound, "", now)
+func (t *tx) standFor(ctx context.Context, e *intake.Entry, inbound int64, now time.Time) (effect string, err error) {
+	subscriber, detail := e.Of.Subscriber, ""
+	if subscriber == 0 && e.Writer > 0 {
+		subscriber, detail = e.Writer, taskClaimed
+	}
+	id, fresh, err := t.addTask(ctx, e.Task, subscriber, inbound, detail, now)
 	if err != nil {
 		return "", err
 	}

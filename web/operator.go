@@ -48,6 +48,7 @@ type OverviewTask struct {
 	From    string
 	Subject string
 	Detail  string
+	Doubt   string // why it may not be the reader's; "" = nothing speaks against it
 	At      time.Time
 }
 

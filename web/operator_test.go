@@ -55,7 +55,7 @@ func TestOperatorPage(t *testing.T) {
 	at := time.Date(2026, 4, 2, 7, 0, 0, 0, time.UTC)
 	evil := `<script>alert(1)</script>"'&`
 	o := &web.Overview{Since: at,
-		Tasks:   []web.OverviewTask{{ID: 7, Kind: "leave", Address: "ada@reader.example", Subject: evil, Detail: evil, At: at}, {ID: 8, Kind: "complaint", At: at}},
+		Tasks:   []web.OverviewTask{{ID: 7, Kind: "leave", Address: "ada@reader.example", Subject: evil, Detail: evil, Doubt: "it came from elsewhere", From: "eve@other.example", At: at}, {ID: 8, Kind: "complaint", At: at}},
 		Waves:   []web.OverviewWave{{Issue: 12, Edition: "morning", Slot: "2026-04-02", Domain: "reader.example", Mails: 1234, Hard: 370, Norm: 0.02, Held: at}},
 		Slow:    []web.OverviewSlow{{Name: "gmail", Rate: 2.5, Base: 10, Since: at, Why: "421 4.7.28 " + evil}},
 		Domains: []web.OverviewRate{{Name: "reader.example", Taken: 1234, Delivered: 800, Hard: 370}, {Name: "fine.example", Taken: 10000, Delivered: 10000, Soft: 1}},
@@ -66,7 +66,7 @@ func TestOperatorPage(t *testing.T) {
 	if resp.StatusCode != http.StatusOK || strings.Contains(page, "<script") || strings.Contains(page, "<b>Tide") || strings.Contains(page, "ZgotmplZ") {
 		t.Fatalf("%s:\n%s", resp.Status, page)
 	}
-	for _, want := range []string{"3 things wait for you", "A reader asks to leave", "broadsheet tasks done 7", "370 of 1,234 mails", "30 %, where 2.0 % is usual",
+	for _, want := range []string{"3 things wait for you", "A reader asks to leave", "broadsheet tasks done 7 --leave", "broadsheet tasks done 8<", "Not proven: it came from elsewhere", "eve@other.example", "370 of 1,234 mails", "30 %, where 2.0 % is usual",
 		"broadsheet suppressions undo --issue 12 --domain reader.example", "suppressions apply --issue 12", "2.5 a second at most, before 10 a second", "421 4.7.28 &lt;script",
 		`<tr class="bad"><th scope="row"><bdi>reader.example</bdi></th><td>30 %</td><td>1,234</td>`, `<tr><th scope="row"><bdi>fine.example</bdi></th><td>&lt; 0.1 %</td>`,
 		"broadsheet deliveries show 99", "bounces show 5", "without our token", "bounces show 6", "Older ones", "Somebody complains, and nobody knows who", "No mail has left."} {

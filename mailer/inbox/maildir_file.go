@@ -18,6 +18,10 @@ import (
 // IMAP servers show as "Aside".
 const asideFolder = ".Aside"
 
+// nameTrust is how far the time in a file's name may be from the file's own. A mail server writes both
+// at once; what is farther off is a number that means something else, as in 7.eml.
+const nameTrust = 24 * time.Hour
+
 // read reads a file. ok is false if it has vanished: somebody else has taken it.
 func (m *Maildir) read(e entry) (mail Mail, ok bool) {
 	mail = Mail{Key: e.name}
@@ -50,8 +54,8 @@ func (m *Maildir) read(e entry) (mail Mail, ok bool) {
 		return mail, true
 	}
 	mail.Size, mail.At = info.Size(), info.ModTime()
-	if e.at > 0 {
-		mail.At = time.UnixMicro(e.at)
+	if named := time.UnixMicro(e.at); named.Sub(mail.At).Abs() <= nameTrust {
+		mail.At = named
 	}
 	mail.Raw = make([]byte, min(mail.Size, MaxSize))
 	n, err := io.ReadFull(f, mail.Raw)

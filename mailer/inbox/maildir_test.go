@@ -95,6 +95,10 @@ func TestMaildir(t *testing.T) {
 		"tmp/1700000000.M1P1.host":       "being written",
 		"new/1700000004.M1P1.host,S=5:2": "odd",
 	})
+	delivered := time.Unix(1700000010, 0)
+	if err := os.Chtimes(filepath.Join(m.Dir, "new/1700000001.M999999P1.host"), delivered, delivered); err != nil {
+		t.Fatal(err)
+	}
 	got := round(t, m, 2)
 	want := []string{"new/note", "new/1700000001.M999999P1.host", "cur/1700000002.M4P1.host:2,", "new/1700000002.M5P1.host",
 		"cur/1700000002.M6P1.host:2,F", "new/1700000004.M1P1.host,S=5:2"}
@@ -106,6 +110,9 @@ func TestMaildir(t *testing.T) {
 	}
 	if got[0].At.Before(time.Now().Add(-time.Hour)) {
 		t.Errorf("a name without time has the file's: %s", got[0].At)
+	}
+	if got[3].At.Before(time.Now().Add(-time.Hour)) {
+		t.Errorf("a name whose number is far from the file's time has the file's: %s", got[3].At)
 	}
 	if err := m.Settle(t.Context(), got[:4], false); err != nil {
 		t.Fatal(err)

@@ -335,3 +335,24 @@ func testOptOut(t *testing.T, w *world) {
 		}
 	}
 }
+
+// testNewsOfAnother: a report about another address than the reader's, as of a list with a member who
+// is gone, is no more than a soft mark of the reader.
+func testNewsOfAnother(t *testing.T, w *world) {
+	ctx := t.Context()
+	w.tell("world", 1)
+	ids := w.readers(2)
+	i := w.openIssue("morning", "2026-04-02")
+	w.sendAll(accepted)
+	for n, address := range []string{"gone@members.example", "Reader2@Example.org"} {
+		news := mailer.News{Class: mailer.Hard, Reason: "userunknown", Status: "5.1.1", Code: 550, Recipient: address, At: w.now()}
+		_, err := w.db.TakeIn(ctx, []intake.Entry{{Hash: [32]byte{byte(n)}, Class: mailer.Hard, Of: of(i, ids[n]), Raw: []byte("x"),
+			Events: []intake.Event{{News: news, Source: "pipe", Of: of(i, ids[n]), Sure: true}}}}, w.now())
+		w.must(err)
+		s, err := w.db.SubscriberByID(ctx, ids[n])
+		if w.must(err); (s.Suppressed != nil) != (n == 1) {
+			t.Errorf("%s is gone: the reader is barred by %+v", address, s.Suppressed)
+		}
+		w.want(i, ids[n], mailer.Bounced, "userunknown")
+	}
+}

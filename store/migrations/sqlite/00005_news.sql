@@ -13,6 +13,7 @@ CREATE TABLE inbound (
   class TEXT NOT NULL, reason TEXT NOT NULL, status TEXT NOT NULL, code INTEGER NOT NULL, reply INTEGER, -- of the gravest news
   address TEXT NOT NULL, -- that the news names
   slot INTEGER NOT NULL, subscriber INTEGER NOT NULL, -- whose mail it is about, by a token; 0 = nobody's
+  writer INTEGER NOT NULL DEFAULT 0, -- if nobody's: the reader whose address the sender gives, which anybody may do
   aside TEXT NOT NULL, -- why a person should look at it, '' = it was understood
   effect TEXT NOT NULL, task INTEGER NOT NULL DEFAULT 0, -- that it opened, or stands for what it says too
   cut INTEGER NOT NULL, raw BLOB -- NULL once it is no longer kept
@@ -109,10 +110,8 @@ CREATE TABLE forwards (
   state TEXT NOT NULL, -- queued, handed (its last octet may have left), accepted, failed, uncertain, aside (not passed on, see reason)
   attempts INTEGER NOT NULL, copies INTEGER NOT NULL DEFAULT 0, -- that may have arrived
   due INTEGER NOT NULL, at INTEGER NOT NULL, reason TEXT NOT NULL,
-  sender TEXT NOT NULL, slot INTEGER NOT NULL, subscriber INTEGER NOT NULL -- of the message
+  subscriber INTEGER NOT NULL -- of the message
 );
--- So many in an hour of one sender, of one reader, and of all who name no mail.
-CREATE INDEX forwards_sender ON forwards (sender, at) WHERE state <> 'aside';
+-- So many in an hour of one reader, and of all who name no mail.
 CREATE INDEX forwards_subscriber ON forwards (subscriber, at) WHERE state <> 'aside';
-CREATE INDEX forwards_loose ON forwards (at) WHERE state <> 'aside' AND slot = 0;
 CREATE INDEX forwards_due ON forwards (due) WHERE state IN ('queued', 'handed');
