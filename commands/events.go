@@ -99,7 +99,7 @@ func (d *reportDesk) write(ctx context.Context) {
 	taken, err := d.db.TakeReports(ctx, reports, d.now())
 	for i, w := range batch {
 		if w.err = err; err == nil {
-			w.taken = taken[i]
+			w.taken, w.err = taken[i], taken[i].Err
 		}
 		close(w.done)
 	}

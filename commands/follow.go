@@ -39,6 +39,7 @@ type follower struct {
 	kept        store.LogPlace  // on record, if nothing is held
 	keptAt      time.Time       // machine's clock
 	trouble     string          // that was logged last
+	old         bool            // it was logged that lines are too old
 }
 
 // follow follows the logs of all relays that have one, until ctx ends.
@@ -148,12 +149,27 @@ func (f *follower) stretch(ctx context.Context, keep bool) (news int, more bool,
 	if len(lines)+len(f.held) == 0 && (end == f.kept || !keep && time.Since(f.keptAt) < placeEvery) {
 		return 0, more, nil
 	}
-	if f.held, news, err = f.db.TakeLog(ctx, f.relay, f.name(), lines, end, f.now()); err != nil {
+	taken, err := f.db.TakeLog(ctx, f.relay, f.name(), lines, end, f.now())
+	if err != nil {
 		f.reopen()
 		return 0, false, err
 	}
-	f.kept, f.keptAt = end, time.Now()
-	return news, more, nil
+	f.held, f.kept, f.keptAt = taken.Held, end, time.Now()
+	f.complainOf(&taken)
+	return taken.New, more, nil
+}
+
+// complainOf logs what was left out.
+func (f *follower) complainOf(taken *store.LogTaken) {
+	log := f.log.With(slog.String("relay", f.relay), slog.String("log", f.path))
+	for _, err := range taken.Failed {
+		log.Error("a line of the log is left out", slog.Any("error", err))
+	}
+	if taken.Old > 0 && !f.old {
+		f.old = true
+		log.Warn("lines of the log are from before their mails left, and count for nothing: "+
+			"the database was put back or made anew, or the log has another clock or time zone", slog.Int("lines", taken.Old))
+	}
 }
 
 // begin goes on where the record says.

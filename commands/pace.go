@@ -13,11 +13,12 @@ import (
 const (
 	paceEvery = time.Second      // how often it is looked for news of delays
 	paceFirst = 10 * time.Minute // how old they may be at first
-	paceAgain = time.Minute      // and later: they may be read with a delay
+	paceAgain = time.Minute      // and later: they may be read with a delay; what is older is over
 )
 
-// pacer keeps the pace of senders and the record of it together: what any source says of delays slows
-// their domains, and what is slowed stays so after a restart. One goroutine uses it.
+// pacer keeps the pace of senders and the record of it together: throttles that a relay's log or its
+// provider tells of slow their domains, and what is slowed stays so after a restart. One goroutine uses
+// it.
 type pacer struct {
 	*engine
 	pace   *mailer.Pace

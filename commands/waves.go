@@ -80,7 +80,7 @@ weeks nobody is asked any more, and they have no effect.`,
 
 func (p *program) suppressionsUndo() *cobra.Command {
 	return p.decideWave("undo", "Take back what hard bounces of a domain in an issue have done",
-		`The hard bounces of the issue at the domain count for nothing, those that come later too, and addresses
+		`The hard bounces of the issue at the domain, and of the other issues of its slot, count for nothing, those that come later too, and addresses
 that they barred get mail again. Who complained, left or was barred by somebody else in between stays so.
 Deliveries keep their state.`,
 		(*store.DB).UndoWave, "took back %d hard bounces, %d addresses get mail again\n")

@@ -56,6 +56,7 @@ type Taken struct {
 	Early  bool   // a sender has the mail in hand still: nothing is on record, bring it again in a minute
 	Held   string // why it is set aside all the same, or was: an answer, of whose sender there are too many
 	Effect string // what followed, for people: "bounced, address barred"
+	Err    error  // of one of many reports: why it cannot be put on record, though others can
 }
 
 // Reported is what a relay's provider says in one report.

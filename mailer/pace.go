@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Pace is how fast mails may go to groups of recipients' domains whose servers have put some off,
-// over all senders that share it. The first such news halves what the group was sent at of late (or
+// Pace is how fast mails may go to groups of recipients' domains whose servers say that they get
+// too many, over all senders that share it. The first such news halves what the group was sent at of late (or
 // its limit, if that is less), each further one halves again, at most once a minute and down to a
 // mail in ten seconds; after each ten quiet minutes the rate doubles, until it is as before. Other
 // groups are not slowed. It may be used by many goroutines; nil slows nobody.

@@ -170,6 +170,40 @@ func TestPaceOthersGoOn(t *testing.T) {
 	}
 }
 
+// TestPaceRelayIsWell: a relay that says 421 4.7.28 of all that is left, over and over, is not in trouble:
+// its mail must not go around the provider's limit through another one.
+func TestPaceRelayIsWell(t *testing.T) {
+	for _, of := range offers {
+		t.Run(of.name, func(t *testing.T) {
+			t.Parallel()
+			relay, q := relaytest.Start(t, of.ehlo, "RCPT*@slow.example 421 4.7.28 an unusual rate of mail comes from you; hangup"), newQueue(t, 40)
+			for i := range q.rows {
+				q.rows[i].Address = fmt.Sprintf("reader%d@slow.example", i+1)
+			}
+			s := sender(t, q, relay, 2)
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			var tried int
+			s.Progress = func(now Stats) {
+				if !now.Since.IsZero() {
+					t.Errorf("in trouble: %s", now.Trouble)
+				}
+				if tried = q.states()[Deferred]; tried > cutsInARow {
+					stop()
+				}
+			}
+			deadline := time.AfterFunc(20*time.Second, stop)
+			defer deadline.Stop()
+			if _, err := s.Run(ctx, false); err != nil {
+				t.Fatal(err)
+			}
+			if tried <= cutsInARow {
+				t.Errorf("%d were tried", tried)
+			}
+		})
+	}
+}
+
 // TestPaceSlowsItsGroupAlone: what a slowed group is sent waits for its turns in all senders, and
 // others do not.
 func TestPaceSlowsItsGroupAlone(t *testing.T) {
@@ -264,8 +298,15 @@ func TestAsksForLess(t *testing.T) {
 		want bool
 	}{
 		{News{Class: Put, Status: "4.7.28", Text: "an unusual rate of mail"}, true},
-		{News{Class: Put, Status: "4.4.1", Text: "connect: connection timed out"}, true},
-		{News{Class: Put}, true},
+		{News{Class: Put, Code: 421, Status: "4.7.0", Text: "[TSS04] Messages temporarily deferred due to unexpected volume or user complaints"}, true},
+		{News{Class: Put, Code: 450, Text: "too many connections from your host"}, true},
+		{News{Class: Put, Code: 451, Status: "4.3.2", Text: "Please come again", Reason: "ratelimited"}, true},
+		{News{Class: Put, Status: "4.4.1", Text: "connect: connection timed out"}, false},
+		{News{Class: Put, Status: "4.4.1", Text: "host is down", Reason: "networkerror"}, false},
+		{News{Class: Put, Status: "4.4.1", Text: "connect to mx.example[192.0.2.1]:25: Connection refused"}, false},
+		{News{Class: Put, Status: "4.4.3", Text: "Host or domain name not found"}, false},
+		{News{Class: Put, Code: 451, Status: "4.3.0", Text: "Temporary lookup failure"}, false},
+		{News{Class: Put}, false},
 		{News{Class: Put, Status: "4.2.2", Text: "mailbox full"}, false},
 		{News{Class: Put, Status: "4.1.1", Text: "unknown as yet"}, false},
 		{News{Class: Put, Status: "4.7.1", Text: "Greylisted, come back"}, false},

@@ -1,6 +1,7 @@
 package mailer
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -17,7 +18,7 @@ const (
 )
 
 // Slowed is a group of recipients' domains that is written to more slowly for a while, because
-// servers there put our mail off. Times are the program's.
+// servers there say that they get too much of it. Times are the program's.
 type Slowed struct {
 	Name  string    // of the group, as [Domains.GroupOf] has it
 	Rate  float64   // mails a second when it was last heard of
@@ -82,10 +83,22 @@ func (s Slowed) slower(why string, at time.Time, halve bool) Slowed {
 	return s
 }
 
-// AsksForLess reports whether news of a delay is a reason to write to the whole group more slowly.
-// What is said of one mailbox or address (RFC 3463 sections 3.2 and 3.3) is not, and a greylist
-// asks for the same mail once more, however slowly the others come.
+// lessReasons are the causes of delays that are about how much we send, or what the provider thinks of
+// us, as [mailer/report] calls them.
+var lessReasons = []string{"ratelimited", "toomanyconn", "speeding", "badreputation"}
+
+// AsksForLess reports whether news of a delay is a reason to write to the whole group more slowly: a
+// server there says that it has had too much, or too much of us. One that is down or cannot be reached
+// does not ask for less, and it would not help. What is said of one mailbox or address (RFC 3463 sections
+// 3.2 and 3.3) is about that alone, and a greylist asks for the same mail once more, however slowly the
+// others come.
 func (n *News) AsksForLess() bool {
-	return n.Class == Put && !strings.HasPrefix(n.Status, "4.2.") && !strings.HasPrefix(n.Status, "4.1.") &&
-		!strings.Contains(strings.ToLower(n.Text), "greylist") && !strings.Contains(strings.ToLower(n.Text), "graylist")
+	if n.Class != Put || strings.HasPrefix(n.Status, "4.2.") || strings.HasPrefix(n.Status, "4.1.") || says(n.Text, greylistTexts) {
+		return false
+	}
+	return slices.Contains(providerCodes, n.Status) || slices.Contains(lessReasons, n.Reason) ||
+		says(n.Text, providerTexts) || says(n.Text, throttleTexts)
 }
+
+// greylistTexts are words of a greylist, in lower case.
+var greylistTexts = []string{"greylist", "graylist", "grey list", "gray list"}

@@ -72,8 +72,10 @@ func (r *run) judge(ctx context.Context, c *Conn, d *Delivery, verb Verb, reply 
 	if ctx.Err() == nil && verb != Mail { // at MAIL it was not this message that broke anything
 		r.stepAside(d, &o)
 	}
-	if o.Throttled {
+	if o.Throttled { // the relay passes on what a provider said, and is well, though it closes with a 421
 		r.slow(d, reply)
+		c.again(effect)
+		effect = GoOn
 	}
 	switch {
 	case o.State == Accepted:

@@ -297,7 +297,7 @@ func (g *group) put(b *groupBatch, r *heldRow, m *mailer.Mark) {
 		key.reason, key.relay, key.code, key.copies, key.enhanced = o.Reason, o.Relay, o.Reply.Code, o.Copies, o.Reply.Enhanced
 		key.text = cutIDs(o.Reply.Text)
 		d.State, d.Reason, d.Copies, d.Due = mailer.Accepted, o.Reason, o.Copies, time.Time{}
-		g.t.tally(g.now, d, o.Relay, tallyTaken)
+		g.t.tally(g.now, d, o.Relay, tallyTaken, 1)
 	}
 	s := g.sets[key]
 	if s == nil {

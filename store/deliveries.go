@@ -151,7 +151,7 @@ func (db *DB) RetryDelivery(ctx context.Context, id int64, why string, now time.
 			return fmt.Errorf("%w: a later issue has taken over", ErrNoRetry)
 		}
 		// Somebody knows better than the relay did, and the next try has a word of its own.
-		if _, err := t.exec(ctx, `DELETE FROM marks WHERE slot = ?1 AND subscriber = ?2`, d.Slot, d.Subscriber); err != nil {
+		if err := t.dropMark(ctx, d); err != nil {
 			return err
 		}
 		d.Reason = cmp.Or(why, "by an operator") + " (was " + string(d.State) + ": " + d.Reason + ")"

@@ -74,7 +74,7 @@
 // What comes after a relay took a mail goes through [DB.TakeIn] and [DB.TakeEvents] (news.go). Bounces
 // and refusals of recipients leave marks (marks.go), by which addresses are barred; whether an address
 // kept a mail in between is looked up among its deliveries (kept.go). Hard marks of many readers of a
-// domain in one issue are a wave and bar nobody (waves.go, waveend.go). What became of mails is counted
+// domain in one slot are a wave and bar nobody (waves.go, waveend.go). What became of mails is counted
 // by day, domain and relay (tally.go, rates.go).
 //
 // Times are microseconds since 1970 in UTC, 0 where there is none. SQL is written once, with ?1

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
@@ -68,6 +69,23 @@ func known(err error) bool {
 		if errors.Is(err, e) {
 			return true
 		}
+	}
+	return false
+}
+
+// ofRow says whether err is about what was to be written and not about the database, so that something
+// else may well be written.
+func ofRow(err error) bool {
+	if err = explain(err); known(err) || spoilt(err) || errors.Is(err, ErrNoKey) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false
+	}
+	e, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
+		return true
+	}
+	switch e.Code() & 0xff {
+	case codes.SQLITE_CONSTRAINT, codes.SQLITE_MISMATCH, codes.SQLITE_TOOBIG, codes.SQLITE_RANGE:
+		return true
 	}
 	return false
 }

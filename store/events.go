@@ -47,6 +47,38 @@ func (t *tx) knows(ctx context.Context, d *delivery, e *intake.Event, at time.Ti
 	return is, err
 }
 
+// returnedAs is the gravest class that sure news gave a mail that came back, "" if there is none.
+func (t *tx) returnedAs(ctx context.Context, d *delivery) (worst mailer.Class, err error) {
+	list, err := selectAll(ctx, t, `SELECT class FROM events WHERE slot = ?1 AND subscriber = ?2 AND class IN ('hard', 'policy', 'content', 'soft') AND sure = 1
+		ORDER BY at`, args{d.Slot, d.Subscriber}, text)
+	for _, c := range list {
+		if c := mailer.Class(c); gravity(c) > gravity(worst) {
+			worst = c
+		}
+	}
+	return worst, err
+}
+
+// mostDelays is how many delays of a delivery are on record, at most: then the latest takes the place
+// of the one before.
+const mostDelays = 50
+
+// roomForDelay takes the last delay of a delivery off the record if there are too many. room is false if
+// there are, and one at a time would not be the latest.
+func (t *tx) roomForDelay(ctx context.Context, d *delivery, at time.Time) (room bool, err error) {
+	var n int
+	var last int64
+	if err := t.scan(ctx, `SELECT count(*), coalesce(max(at), 0) FROM events WHERE slot = ?1 AND subscriber = ?2 AND class = 'delayed'`,
+		args{d.Slot, d.Subscriber}, &n, &last); err != nil || n < mostDelays {
+		return true, err
+	}
+	if us(at) < last {
+		return false, nil
+	}
+	_, err = t.exec(ctx, `DELETE FROM events WHERE slot = ?1 AND subscriber = ?2 AND class = 'delayed' AND at = ?3`, d.Slot, d.Subscriber, last)
+	return true, err
+}
+
 // keepArrival makes a row of what a delivery says of its arrival, before other news take its place.
 func (t *tx) keepArrival(ctx context.Context, d *delivery) error {
 	_, err := t.exec(ctx, `INSERT INTO events (slot, subscriber, class, at, sure, reason, status, code, reply, host, source, domain, relay)

@@ -93,64 +93,110 @@ func (db *DB) Ours(ctx context.Context, relay string, lines []LogLine) ([]LogLin
 	return ours, nil
 }
 
+// LogTaken is what came of lines of a log.
+type LogTaken struct {
+	Held   []LogLine // of mails that a sender has in hand: to be brought again
+	New    int       // said something new
+	Old    int       // are from before their mails left, and of others
+	Failed []error   // why lines could not be put on record, of which each was tried alone
+}
+
 // TakeLog puts on record what lines of a relay's log say of our mails and how far that log was read,
 // both or neither. Lines of a mail that a sender has in hand are held: they come back, and the place on
-// record stays before the first of them. done is how many said something new.
-func (db *DB) TakeLog(ctx context.Context, relay, log string, lines []LogLine, end LogPlace, now time.Time) (held []LogLine, done int, err error) {
+// record stays before the first of them. One line that cannot be put on record is left out, and the
+// others are there; an error is the database's.
+func (db *DB) TakeLog(ctx context.Context, relay, log string, lines []LogLine, end LogPlace, now time.Time) (taken LogTaken, err error) {
+	left := make(map[int]bool) // out
+	var failed []error
+	for {
+		var at int
+		taken, at, err = db.takeLines(ctx, relay, log, lines, left, end, now)
+		if err == nil || at < 0 || !ofRow(err) {
+			break
+		}
+		left[at] = true
+		failed = append(failed, fmt.Errorf("line at octet %d of %s: %w", lines[at].Place.Offset, log, err))
+	}
+	if err != nil {
+		return LogTaken{}, fmt.Errorf("take in log of relay %s: %w", relay, err)
+	}
+	taken.Failed = failed
+	return taken, nil
+}
+
+// takeLines does so in one transaction, but for those that are left out. at is the line that failed, -1
+// if none did.
+func (db *DB) takeLines(ctx context.Context, relay, log string, lines []LogLine, left map[int]bool, end LogPlace, now time.Time) (taken LogTaken, at int, err error) {
 	err = db.write(ctx, func(ctx context.Context, t *tx) error {
-		held, done = nil, 0
+		taken, at = LogTaken{}, -1
 		waits := make(map[string]bool) // mails of which a line is held
 		for n := range lines {
 			l := &lines[n]
-			f, err := fateEarly, error(nil)
+			if left[n] {
+				continue
+			}
+			f, old, err := fateEarly, false, error(nil)
 			if !waits[l.Queue] {
-				f, err = db.takeLine(ctx, t, relay, l, now)
+				f, old, err = db.takeLine(ctx, t, relay, l, now)
 			}
 			switch {
 			case err != nil:
+				at = n
 				return err
+			case old:
+				taken.Old++
 			case f == fateEarly:
 				waits[l.Queue] = true
-				held = append(held, *l)
+				taken.Held = append(taken.Held, *l)
 			case f == fateDone:
-				done++
+				taken.New++
 			}
 		}
-		if len(held) > 0 {
-			end = held[0].Place
+		if len(taken.Held) > 0 {
+			end = taken.Held[0].Place
 		}
 		_, err := t.exec(ctx, `INSERT INTO log_positions (log, file, offset, at) VALUES (?1, ?2, ?3, ?4)
 			ON CONFLICT (log) DO UPDATE SET file = excluded.file, offset = excluded.offset, at = excluded.at`, log, end.File, end.Offset, us(now))
 		return err
 	})
-	if err != nil {
-		return nil, 0, fmt.Errorf("take in log of relay %s: %w", relay, err)
-	}
-	return held, done, nil
+	return taken, at, err
 }
 
-// takeLine puts a line on record.
-func (db *DB) takeLine(ctx context.Context, t *tx, relay string, l *LogLine, now time.Time) (fate, error) {
+// logSlack is how much earlier than its mail a line may be: logs know whole seconds, and so does the
+// way from their clock to ours.
+const logSlack = 2 * time.Second
+
+// takeLine puts a line on record. old says that it is from before the mail left that it names, and so
+// about another: the database was put back or made anew, or the relay has used a name again.
+func (db *DB) takeLine(ctx context.Context, t *tx, relay string, l *LogLine, now time.Time) (f fate, old bool, err error) {
 	k, err := t.named(ctx, &l.Event)
 	if errors.Is(err, sql.ErrNoRows) {
 		if l.Of == (intake.Of{}) && db.real().Sub(l.Seen) <= earlyTime {
-			return fateEarly, nil
+			return fateEarly, false, nil
 		}
-		return fateUnknown, nil
+		return fateUnknown, false, nil
 	}
 	if err != nil {
-		return 0, err
+		return 0, false, err
+	}
+	var left int64
+	err = t.scan(ctx, `SELECT CASE WHEN handed > 0 THEN handed ELSE at END FROM deliveries WHERE slot = ?1 AND subscriber = ?2`, args{k.slot, k.subscriber}, &left)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, false, err
+	}
+	if !l.At.IsZero() && l.At.Add(logSlack).Before(fromUS(left)) {
+		return fateUnknown, true, nil
 	}
 	if l.Next != "" {
-		return fateDone, t.keepQueueID(ctx, relay, l.Next, k, now)
+		return fateDone, false, t.keepNext(ctx, relay, l.Next, k, now)
 	}
 	if l.Removed {
 		_, err := t.exec(ctx, `UPDATE queue_ids SET ended = 1 WHERE relay = ?1 AND id = ?2`, relay, l.Queue)
-		return fateAgain, err
+		return fateAgain, false, err
 	}
 	if l.Class == "" {
-		return fateAgain, nil
+		return fateAgain, false, nil
 	}
-	f, _, err := db.takeEvent(ctx, t, &l.Event, 0, now)
-	return f, err
+	f, _, err = db.takeEvent(ctx, t, &l.Event, 0, now)
+	return f, false, err
 }

@@ -20,7 +20,7 @@ import (
 // softPause. Marks count in the order in which their mails left, whenever word of them comes. What
 // a relay says is not what counts: one that takes everything and returns it later forgives nothing.
 //
-// Hard marks of many readers of one domain in one issue are a wave: see waves.go.
+// Hard marks of many readers of one domain in one slot are a wave: see waves.go.
 const (
 	// hardPause is a day less what a daily mail may be early by: two of them are never a day apart to
 	// the second.
@@ -60,7 +60,7 @@ func byMark(reason string) bool { return reason == hardBounce || reason == softB
 // and does what follows for the address. sent is when the mail left, note goes into a suppression
 // that comes of it. Each news is given once. The effect is for people, "" if there is none.
 func (db *DB) mark(ctx context.Context, t *tx, d *delivery, class mailer.Class, sent, now time.Time, note string) (effect string, err error) {
-	t.tally(sent, &d.Delivery, d.relay, tallyOf(class))
+	t.tally(sent, &d.Delivery, d.relay, tallyOf(class), 1)
 	switch class {
 	case mailer.Hard, mailer.Soft:
 		return db.charge(ctx, t, d, class, markCounts, sent, now, note)
@@ -107,9 +107,9 @@ func (db *DB) charge(ctx context.Context, t *tx, d *delivery, class mailer.Class
 		effect = markForgiven // the reader has another address by now
 	}
 	domain := mailer.DomainOf(d.Address)
-	if _, err := t.exec(ctx, `INSERT INTO marks (slot, subscriber, issue, domain, class, sent, at, effect) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-		ON CONFLICT (slot, subscriber) DO UPDATE SET class = ?5, sent = ?6, at = ?7, effect = ?8`,
-		d.Slot, d.Subscriber, d.Issue, domain, string(class), us(sent), us(now), effect); err != nil {
+	if _, err := t.exec(ctx, `INSERT INTO marks (slot, subscriber, domain, class, sent, at, effect) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+		ON CONFLICT (slot, subscriber) DO UPDATE SET class = ?4, sent = ?5, at = ?6, effect = ?7`,
+		d.Slot, d.Subscriber, domain, string(class), us(sent), us(now), effect); err != nil {
 		return "", err
 	}
 	if class == mailer.Hard && !d.notice { // who signs up with addresses that are not there makes no wave
@@ -144,6 +144,20 @@ func (db *DB) barByMark(ctx context.Context, t *tx, k key, address string, class
 		return false, err
 	}
 	return true, t.setMark(ctx, k, markBars)
+}
+
+// dropMark forgets the mark of a delivery that is tried once more, and takes it out of its wave. One that
+// barred the address stays, as what says why: so can its wave be taken back.
+func (t *tx) dropMark(ctx context.Context, d *delivery) error {
+	var class string
+	err := t.scan(ctx, `DELETE FROM marks WHERE slot = ?1 AND subscriber = ?2 AND effect <> 'suppressed' RETURNING class`, args{d.Slot, d.Subscriber}, &class)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err == nil && class == string(mailer.Hard) {
+		_, err = t.exec(ctx, `UPDATE waves SET hard = hard - 1 WHERE slot = ?1 AND domain = ?2`, d.Slot, mailer.DomainOf(d.Address))
+	}
+	return err
 }
 
 func (t *tx) setMark(ctx context.Context, k key, effect string) error {

@@ -106,8 +106,23 @@ func (db *DB) tell(ctx context.Context, t *tx, d *delivery, e *intake.Event, inb
 	if again {
 		return fateAgain, "on record before", nil
 	}
+	if e.Class == mailer.Put {
+		if room, err := t.roomForDelay(ctx, d, at); !room || err != nil {
+			return fateAgain, "one more of many delays", err
+		}
+	}
 	was := d.State
 	to, moved := next(d, e.Class)
+	var before mailer.Class // of a bounce that is known, and that this one puts right
+	if e.Class.Bounce() && was == mailer.Bounced {
+		known, err := t.returnedAs(ctx, d)
+		if err != nil {
+			return 0, "", err
+		}
+		if moved = known != "" && gravity(e.Class) > gravity(known); moved {
+			to, before = mailer.Bounced, known
+		}
+	}
 	if moved && was == mailer.Delivered {
 		if err := t.keepArrival(ctx, d); err != nil {
 			return 0, "", err
@@ -128,8 +143,46 @@ func (db *DB) tell(ctx context.Context, t *tx, d *delivery, e *intake.Event, inb
 			}
 		}
 	}
+	var effects []string
+	if before != "" {
+		effect, err := db.correct(ctx, t, d, before, now)
+		if err != nil {
+			return 0, "", err
+		}
+		effects = append(effects, effect)
+	}
 	effect, err := db.follows(ctx, t, d, e, was, moved, now)
-	return fateDone, effect, err
+	return fateDone, joined(append(effects, effect)), err
+}
+
+// A mail comes back once, but a log, a provider and a report may each say so, and in words that are
+// read differently. The first that is sure counts, until a graver one puts it right.
+
+// gravity orders the classes of bounces: of two for one mail the graver is believed, for the vaguer
+// one is that of a source that knows less. 0 is no bounce.
+func gravity(c mailer.Class) int {
+	switch c {
+	case mailer.Hard:
+		return 3
+	case mailer.Policy, mailer.Content:
+		return 2
+	case mailer.Soft:
+		return 1
+	}
+	return 0
+}
+
+// correct takes back what a bounce counted for that is known to be a graver one by now.
+func (db *DB) correct(ctx context.Context, t *tx, d *delivery, before mailer.Class, now time.Time) (string, error) {
+	t.tally(d.handed, &d.Delivery, d.relay, tallyOf(before), -1)
+	if before != mailer.Soft {
+		return "", nil // it left no mark
+	}
+	effect, err := db.unmark(ctx, t, d, before, "its mail came back for a graver reason", now)
+	if effect == "mark taken back" {
+		effect = "" // another one takes its place, or none did any harm
+	}
+	return effect, err
 }
 
 // next says which state a delivery comes into by news of a class; moved is false if it stays
@@ -157,8 +210,9 @@ func (db *DB) follows(ctx context.Context, t *tx, d *delivery, e *intake.Event, 
 	if moved {
 		effect = string(d.State)
 	}
-	// A mail that a relay refused cannot come back, and one that is put off again was counted.
-	if moves(e.Class) && !moved && d.State != mailer.Bounced || e.Class == mailer.Put && was == mailer.Delayed {
+	// A mail that a relay refused cannot come back, one that came back cannot do so again, and one that is
+	// put off again was counted.
+	if moves(e.Class) && !moved || e.Class == mailer.Put && was == mailer.Delayed {
 		return effect, nil
 	}
 	sent := d.handed
@@ -236,6 +290,9 @@ func (t *tx) move(ctx context.Context, d *delivery, to mailer.State, e *intake.E
 			handed = CASE WHEN handed > 0 THEN handed ELSE ?4 END, copies = CASE WHEN copies > 0 THEN copies ELSE 1 END,
 			state = ?3, at = ?4, due = 0, reason = ?5, code = ?6, enhanced = ?7, reply = ?8, server = ?9 WHERE slot = ?1 AND subscriber = ?2`,
 		d.Slot, d.Subscriber, string(to), us(at), reason, e.Code, oneLine(e.Status, maxStatus), reply, server)
+	if d.handed.IsZero() {
+		d.handed = at
+	}
 	d.State, d.Reason, d.At, d.Due = to, reason, at, time.Time{}
 	d.reply, d.replyID = mailer.Reply{Code: e.Code, Enhanced: e.Status, Text: bareText(&e.News)}, reply
 	return err

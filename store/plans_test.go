@@ -142,6 +142,7 @@ func TestNothingScans(t *testing.T) {
 				strings.Contains(name, "batches_due") || // holds unfinished batches only
 				name == "CONSTANT ROW" || name == "editions" || name == "mine" || // those of schedule.yaml; slots of editions, of which a slot is one day, and a reader's own
 				strings.HasPrefix(name, "slow_domains") || // what is slowed just now
+				name == "some" || // that stand beside a LIMIT
 				name == "journals" || name == "handed_before" || // a few files, and what a backup lacked
 				strings.Contains(query, "slots s CROSS JOIN") || // a slot is one day
 				strings.Contains(query, "SELECT EXISTS (SELECT 1 FROM suppressions)") {
@@ -233,7 +234,7 @@ func followLog(t *testing.T, db *store.DB, i digest.Issue, now time.Time) {
 	next, gone := line(of, ""), line(of, "")
 	next.Next, gone.Removed = "4XyZ12abce", true
 	lines, ours := db.Ours(ctx, "main", []store.LogLine{line(intake.Of{}, mailer.Put), line(of, mailer.Put), next, gone})
-	_, _, took := db.TakeLog(ctx, "main", "main: log", lines, store.LogPlace{File: "1"}, now)
+	_, took := db.TakeLog(ctx, "main", "main: log", lines, store.LogPlace{File: "1"}, now)
 	_, place := db.LogPlace(ctx, "main: log")
 	_, forgotten := db.ForgetQueueIDs(ctx, now)
 	_, delays := db.Delays(ctx, now)

@@ -77,6 +77,13 @@ func (t *tx) keepQueueID(ctx context.Context, relay, id string, k key, now time.
 	return err
 }
 
+// keepNext keeps a name that the log says a mail has got behind the relay's own, unless another mail has
+// it: a server further on may say any name.
+func (t *tx) keepNext(ctx context.Context, relay, id string, k key, now time.Time) error {
+	_, err := t.exec(ctx, queueIDLists[0]+` WHERE queue_ids.ended = 1`, relay, us(now), k.slot, id, k.subscriber)
+	return err
+}
+
 // ForgetQueueIDs forgets the names that relays gave to mails a month ago, some at a time, and
 // returns how many.
 func (db *DB) ForgetQueueIDs(ctx context.Context, now time.Time) (forgotten int64, err error) {

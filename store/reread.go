@@ -62,8 +62,12 @@ func (db *DB) reread(ctx context.Context, t *tx, id int64, e *intake.Entry, now 
 			}
 		}
 	} else if was.Class.Bounce() && was.Class != e.Class {
-		effect, err := db.unmark(ctx, t, was, now)
-		if err != nil {
+		d, err := t.delivery(ctx, was.Slot, was.Subscriber)
+		var effect string
+		if err == nil {
+			effect, err = db.unmark(ctx, t, d, was.Class, "the report was read once more and says no such thing", now)
+		}
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return out, err
 		}
 		effects = append(effects, effect)
@@ -109,19 +113,13 @@ func (t *tx) toldBy(ctx context.Context, id int64, m *InboundRow) (is bool, err 
 	return is, err
 }
 
-// unmark takes the mark back that a message left, which is no such bounce as it was taken for.
-func (db *DB) unmark(ctx context.Context, t *tx, m *InboundRow, now time.Time) (string, error) {
-	d, err := t.delivery(ctx, m.Slot, m.Subscriber)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	w := waveMark{key: key{m.Slot, m.Subscriber}, address: d.Address, reason: d.Reason}
-	var class string
-	err = t.scan(ctx, `SELECT class, sent, effect FROM marks WHERE slot = ?1 AND subscriber = ?2`, args{m.Slot, m.Subscriber}, &class, &w.sent, &w.effect)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && (class != string(m.Class) || w.effect == markForgiven || w.effect == markUndone) {
+// unmark takes back the mark that a delivery's bounce of a class left, which is no such bounce as it
+// was taken for: why says so.
+func (db *DB) unmark(ctx context.Context, t *tx, d *delivery, class mailer.Class, why string, now time.Time) (string, error) {
+	w := waveMark{key: key{d.Slot, d.Subscriber}, address: d.Address, reason: d.Reason}
+	var left string
+	err := t.scan(ctx, `SELECT class, sent, effect FROM marks WHERE slot = ?1 AND subscriber = ?2`, args{d.Slot, d.Subscriber}, &left, &w.sent, &w.effect)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && (left != string(class) || w.effect == markForgiven || w.effect == markUndone) {
 		return "", nil
 	}
 	if err != nil {
@@ -130,7 +128,7 @@ func (db *DB) unmark(ctx context.Context, t *tx, m *InboundRow, now time.Time) (
 	if err := t.setMark(ctx, w.key, markUndone); err != nil {
 		return "", err
 	}
-	lifted, err := db.reconsider(ctx, t, &w, "the report was read once more and says no such thing", now)
+	lifted, err := db.reconsider(ctx, t, &w, why, now)
 	if lifted {
 		return "mark taken back, address barred no more", err
 	}

@@ -171,10 +171,10 @@ func (db *DB) settle(ctx context.Context, t *tx, m *mailer.Mark, now time.Time) 
 	}
 	switch {
 	case o.State == mailer.Accepted:
-		t.tally(now, &row.Delivery, row.relay, tallyTaken)
+		t.tally(now, &row.Delivery, row.relay, tallyTaken, 1)
 		err = t.tookMail(ctx, &row.Delivery)
 	case o.State == mailer.Failed && o.Reply.Code >= 500:
-		t.tally(now, &row.Delivery, row.relay, tallyRefused)
+		t.tally(now, &row.Delivery, row.relay, tallyRefused, 1)
 	}
 	if err == nil && (o.Hard || o.Doubted) {
 		effect := markCounts

@@ -15,13 +15,15 @@ type Delay struct {
 	mailer.News
 }
 
-// Delays lists why servers have put our mails off since then, each domain, status and text once.
+// Delays lists why servers have put our mails off since then, each domain, status and text once, as a
+// relay's log or its provider says. What a message says is not among it: the token in it tells whose
+// mail it is about, and the reader may have written the rest.
 func (db *DB) Delays(ctx context.Context, since time.Time) ([]Delay, error) {
-	list, err := selectAll(ctx, db.read(), `SELECT e.domain, e.status, e.code, coalesce(rt.body, ''), max(e.at)
+	list, err := selectAll(ctx, db.read(), `SELECT e.domain, e.reason, e.status, e.code, coalesce(rt.body, ''), max(e.at)
 		FROM events e`+db.dialect.by("events_delayed")+` LEFT JOIN reply_texts rt ON rt.id = e.reply
-		WHERE e.class = 'delayed' AND e.at > ?1 AND e.sure = 1 GROUP BY 1, 2, 3, 4 ORDER BY 5`, args{us(since)}, func(r *sql.Rows) (d Delay, err error) {
+		WHERE e.class = 'delayed' AND e.at > ?1 AND e.sure = 1 AND e.inbound = 0 GROUP BY 1, 2, 3, 4, 5 ORDER BY 6`, args{us(since)}, func(r *sql.Rows) (d Delay, err error) {
 		var at int64
-		err = r.Scan(&d.Domain, &d.Status, &d.Code, &d.Text, &at)
+		err = r.Scan(&d.Domain, &d.Reason, &d.Status, &d.Code, &d.Text, &at)
 		d.Class, d.At = mailer.Put, fromUS(at)
 		return d, err
 	})

@@ -124,7 +124,11 @@ func TestOpenRefuses(t *testing.T) {
 		}
 	}
 	damaged := []byte(string(whole))
-	for n := len(damaged) / 2; n < len(damaged)/2+8192; n++ { // a page begins in there, wherever the rows lie
+	var root, size int // where the stories begin, whatever else is in the file
+	if err := raw.QueryRow("SELECT rootpage, page_size FROM sqlite_schema, pragma_page_size WHERE name = 'stories'").Scan(&root, &size); err != nil {
+		t.Fatal(err)
+	}
+	for n := (root - 1) * size; n < root*size; n++ {
 		damaged[n] ^= 0x55
 	}
 	db = open(t, file("flip.db", damaged), store.Options{})

@@ -84,10 +84,11 @@ func (c *tally) join(other tally) {
 	}
 }
 
-// tally counts a mail of a delivery that left at a time, by way of a relay.
-func (t *tx) tally(sent time.Time, d *mailer.Delivery, relay string, what tallied) {
+// tally counts a mail of a delivery that left at a time, by way of a relay; by is -1 if it was counted
+// as what it is not.
+func (t *tx) tally(sent time.Time, d *mailer.Delivery, relay string, what tallied, by int) {
 	if what != tallyNone && d.Address != "" {
-		t.counts.add(tallyKey{digest.UTCDay(sent), mailer.DomainOf(d.Address), relay}, what, 1)
+		t.counts.add(tallyKey{digest.UTCDay(sent), mailer.DomainOf(d.Address), relay}, what, by)
 	}
 }
 
@@ -98,7 +99,7 @@ func (t *tx) countArrived(ctx context.Context, k key) (here bool, err error) {
 	var handed int64
 	err = t.scan(ctx, `SELECT coalesce(st.address, ''), d.relay, d.handed FROM deliveries d `+ofSettings+` WHERE d.slot = ?1 AND d.subscriber = ?2`,
 		args{k.slot, k.subscriber}, &d.Address, &relay, &handed)
-	t.tally(fromUS(handed), &d, relay, tallyDelivered)
+	t.tally(fromUS(handed), &d, relay, tallyDelivered, 1)
 	return d.Address != "", err
 }
 

@@ -27,15 +27,15 @@ var (
 	ErrDecided = errors.New("decided before")
 )
 
-// UndoWave has the hard marks of a domain in an issue count for nothing for good, those that come
+// UndoWave has the hard marks of a domain in the slot of an issue count for nothing for good, those that come
 // later among them, and lifts what they barred, whether or not they came into quarantine. A complaint
 // or a leave that came in between stays. Deliveries stay bounced or failed.
 func (db *DB) UndoWave(ctx context.Context, issue int64, domain string, now time.Time) (end WaveEnd, err error) {
-	err = db.decide(ctx, issue, domain, "undone", now, func(ctx context.Context, t *tx, domain string, w *Wave) error {
+	err = db.decide(ctx, issue, domain, "undone", now, func(ctx context.Context, t *tx, slot int64, domain string, w *Wave) error {
 		if w.Ending == "undone" {
 			return fmt.Errorf("%w: undone at %s", ErrDecided, w.Ended.UTC().Format(time.RFC3339))
 		}
-		end, err = db.takeBack(ctx, t, issue, domain, markUndone, now)
+		end, err = db.takeBack(ctx, t, slot, issue, domain, markUndone, now)
 		return err
 	})
 	if err != nil {
@@ -44,17 +44,17 @@ func (db *DB) UndoWave(ctx context.Context, issue int64, domain string, now time
 	return end, nil
 }
 
-// ApplyWave ends the quarantine of a domain's hard marks in an issue because what they say is true:
+// ApplyWave ends the quarantine of a domain's hard marks in the slot of an issue because what they say is true:
 // they count as if there had been none.
 func (db *DB) ApplyWave(ctx context.Context, issue int64, domain string, now time.Time) (end WaveEnd, err error) {
-	err = db.decide(ctx, issue, domain, "applied", now, func(ctx context.Context, t *tx, domain string, w *Wave) error {
+	err = db.decide(ctx, issue, domain, "applied", now, func(ctx context.Context, t *tx, slot int64, domain string, w *Wave) error {
 		switch {
 		case w.Ending != "":
 			return fmt.Errorf("%w: %s at %s", ErrDecided, w.Ending, w.Ended.UTC().Format(time.RFC3339))
 		case w.Held.IsZero():
 			return fmt.Errorf("%w in quarantine: they count already", ErrNoWave)
 		}
-		end, err = db.letCount(ctx, t, issue, domain, now)
+		end, err = db.letCount(ctx, t, slot, domain, now)
 		return err
 	})
 	if err != nil {
@@ -63,46 +63,48 @@ func (db *DB) ApplyWave(ctx context.Context, issue int64, domain string, now tim
 	return end, nil
 }
 
-// decide has do deal with the hard marks of a domain in an issue, and notes how their wave ended.
+// decide has do deal with the hard marks of a domain in the slot of an issue, and notes how their wave ended.
 func (db *DB) decide(ctx context.Context, issue int64, domain, ending string, now time.Time,
-	do func(ctx context.Context, t *tx, domain string, w *Wave) error) error {
+	do func(ctx context.Context, t *tx, slot int64, domain string, w *Wave) error) error {
 	ascii, err := subscribers.ASCIIDomain(strings.TrimPrefix(strings.TrimSpace(domain), "@"))
 	if err != nil {
 		return fmt.Errorf("%q is no domain: %w", domain, err)
 	}
 	domain = strings.ToLower(ascii)
 	return db.write(ctx, func(ctx context.Context, t *tx) error {
-		var found, held, ended int64
-		if err := t.scan(ctx, `SELECT id FROM issues WHERE id = ?1`, args{issue}, &found); err != nil {
+		var slot, held, ended int64
+		if err := t.scan(ctx, `SELECT slot FROM issues WHERE id = ?1`, args{issue}, &slot); err != nil {
 			return notFound(err, "issue %d", issue)
 		}
 		var w Wave
-		err := t.scan(ctx, `SELECT held, ended, ending FROM waves WHERE issue = ?1 AND domain = ?2`, args{issue, domain}, &held, &ended, &w.Ending)
-		if errors.Is(err, sql.ErrNoRows) {
-			var hard int
-			if err := t.scan(ctx, `SELECT count(*) FROM marks WHERE issue = ?1 AND domain = ?2 AND class = 'hard'`, args{issue, domain}, &hard); err != nil {
+		err := t.scan(ctx, `SELECT held, ended, ending FROM waves WHERE slot = ?1 AND domain = ?2`, args{slot, domain}, &held, &ended, &w.Ending)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		if held == 0 && w.Ending == "" {
+			hard, err := t.hardMarks(ctx, slot, domain)
+			if err != nil {
 				return err
 			}
 			if hard == 0 {
 				return ErrNoWave
 			}
-			_, err = t.wave(ctx, issue, domain, hard)
-		}
-		if err != nil {
-			return err
+			if _, err = t.wave(ctx, slot, issue, domain, hard, true); err != nil {
+				return err
+			}
 		}
 		w.Held, w.Ended = fromUS(held), fromUS(ended)
-		if err := do(ctx, t, domain, &w); err != nil {
+		if err := do(ctx, t, slot, domain, &w); err != nil {
 			return err
 		}
-		_, err = t.exec(ctx, `UPDATE waves SET ended = ?3, ending = ?4 WHERE issue = ?1 AND domain = ?2`, issue, domain, us(now), ending)
+		_, err = t.exec(ctx, `UPDATE waves SET ended = ?3, ending = ?4 WHERE slot = ?1 AND domain = ?2`, slot, domain, us(now), ending)
 		return err
 	})
 }
 
 // letCount has marks that were held count, in the order in which their mails left.
-func (db *DB) letCount(ctx context.Context, t *tx, issue int64, domain string, now time.Time) (end WaveEnd, err error) {
-	list, err := t.waveMarks(ctx, issue, domain)
+func (db *DB) letCount(ctx context.Context, t *tx, slot int64, domain string, now time.Time) (end WaveEnd, err error) {
+	list, err := t.waveMarks(ctx, slot, domain)
 	if err != nil {
 		return end, err
 	}

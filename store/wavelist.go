@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// Wave is the hard marks of one domain in one issue that are or were in quarantine, or of which an
+// Wave is the hard marks of one domain in one slot that are or were in quarantine, or of which an
 // operator has decided.
 type Wave struct {
-	Issue         int64
+	Issue         int64 // one of the slot's that had some
 	Edition, Slot string
 	Domain        string
-	Mails         int       // of the issue to the domain
+	Mails         int       // of the slot to the domain, when they were last counted
 	Hard          int       // of them refused or returned because there is no such mailbox
 	Norm          float64   // share of the domain's mails of which that was said in the weeks before
 	Held          time.Time // when they came into quarantine; zero if they never did
@@ -42,8 +42,8 @@ func (db *DB) Waves(ctx context.Context, since time.Time, open bool, now time.Ti
 	if lapsed := now.Add(-waveLapse); open && since.Before(lapsed) {
 		since = lapsed
 	}
-	list, err := selectAll(ctx, db.read(), waveColumns+`(SELECT issue, domain FROM waves`+db.dialect.by("waves_held")+`WHERE held > 0 AND held >= ?1
-			UNION SELECT issue, domain FROM waves`+db.dialect.by("waves_ended")+`WHERE ended > 0 AND ended >= ?1) mine `+waveJoins+`
+	list, err := selectAll(ctx, db.read(), waveColumns+`(SELECT slot, domain FROM waves`+db.dialect.by("waves_held")+`WHERE held > 0 AND held >= ?1
+			UNION SELECT slot, domain FROM waves`+db.dialect.by("waves_ended")+`WHERE ended > 0 AND ended >= ?1) mine `+waveJoins+`
 		WHERE ?2 = 0 OR w.ended = 0 ORDER BY max(w.held, w.ended) DESC, w.issue DESC, w.domain LIMIT 1000`, args{us(since), open}, scanWave)
 	if err != nil {
 		return nil, fmt.Errorf("list waves: %w", err)
@@ -53,7 +53,7 @@ func (db *DB) Waves(ctx context.Context, since time.Time, open bool, now time.Ti
 
 const (
 	waveColumns = `SELECT w.issue, e.name, s.slot_key, w.domain, w.size, w.hard, w.norm, w.held, w.ended, w.ending FROM `
-	waveJoins   = `CROSS JOIN waves w ON w.issue = mine.issue AND w.domain = mine.domain
+	waveJoins   = `CROSS JOIN waves w ON w.slot = mine.slot AND w.domain = mine.domain
 		JOIN issues i ON i.id = w.issue JOIN editions e ON e.id = i.edition JOIN slots s ON s.id = i.slot`
 )
 
@@ -70,7 +70,7 @@ func (db *DB) TellWaves(ctx context.Context) (list []Wave, err error) {
 	err = db.read().scan(ctx, `SELECT EXISTS (SELECT 1 FROM waves`+db.dialect.by("waves_untold")+`WHERE held > 0 AND told = 0)`, nil, &some)
 	if err == nil && some {
 		err = db.write(ctx, func(ctx context.Context, t *tx) error {
-			if list, err = selectAll(ctx, t, waveColumns+`(SELECT issue, domain FROM waves`+db.dialect.by("waves_untold")+`WHERE held > 0 AND told = 0) mine `+waveJoins+`
+			if list, err = selectAll(ctx, t, waveColumns+`(SELECT slot, domain FROM waves`+db.dialect.by("waves_untold")+`WHERE held > 0 AND told = 0) mine `+waveJoins+`
 				WHERE w.ended = 0 ORDER BY w.held, w.issue, w.domain`, nil, scanWave); err != nil {
 				return err
 			}

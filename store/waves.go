@@ -14,15 +14,16 @@ import (
 	"broadsheet/subscribers"
 )
 
-// The hard marks of one issue and one domain are a wave once there are waveFrom of them and their
-// share of the issue's mails to the domain is waveTimes the norm: a provider says "no such user"
-// of readers whom it has. A wave is in quarantine. Its marks count for nothing, those that come
+// The hard marks of one slot and one domain are a wave once there are waveFrom of them and their
+// share of the slot's mails to the domain is waveTimes the norm: a provider says "no such user"
+// of readers whom it has. They are counted by slot, for an edition in its readers' zones has many
+// issues in one, each with a few of a domain's readers. A wave is in quarantine. Its marks count for nothing, those that come
 // later too, and what the earlier ones barred is lifted, until an operator says that it was false
 // ([DB.UndoWave]) or true after all ([DB.ApplyWave]). If nobody does, they have lapsed: what comes
 // back of later issues counts anew.
 //
-// The norm is the share of hard marks in the domain's mails of the normDays before the issue, those
-// of its last day not among them, for a provider's bad day is longer than an issue; normLeast if
+// The norm is the share of hard marks in the domain's mails of the normDays before the slot, those
+// of its last day not among them, for a provider's bad day is longer than a slot; normLeast if
 // that is more. So a list with many dead addresses makes a wave of its first two days, and none of
 // the third.
 const (
@@ -41,17 +42,19 @@ func (db *DB) join(ctx context.Context, t *tx, d *delivery, domain, effect strin
 	var hard, least int
 	var since int64
 	var ending string
-	err = t.scan(ctx, `UPDATE waves SET hard = hard + 1 WHERE issue = ?1 AND domain = ?2 RETURNING hard, least, held, ending`,
-		args{d.Issue, domain}, &hard, &least, &since, &ending)
+	err = t.scan(ctx, `UPDATE waves SET hard = hard + 1 WHERE slot = ?1 AND domain = ?2 RETURNING hard, least, held, ending`,
+		args{d.Slot, domain}, &hard, &least, &since, &ending)
 	if errors.Is(err, sql.ErrNoRows) {
-		if err := t.scan(ctx, `SELECT count(*) FROM marks WHERE issue = ?1 AND domain = ?2 AND class = 'hard'`, args{d.Issue, domain}, &hard); err != nil || hard < waveFrom {
-			return "", err
-		}
-		if least, err = t.wave(ctx, d.Issue, domain, hard); err != nil {
+		if hard, err = t.hardMarks(ctx, d.Slot, domain); err != nil || hard < waveFrom {
 			return "", err
 		}
 	} else if err != nil {
 		return "", err
+	}
+	if ending == "" && since == 0 && hard >= least { // as far as was counted, and more mails may have left since
+		if least, err = t.wave(ctx, d.Slot, d.Issue, domain, hard, false); err != nil {
+			return "", err
+		}
 	}
 	switch {
 	case ending == "applied" || ending == "" && since == 0 && hard < least:
@@ -61,10 +64,10 @@ func (db *DB) join(ctx context.Context, t *tx, d *delivery, domain, effect strin
 	case since != 0:
 		held, effect = "held in quarantine", cmp.Or(keptEffect(effect), markHeld)
 	default:
-		if _, err := t.exec(ctx, `UPDATE waves SET held = ?3 WHERE issue = ?1 AND domain = ?2`, d.Issue, domain, us(now)); err != nil {
+		if _, err := t.exec(ctx, `UPDATE waves SET held = ?3 WHERE slot = ?1 AND domain = ?2`, d.Slot, domain, us(now)); err != nil {
 			return "", err
 		}
-		_, err := db.takeBack(ctx, t, d.Issue, domain, markHeld, now)
+		_, err := db.takeBack(ctx, t, d.Slot, d.Issue, domain, markHeld, now)
 		return "held in quarantine", err
 	}
 	return held, t.setMark(ctx, k, effect)
@@ -78,31 +81,44 @@ func keptEffect(effect string) string {
 	return ""
 }
 
-// wave makes the row of a domain in an issue, which counts its mails, and says how many hard marks
-// bring it into quarantine.
-func (t *tx) wave(ctx context.Context, issue int64, domain string, hard int) (least int, err error) {
+// hardMarks counts those of a domain in a slot.
+func (t *tx) hardMarks(ctx context.Context, slot int64, domain string) (n int, err error) {
+	err = t.scan(ctx, `SELECT count(*) FROM marks WHERE slot = ?1 AND domain = ?2 AND class = 'hard'`, args{slot, domain}, &n)
+	return n, err
+}
+
+// wave makes the row of a domain in a slot, or renews it, and says how many hard marks bring it into
+// quarantine. It counts the slot's mails to the domain; all of them, or up to twice as many as would
+// make no wave of the marks that there are: a large provider's are not counted in a sender's turn, and
+// once there are twice as many marks it is counted again.
+func (t *tx) wave(ctx context.Context, slot, issue int64, domain string, hard int, all bool) (least int, err error) {
 	var due, size int64
 	if err := t.scan(ctx, `SELECT due FROM issues WHERE id = ?1`, args{issue}, &due); err != nil {
 		return 0, err
 	}
-	if err := t.scan(ctx, `SELECT count(*) FROM issues i CROSS JOIN subscribers s `+t.w.dialect.by("subscribers_domain")+`
-		CROSS JOIN deliveries d WHERE i.id = ?1 AND substr(s.address, `+t.w.dialect.instr+`(s.address, '@') + 1) = ?2
-		AND d.slot = i.slot AND d.subscriber = s.id AND d.issue = i.id AND d.state NOT IN ('skipped', 'suppressed', 'superseded', 'cancelled')`,
-		args{issue, domain}, &size); err != nil {
-		return 0, err
-	}
-	size = max(size, int64(hard)) // who has another address by now got it too
 	norm, err := t.norm(ctx, domain, fromUS(due))
 	if err != nil {
 		return 0, err
 	}
+	most := int64(math.MaxInt64)
+	if !all {
+		most = int64(math.Ceil(2 * float64(hard) / (waveTimes * norm)))
+	}
+	if err := t.scan(ctx, `SELECT count(*) FROM (SELECT 1 FROM subscribers s `+t.w.dialect.by("subscribers_domain")+`
+		CROSS JOIN deliveries d WHERE substr(s.address, `+t.w.dialect.instr+`(s.address, '@') + 1) = ?2
+		AND d.slot = ?1 AND d.subscriber = s.id AND d.state NOT IN ('skipped', 'suppressed', 'superseded', 'cancelled') LIMIT ?3) some`,
+		args{slot, domain, most}, &size); err != nil {
+		return 0, err
+	}
+	size = max(size, int64(hard)) // who has another address by now got it too
 	least = max(waveFrom, int(math.Ceil(waveTimes*norm*float64(size))))
-	_, err = t.exec(ctx, `INSERT INTO waves (issue, domain, size, norm, least, hard) VALUES (?1, ?2, ?3, ?4, ?5, ?6)`,
-		issue, domain, size, norm, least, hard)
+	_, err = t.exec(ctx, `INSERT INTO waves (slot, domain, issue, size, norm, least, hard) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+		ON CONFLICT (slot, domain) DO UPDATE SET size = excluded.size, norm = excluded.norm, least = excluded.least`,
+		slot, domain, issue, size, norm, least, hard)
 	return least, err
 }
 
-// norm is what share of a domain's mails leaves hard marks as a rule, for an issue that is due at
+// norm is what share of a domain's mails leaves hard marks as a rule, for a slot whose issue is due at
 // a time.
 func (t *tx) norm(ctx context.Context, domain string, due time.Time) (float64, error) {
 	last := digest.UTCDay(due.Add(-24 * time.Hour)) // not among them
@@ -132,19 +148,19 @@ type waveMark struct {
 	reason  string // of the delivery
 }
 
-func (t *tx) waveMarks(ctx context.Context, issue int64, domain string) ([]waveMark, error) {
+func (t *tx) waveMarks(ctx context.Context, slot int64, domain string) ([]waveMark, error) {
 	return selectAll(ctx, t, `SELECT m.slot, m.subscriber, m.sent, m.effect, coalesce(st.address, ''), d.reason
 		FROM marks m CROSS JOIN deliveries d ON d.slot = m.slot AND d.subscriber = m.subscriber `+ofSettings+`
-		WHERE m.issue = ?1 AND m.domain = ?2 AND m.class = 'hard' ORDER BY m.slot, m.subscriber`, args{issue, domain},
+		WHERE m.slot = ?1 AND m.domain = ?2 AND m.class = 'hard' ORDER BY m.subscriber`, args{slot, domain},
 		func(r *sql.Rows) (m waveMark, err error) {
 			return m, r.Scan(&m.slot, &m.subscriber, &m.sent, &m.effect, &m.address, &m.reason)
 		})
 }
 
-// takeBack has the hard marks of a domain in an issue count for nothing, by giving them an effect,
-// and lifts what they barred.
-func (db *DB) takeBack(ctx context.Context, t *tx, issue int64, domain, effect string, now time.Time) (end WaveEnd, err error) {
-	list, err := t.waveMarks(ctx, issue, domain)
+// takeBack has the hard marks of a domain in a slot count for nothing, by giving them an effect,
+// and lifts what they barred. The issue is the one that is named for it.
+func (db *DB) takeBack(ctx context.Context, t *tx, slot, issue int64, domain, effect string, now time.Time) (end WaveEnd, err error) {
+	list, err := t.waveMarks(ctx, slot, domain)
 	if err != nil {
 		return end, err
 	}

@@ -22,7 +22,8 @@ type Entry struct {
 
 // Trace follows mails through the lines of a log, from id to id. One goroutine uses it.
 type Trace struct {
-	// Classify says what a server's words mean, as mailer/report does it.
+	// Classify says what a server's words mean, as mailer/report does it. It gets all that stands in the
+	// line, as a report of the same server would have it.
 	Classify func(status string, code int, text string) (mailer.Class, string)
 	Now      func() time.Time // the machine's clock
 	Zone     *time.Location   // of stamps without a zone
@@ -50,7 +51,7 @@ func (t *Trace) Line(line []byte, at Place) (e Entry, ok bool) {
 	if l.HasFrom {
 		m.from, m.told = l.From, true
 	}
-	e = Entry{Queue: l.Queue, From: m.from, Told: m.told, Removed: l.Removed, Place: at}
+	e = Entry{Queue: l.Queue, From: m.from, Told: m.told, Removed: l.Removed, Place: at, News: mailer.News{At: l.At}}
 	if l.Removed {
 		return e, true
 	}
@@ -67,11 +68,11 @@ func (t *Trace) Line(line []byte, at Place) (e Entry, ok bool) {
 	case l.Daemon == "qmgr" || l.To == "":
 		return e, false
 	case l.Status == "deferred":
-		_, e.Reason = t.Classify(l.DSN, code, text)
+		_, e.Reason = t.Classify(l.DSN, code, l.Text)
 		e.Class = mailer.Put
 		m.put = e.News
 	case l.Status == "bounced":
-		e.Class, e.Reason = t.Classify(l.DSN, code, text)
+		e.Class, e.Reason = t.Classify(l.DSN, code, l.Text) // with the command that was refused
 	case l.Status == "sent":
 		return t.sent(&l, e)
 	default:
@@ -87,7 +88,7 @@ func (t *Trace) sent(l *Line, e Entry) (Entry, bool) {
 	case l.Daemon == "discard" || l.Relay == "none" || l.Relay == "", strings.Contains(strings.ToLower(l.Text), "discard"):
 		return e, false // thrown away, by us or by a filter: it has not arrived, nor does it come back
 	case next != "" && next != l.Queue && (l.Daemon == "local" || t.knows(next)):
-		e.News, e.Next = mailer.News{}, next
+		e.News, e.Next = mailer.News{At: l.At}, next
 		return e, true
 	}
 	e.Class = mailer.Arrived

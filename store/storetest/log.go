@@ -33,8 +33,12 @@ func (w *world) logged(end int64, lines ...store.LogLine) (held []store.LogLine,
 	w.Helper()
 	lines, err := w.db.Ours(w.Context(), "main", lines)
 	w.must(err)
-	held, done, err = w.db.TakeLog(w.Context(), "main", "main: log", lines, store.LogPlace{File: "1:2:3", Offset: end}, w.now())
+	taken, err := w.db.TakeLog(w.Context(), "main", "main: log", lines, store.LogPlace{File: "1:2:3", Offset: end}, w.now())
 	w.must(err)
+	for _, err := range taken.Failed {
+		w.Error(err)
+	}
+	held, done = taken.Held, taken.New
 	got, err := w.db.LogPlace(w.Context(), "main: log")
 	w.must(err)
 	if len(held) > 0 {
@@ -140,7 +144,7 @@ func testLogEarly(t *testing.T, w *world) {
 	w.must(w.db.Release(t.Context(), b, w.now()))
 }
 
-// testSlowDomains: delays of any source are listed by domain, and what is slowed stays on record.
+// testSlowDomains: delays that a log or a provider tells of are listed by domain, and what is slowed stays on record.
 func testSlowDomains(t *testing.T, w *world) {
 	w.tell("world", 1)
 	ids := w.readers(3)
@@ -158,6 +162,14 @@ func testSlowDomains(t *testing.T, w *world) {
 		delays[0].Text != "an unusual rate" || !delays[0].AsksForLess() {
 		t.Errorf("delays: %+v", delays)
 	}
+	// A reader who has the token of a mail can write what they like in its provider's name.
+	said := intake.Event{News: mailer.News{Class: mailer.Put, Code: 421, Status: "4.7.28", Text: "an unusual rate, a reader says", At: w.now()}, Of: of(i, ids[0]), Sure: true}
+	_, err = w.db.TakeIn(t.Context(), []intake.Entry{{Hash: [32]byte{7}, Source: "maildir", At: w.now(), Class: mailer.Put, Of: said.Of, Events: []intake.Event{said}}}, w.now())
+	w.must(err)
+	w.wantCame(i, ids[0], "delayed slow down", "delayed an unusual rate, a reader says")
+	if again, err := w.db.Delays(t.Context(), begin); err != nil || len(again) != len(delays) {
+		t.Errorf("a report by mail slows its provider: %+v, %v", again, err)
+	}
 	if delays, err = w.db.Delays(t.Context(), w.now()); err != nil || len(delays) > 0 {
 		t.Errorf("since then: %+v, %v", delays, err)
 	}
@@ -173,4 +185,56 @@ func testSlowDomains(t *testing.T, w *world) {
 		!got[0].Since.Equal(begin) || !got[0].Heard.Equal(w.now()) || !got[0].Until().Equal(slow[0].Until()) {
 		t.Errorf("slowed: %+v", got)
 	}
+}
+
+// testOldLog: what the log said before a mail left is about another, though its token or name is the
+// same: the database was made anew with the same key, or the relay has used a name again.
+func testOldLog(t *testing.T, w *world) {
+	w.db.Trace([]string{"main"})
+	w.tell("world", 1)
+	ids := w.readers(2)
+	i := w.openIssue("morning", "2026-04-02")
+	old := func(n int, c mailer.Class, ago time.Duration) store.LogLine {
+		l := w.said(queueID(i.ID, ids[n]), int64(n), c, "said before")
+		l.At, l.Of = w.now().Add(-ago), of(i, ids[n])
+		return l
+	}
+	if _, done := w.logged(100, old(0, mailer.Arrived, time.Hour)); done != 0 {
+		t.Error("a mail that has not left is there")
+	}
+	w.want(i, ids[0], mailer.Queued, "")
+	w.pass(time.Minute)
+	w.sendAll(queued)
+	named, gone, next := old(1, mailer.Hard, time.Hour), old(1, "", time.Hour), old(1, "", time.Hour)
+	named.Of, gone.Removed, next.Next = intake.Of{}, true, "BACK123456"
+	taken, err := w.db.TakeLog(t.Context(), "main", "main: log",
+		[]store.LogLine{old(0, mailer.Hard, time.Hour), old(0, mailer.Put, 3*time.Second), named, gone, next}, store.LogPlace{File: "1:2:3", Offset: 200}, w.now())
+	if w.must(err); taken.Old != 5 || taken.New != 0 || len(taken.Held) != 0 {
+		t.Errorf("%+v", taken)
+	}
+	for _, id := range ids {
+		w.want(i, id, mailer.Accepted, "")
+	}
+	// Logs know whole seconds.
+	now := old(1, mailer.Arrived, 2*time.Second)
+	now.Of = intake.Of{}
+	if _, done := w.logged(300, old(0, mailer.Arrived, time.Second), now); done != 2 {
+		t.Errorf("%d of 2 lines of the moment count", done)
+	}
+	w.want(i, ids[0], mailer.Delivered, "")
+	w.want(i, ids[1], mailer.Delivered, "")
+}
+
+// testTakenName: a server further on that says a name of another mail of ours does not get it.
+func testTakenName(t *testing.T, w *world) {
+	w.db.Trace([]string{"main"})
+	w.tell("world", 1)
+	ids := w.readers(2)
+	i := w.openIssue("morning", "2026-04-02")
+	w.sendAll(queued)
+	next := w.said(queueID(i.ID, ids[0]), 100, "", "")
+	next.Next = queueID(i.ID, ids[1])
+	w.logged(200, next, w.said(queueID(i.ID, ids[1]), 150, mailer.Hard, "No such user"))
+	w.want(i, ids[0], mailer.Accepted, "")
+	w.want(i, ids[1], mailer.Bounced, "")
 }

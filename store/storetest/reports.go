@@ -89,3 +89,40 @@ func testReportsEarly(t *testing.T, w *world) {
 	}
 	w.want(i, ids[0], mailer.Delivered, "")
 }
+
+// testReportsByName: a report that names its mail by the relay's own name alone may come before that is
+// on record.
+func testReportsByName(t *testing.T, w *world) {
+	ctx := t.Context()
+	w.db.Trace([]string{"main"})
+	w.tell("world", 1)
+	ids := w.readers(1)
+	i := w.openIssue("morning", "2026-04-02")
+	b := w.lease()
+	d := &b.Deliveries[0]
+	w.must(Intend(ctx, w.db, b, d, "k", w.now()))
+	w.must(Hand(ctx, w.db, b, d, w.now()))
+	report := func(id, queue string, at time.Time) intake.Reported {
+		return intake.Reported{Relay: "main", ID: id, Events: []intake.Event{{News: mailer.News{Class: mailer.Hard, Reason: "userunknown", At: at}, Source: "ses", Relay: "main", Queue: queue, Sure: true}}}
+	}
+	ours, elsewhere := report("1", queueID(i.ID, ids[0]), w.machine()), report("3", "of-another", w.machine())
+	elsewhere.Relay, elsewhere.Events[0].Relay = "second", "second"
+	reports := []intake.Reported{ours, report("2", "of-another", w.machine().Add(-2*time.Minute)), elsewhere}
+	taken, err := w.db.TakeReports(ctx, reports, w.now())
+	w.must(err)
+	for n, got := range taken { // the others' are of no mail in hand
+		if got.Early != (n == 0) {
+			t.Errorf("report %d: %+v", n, got)
+		}
+	}
+	w.must(Settle(ctx, w.db, b, d, queued(d), w.now()))
+	taken, err = w.db.TakeReports(ctx, reports, w.now())
+	w.must(err)
+	for n, got := range taken {
+		if got.Early || got.Again != (n > 0) {
+			t.Errorf("report %d, then: %+v", n, got)
+		}
+	}
+	w.want(i, ids[0], mailer.Bounced, "userunknown")
+	w.must(w.db.Release(ctx, b, w.now()))
+}

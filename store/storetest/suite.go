@@ -44,12 +44,13 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		{"same second", testSameSecond}, {"old address", testOldAddress},
 		{"edit", testEdit}, {"edit together", testEditTogether}, {"leave all", testLeaveAll}, {"undo address", testUndoAddress}, {"stranger", testStranger}, {"any edit", testAnyEdit},
 		{"mark rules", testMarkRules}, {"marked once", testMarkedOnce}, {"retried mark", testRetriedMark}, {"complaint", testComplaint}, {"false wave", testFalseWave}, {"doubted", testDoubted},
-		{"true marks", testTrueMarks}, {"decide", testDecide}, {"two issues", testTwoIssues}, {"rates", testRates},
+		{"true marks", testTrueMarks}, {"decide", testDecide}, {"two issues", testTwoIssues}, {"rates", testRates}, {"one bounce", testOneBounce}, {"graver mark", testGraverMark}, {"many delays", testManyDelays},
+		{"wave of zones", testWaveOfZones}, {"size of a wave", testSizeOfWave}, {"retried wave", testRetriedWave},
 		{"way back", testWayBack}, {"stricter", testStricter}, {"end pauses", testEndPauses},
-		{"reports", testReports}, {"early reports", testReportsEarly},
+		{"reports", testReports}, {"early reports", testReportsEarly}, {"reports by name", testReportsByName},
 		{"news", testNews}, {"news of unanswered", testNewsOfUnanswered}, {"early news", testNewsEarly}, {"names in news", testNewsNames}, {"news of another", testNewsOfAnother},
 		{"opt-out", testOptOut}, {"any news", testAnyNews}, {"news while sending", testNewsWhileSending}, {"inbound", testInbound}, {"inbound of old", testInboundOld}, {"reread", testReread},
-		{"log", testLog}, {"early log", testLogEarly}, {"slow domains", testSlowDomains},
+		{"log", testLog}, {"early log", testLogEarly}, {"old log", testOldLog}, {"taken name", testTakenName}, {"slow domains", testSlowDomains},
 		{"forwards", testForwards}, {"flood", testFlood}, {"flood of strangers", testFloodOfStrangers}, {"tasks once", testTasksOnce}, {"forward told", testForwardTold},
 	} {
 		t.Run(c.name, func(t *testing.T) {

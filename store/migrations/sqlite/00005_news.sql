@@ -40,23 +40,24 @@ CREATE INDEX events_delayed ON events (at) WHERE class = 'delayed';
 
 -- Hard and soft marks of addresses, by delivery: from the relay's replies and from bounces.
 CREATE TABLE marks (
-  slot INTEGER NOT NULL, subscriber INTEGER NOT NULL, issue INTEGER NOT NULL, domain TEXT NOT NULL, class TEXT NOT NULL,
+  slot INTEGER NOT NULL, subscriber INTEGER NOT NULL, domain TEXT NOT NULL, class TEXT NOT NULL,
   sent INTEGER NOT NULL, -- when the mail left: marks count in that order
   at INTEGER NOT NULL, effect TEXT NOT NULL, -- counted, suppressed, held, undone, forgiven
   PRIMARY KEY (slot, subscriber)
 ) WITHOUT ROWID;
 CREATE INDEX marks_subscriber ON marks (subscriber, class, sent);
-CREATE INDEX marks_issue ON marks (issue, domain, class);
+CREATE INDEX marks_slot ON marks (slot, domain, class);
 CREATE INDEX marks_domain ON marks (domain, class, sent);
--- Domains of an issue that had some hard marks, or of which an operator decided.
+-- Domains of a slot that had some hard marks, or of which an operator decided.
 CREATE TABLE waves (
-  issue INTEGER NOT NULL, domain TEXT NOT NULL, size INTEGER NOT NULL, -- mails to the domain in the issue
+  slot INTEGER NOT NULL, domain TEXT NOT NULL, issue INTEGER NOT NULL, -- one of the slot's that had some
+  size INTEGER NOT NULL, -- mails to the domain in the slot, so many at least
   norm REAL NOT NULL, -- share of its mails that are refused as a rule
   least INTEGER NOT NULL, -- hard marks from which on they are in quarantine
   hard INTEGER NOT NULL, held INTEGER NOT NULL DEFAULT 0, -- since when its marks are in quarantine, 0 = they are not
   ended INTEGER NOT NULL DEFAULT 0, ending TEXT NOT NULL DEFAULT '', -- undone, applied
   told INTEGER NOT NULL DEFAULT 0, -- 1 = an alarm was raised
-  PRIMARY KEY (issue, domain)
+  PRIMARY KEY (slot, domain)
 ) WITHOUT ROWID;
 CREATE INDEX waves_held ON waves (held) WHERE held > 0;
 CREATE INDEX waves_untold ON waves (held) WHERE held > 0 AND told = 0;
