@@ -162,7 +162,7 @@ func (c *Conn) cut(e Effect) Effect {
 
 // again reports whether e tells the loss of c once more: several letters may be lost with it.
 func (c *Conn) again(e Effect) bool {
-	if e != Redial && e != RedialLater && e != Dismissed {
+	if e != Redial && e != RedialLater {
 		return false
 	}
 	was := c.lost

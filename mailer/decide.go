@@ -12,7 +12,6 @@ type Effect string
 const (
 	GoOn           Effect = "go on"           // the connection takes the next message
 	Redial         Effect = "redial"          // the connection is gone, from a relay at work: a new one goes at once
-	Dismissed      Effect = "dismissed"       // the connection is gone after an answer that says no ill of the relay: a new one goes at once
 	RedialLater    Effect = "redial later"    // the connection is gone; new ones wait, those that are open go on
 	BackOff        Effect = "back off"        // the whole relay waits
 	Slow           Effect = "slow"            // the whole relay waits, then goes at half its rate
@@ -164,7 +163,7 @@ func (j judge) temporary() (Outcome, Effect) {
 		o := j.later(j.said(), true)
 		o.Throttled = true
 		if j.reply.Code == 421 {
-			return o, Dismissed
+			return o, Redial
 		}
 		return o, GoOn
 	case throttled(j.reply):

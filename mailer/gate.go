@@ -89,9 +89,6 @@ func (g *gate) apply(e Effect, why string) (alarm bool) {
 			return false
 		}
 		return g.holdNow(t, why)
-	case Dismissed:
-		g.good(GoOn)
-		return false
 	case Redial:
 		if g.cut++; g.cut <= cutsInARow {
 			return false

@@ -127,21 +127,6 @@ func TestGateConnectionTroubleLeavesOthersAlone(t *testing.T) {
 
 // TestGateGrowsAndShrinks: connections double while all goes well; after one too many they stay
 // as they are, and one more is tried a minute later.
-// TestGateDismissedIsNotDown: a relay that passes on what one provider says of us, and hangs up, is at
-// work, however often it does so: no standby is to take that provider's mail instead.
-func TestGateDismissedIsNotDown(t *testing.T) {
-	g := productGate(10)
-	for range 5 * cutsInARow {
-		g.apply(Dismissed, "421 4.7.28")
-	}
-	if held, since, why := g.health(); held || !since.IsZero() {
-		t.Errorf("held %v, down since %v: %s", held, since, why)
-	}
-	if err := g.mayDial(t.Context()); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestGateGrowsAndShrinks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(0, 32, time.Second, time.Minute, 10*time.Minute, func() float64 { return 0.5 })
