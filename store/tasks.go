@@ -49,6 +49,10 @@ const tasksAnHour = 20
 // taskClaimed is the detail of a task of which a message's sender is all that names the reader.
 const taskClaimed = "nothing but the sender's address says which reader it is: anybody may have written it"
 
+// taskElsewhere is the detail of a task of which a token names the reader, and whose message came from
+// another address.
+const taskElsewhere = "it came from another address than the reader's: it may be somebody else's"
+
 // Doubt says why a task's message may not be the reader's whom it is about; "" if nothing speaks
 // against it.
 func (t *Task) Doubt() string {
@@ -56,7 +60,7 @@ func (t *Task) Doubt() string {
 	case t.Detail == taskClaimed:
 		return taskClaimed
 	case t.Address != "" && t.From != "" && t.From != subscribers.Fold(t.Address):
-		return "it came from another address than the reader's: it may be somebody else's"
+		return taskElsewhere
 	}
 	return ""
 }
@@ -102,6 +106,15 @@ func (t *tx) standFor(ctx context.Context, e *intake.Entry, inbound int64, now t
 	subscriber, detail := e.Of.Subscriber, ""
 	if subscriber == 0 && e.Writer > 0 {
 		subscriber, detail = e.Writer, taskClaimed
+	}
+	if e.Of.Subscriber > 0 {
+		var address string
+		if err := t.scan(ctx, `SELECT coalesce(max(address), '') FROM subscribers WHERE id = ?1`, args{subscriber}, &address); err != nil {
+			return "", err
+		}
+		if address != "" && e.From != "" && subscribers.Fold(e.From) != address {
+			detail = taskElsewhere // the reader's own wish is not to vanish behind it
+		}
 	}
 	id, fresh, err := t.addTask(ctx, e.Task, subscriber, inbound, detail, now)
 	if err != nil {

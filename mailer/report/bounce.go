@@ -42,7 +42,9 @@ func readWords(m *message, r *Report) bool {
 		}
 		news = append(news, n)
 	}
-	if said := m.look(text); !isReport(m) && !byMachine(m, r) ||
+	// A postmaster may write of other things than one mail, and quote what servers say.
+	circular := !m.cameBack() && (m.header.has("List-Id") || !returnSubject.MatchString(r.Subject) && (len(news) == 0 || news[0].Recipient == ""))
+	if said := m.look(text); circular || !isReport(m) && !byMachine(m, r) ||
 		!clearlyOffice(m, r) && (said.replies() == "" || !m.cameBack() && !(namedOffice(m, r) && said.toRecipient())) {
 		soften(news)
 	}

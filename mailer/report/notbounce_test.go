@@ -51,6 +51,20 @@ func TestNoBounces(t *testing.T) {
 	}
 }
 
+// TestCircular: what a postmaster writes to many, or of what is to come, bars nobody.
+func TestCircular(t *testing.T) {
+	const text = "On Sunday our servers move. Some senders may be told 550 5.1.1 user unknown; please take no notice.\n"
+	for _, raw := range [][]byte{
+		letterFrom("", "postmaster@reader.example", "Our servers move", "", text),
+		letterFrom("postmaster@reader.example", "postmaster@reader.example", "Our servers move", marked, text),
+		letterFrom("", "postmaster@reader.example", "Mail delivery problems on Sunday", "List-Id: <news.reader.example>\nPrecedence: bulk\n", text),
+	} {
+		if r := Read(raw); r.Class == mailer.Hard {
+			t.Errorf("hard: %+v\n%s", r.News, raw)
+		}
+	}
+}
+
 // TestBounces reads mail that looks like that and did come back.
 func TestBounces(t *testing.T) {
 	for name, tt := range map[string]struct {

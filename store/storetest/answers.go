@@ -269,3 +269,21 @@ func testForwardTold(t *testing.T, w *world) {
 		}
 	}
 }
+
+// testOwnWish: a wish with a reader's token from another address does not stand for the reader's own.
+func testOwnWish(t *testing.T, w *world) {
+	ctx := t.Context()
+	ids := w.readers(1)
+	s, err := w.db.SubscriberByID(ctx, ids[0])
+	w.must(err)
+	for n, from := range []string{"mallory@elsewhere.example", "mallory@elsewhere.example", s.Address, s.Address} {
+		_, err := w.db.TakeIn(ctx, []intake.Entry{{Hash: [32]byte{99, byte(n)}, Source: "pipe", At: w.now(), From: from, Class: mailer.Answer,
+			Of: intake.Of{Subscriber: ids[0]}, Task: intake.TaskLeave, Raw: []byte("x")}}, w.now())
+		w.must(err)
+	}
+	tasks, err := w.db.Tasks(ctx, true)
+	w.must(err)
+	if len(tasks) != 2 || tasks[0].Doubt() != "" || tasks[1].Doubt() == "" {
+		t.Errorf("%+v", tasks)
+	}
+}

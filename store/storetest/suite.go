@@ -51,7 +51,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		{"news", testNews}, {"news of unanswered", testNewsOfUnanswered}, {"early news", testNewsEarly}, {"names in news", testNewsNames}, {"news of another", testNewsOfAnother},
 		{"opt-out", testOptOut}, {"any news", testAnyNews}, {"news while sending", testNewsWhileSending}, {"inbound", testInbound}, {"inbound of old", testInboundOld}, {"reread", testReread},
 		{"log", testLog}, {"early log", testLogEarly}, {"old log", testOldLog}, {"taken name", testTakenName}, {"slow domains", testSlowDomains},
-		{"forwards", testForwards}, {"flood", testFlood}, {"flood of strangers", testFloodOfStrangers}, {"tasks once", testTasksOnce}, {"forward told", testForwardTold},
+		{"forwards", testForwards}, {"own wish", testOwnWish}, {"flood", testFlood}, {"flood of strangers", testFloodOfStrangers}, {"tasks once", testTasksOnce}, {"forward told", testForwardTold},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
