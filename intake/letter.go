@@ -15,8 +15,8 @@ import (
 // readers is how many goroutines read messages.
 const readers = 2
 
-// keptRaw is how many octets of a message go on record.
-const keptRaw = 64 << 10
+// KeptRaw is how many octets of a message go on record.
+const KeptRaw = 64 << 10
 
 // mostEvents is how many pieces of news of one message count: our mails have one recipient, and
 // what an address stands for is seldom more than a few.
@@ -61,7 +61,7 @@ func (c *Clerk) open(source string, mails []inbox.Mail) []letter {
 func (c *Clerk) read(l *letter, source string) {
 	m := l.mail
 	l.Entry = Entry{Source: kindOf(source), Key: placeOf(source, m.Key), At: m.At, To: m.Recipient, Class: mailer.NoBounce,
-		Raw: m.Raw[:min(len(m.Raw), keptRaw)], Cut: m.Size > keptRaw}
+		Raw: m.Raw[:min(len(m.Raw), KeptRaw)], Cut: m.Size > KeptRaw}
 	if now := c.Now(); l.At.IsZero() || l.At.After(now) {
 		l.At = now
 	}

@@ -14,9 +14,6 @@ import (
 	"broadsheet/subscribers"
 )
 
-// keptRaw is how many octets of a message are kept.
-const keptRaw = 64 << 10
-
 // TakeIn meets [intake.Ledger]: all of it in one transaction. Give it some hundred at a time.
 func (db *DB) TakeIn(ctx context.Context, entries []intake.Entry, now time.Time) (taken []intake.Taken, err error) {
 	err = db.write(ctx, func(ctx context.Context, t *tx) error {
@@ -118,9 +115,9 @@ func (t *tx) inbound(ctx context.Context, db *DB, e *intake.Entry, now time.Time
 		at = now
 	}
 	m := InboundRow{To: oneLine(e.To, maxAddress), From: subscribers.Fold(oneLine(e.From, maxAddress)), Subject: oneLine(e.Subject, maxSubject),
-		Cut: e.Cut || len(e.Raw) > keptRaw}
+		Cut: e.Cut || len(e.Raw) > intake.KeptRaw}
 	m.Recipient = subscribers.Fold(oneLine(worst.Recipient, maxAddress))
-	raw := append([]byte{}, e.Raw[:min(len(e.Raw), keptRaw)]...) // not NULL, which says that it is kept no more
+	raw := append([]byte{}, e.Raw[:min(len(e.Raw), intake.KeptRaw)]...) // not NULL, which says that it is kept no more
 	if !e.Forward && e.Task == "" {
 		gone, err := db.gone(ctx, t, of.subscriber, m.Recipient)
 		if err != nil {

@@ -80,7 +80,7 @@ func TestOperatorPage(t *testing.T) {
 			t.Errorf("the empty page has no %q:\n%s", want, page)
 		}
 	}
-	if resp, page := askOperator(t, operatorOf(t, nil, errors.New("database at /home/ada is damaged")), "GET", "/", ""); resp.StatusCode != 500 || strings.Contains(page, "ada") {
+	if resp, page := askOperator(t, operatorOf(t, nil, errors.New("database at /srv/ada is damaged")), "GET", "/", ""); resp.StatusCode != 500 || strings.Contains(page, "ada") {
 		t.Errorf("with an error: %s %q", resp.Status, page)
 	}
 }
