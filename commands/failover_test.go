@@ -120,7 +120,7 @@ func TestServeFailover(t *testing.T) {
 		t.Fatal(err)
 	}
 	done := make(chan error)
-	go func() { done <- p.serveOn(ctx, e, l, make(chan os.Signal)) }()
+	go func() { done <- p.serveOn(ctx, e, l, nil, make(chan os.Signal)) }()
 	for stop := time.Now().Add(patience); len(spare.Messages()) < 3 && time.Now().Before(stop); time.Sleep(time.Millisecond) {
 	}
 	end()

@@ -46,7 +46,7 @@ func serveAt(c *console, at string) *served {
 		c.t.Fatal(err)
 	}
 	done := make(chan error, 1)
-	go func() { done <- s.serveOn(ctx, e, l, nil) }()
+	go func() { done <- s.serveOn(ctx, e, l, nil, nil) }()
 	ended := false
 	s.stop = func() error {
 		if ended {

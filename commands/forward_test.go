@@ -477,7 +477,7 @@ func TestServeForwards(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
 	defer end()
 	done := make(chan error)
-	go func() { done <- w.program.serveOn(ctx, w.engine, l, nil) }()
+	go func() { done <- w.program.serveOn(ctx, w.engine, l, nil, nil) }()
 	for stop := time.Now().Add(patience); len(w.relay.Messages()) == w.mails; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(stop) {
 			t.Fatal("nothing came")

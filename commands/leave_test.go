@@ -71,7 +71,7 @@ func leaveWhileSending(t *testing.T, offers, settings string) {
 	}
 	defer unlock()
 	done := make(chan error)
-	go func() { done <- p.serveOn(ctx, e, l, nil) }()
+	go func() { done <- p.serveOn(ctx, e, l, nil, nil) }()
 	await := func(what string, is func() bool) {
 		for stop := time.Now().Add(patience); !is(); time.Sleep(time.Millisecond) {
 			if time.Now().After(stop) {

@@ -45,7 +45,7 @@ func TestServeSendsNotices(t *testing.T) {
 	}
 	defer unlock()
 	done := make(chan error)
-	go func() { done <- p.serveOn(ctx, e, l, nil) }()
+	go func() { done <- p.serveOn(ctx, e, l, nil, nil) }()
 
 	post := func(token string) string {
 		t.Helper()

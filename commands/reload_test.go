@@ -60,7 +60,7 @@ func TestReloads(t *testing.T) {
 		t.Fatal(err)
 	}
 	hup, done := make(chan os.Signal), make(chan error)
-	go func() { done <- p.serveOn(ctx, e, l, hup) }()
+	go func() { done <- p.serveOn(ctx, e, l, nil, hup) }()
 	await := func(n int) {
 		for stop := time.Now().Add(patience); len(relay.Messages()) < n; time.Sleep(time.Millisecond) {
 			if time.Now().After(stop) {

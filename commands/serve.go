@@ -63,23 +63,17 @@ with them is logged, and the old ones then stay.`,
 			if err != nil {
 				return usagef("--listen: %w", err)
 			}
-			o, err := listenOperator(operator)
+			o, err := p.listenOperator(operator, c.Flags().Changed("operator"))
 			if err != nil {
 				l.Close()
 				return err
 			}
-			end, err := e.serveOperator(o)
-			if err != nil {
-				l.Close()
-				return err
-			}
-			defer end()
-			return p.serveOn(c.Context(), e, l, hup)
+			return p.serveOn(c.Context(), e, l, o, hup)
 		},
 	}
 	p.clockFlag(c)
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8080", "`ADDRESS` for the readers' links; put your web server in front of it")
-	c.Flags().StringVar(&operator, "operator", "", "`ADDRESS` of this machine for the operator's page, e.g. 127.0.0.1:8081; it asks for no password")
+	c.Flags().StringVar(&operator, "operator", operatorAddress, "`ADDRESS` for the operator's room; off = none")
 	c.Flags().BoolVar(&wait, "wait", false, "wait for another sender to end instead of exiting with 4")
 	return c
 }
@@ -88,6 +82,7 @@ with them is logged, and the old ones then stay.`,
 type server struct {
 	*program
 	pages  atomic.Pointer[http.Handler]
+	room   *roomServer
 	failed func(error) // ends the program
 }
 
@@ -99,12 +94,16 @@ type generation struct {
 	sent  chan struct{}  // closed once its senders, and those before, have ended
 }
 
-// serveOn runs until ctx ends: intake, scheduler, senders and pages, each on its own. What comes
-// over hup makes it read its configuration again.
-func (p *program) serveOn(ctx context.Context, e *engine, l net.Listener, hup <-chan os.Signal) error {
+// serveOn runs until ctx ends: intake, scheduler, senders, readers' pages on l and the operator's room on
+// o, which may be nil, each on its own. What comes over hup makes it read its configuration again.
+func (p *program) serveOn(ctx context.Context, e *engine, l, o net.Listener, hup <-chan os.Signal) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s := &server{program: p, failed: func(err error) { cancel(err) }}
+	s := &server{program: p, room: &roomServer{listener: o}, failed: func(err error) { cancel(err) }}
+	if err := s.room.serve(e); err != nil {
+		return err
+	}
+	defer s.room.end()
 	pages := pageServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*s.pages.Load()).ServeHTTP(w, r) }), e.log)
 	e.log.Info("serving", slog.String("listen", l.Addr().String()), slog.Int("editions", len(e.cfg.Editions)))
 	g := s.start(ctx, e, nil)
@@ -161,6 +160,9 @@ func (s *server) start(ctx context.Context, e *engine, before <-chan struct{}) *
 		pages = http.NotFoundHandler()
 	}
 	s.pages.Store(&pages)
+	if err := s.room.take(e); err != nil {
+		s.failed(err)
+	}
 	g.tasks.Go(func() { repeat(ctx, e.intakeOnce) })
 	g.tasks.Go(func() { repeat(ctx, e.openAll) })
 	g.tasks.Go(func() { repeat(ctx, e.writeClicks) })

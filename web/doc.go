@@ -7,6 +7,6 @@
 // change anything, because link scanners follow every link of every mail; its button POSTs to the
 // same address. Pages work without JavaScript.
 //
-// Beside them stand what providers report by POST /events/RELAY (events.go), and the operator's page
-// ([Operator]), which has a listener of its own on this machine and is not among the readers' routes.
+// Beside them stands what providers report by POST /events/RELAY (events.go). The operator's room
+// (web/room) has a listener of its own.
 package web

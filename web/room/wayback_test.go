@@ -1,4 +1,4 @@
-package web_test
+package room_test
 
 import (
 	"context"
@@ -11,14 +11,21 @@ import (
 	"testing"
 	"time"
 
-	"broadsheet/web"
+	"broadsheet/web/room"
 )
 
+type wayBack struct {
+	o   *room.Overview
+	err error
+}
+
+func (w wayBack) Overview(context.Context) (*room.Overview, error) { return w.o, w.err }
+
 // operatorOf serves the operator's page with an overview.
-func operatorOf(t *testing.T, o *web.Overview, failing error) *httptest.Server {
+func operatorOf(t *testing.T, o *room.Overview, failing error) *httptest.Server {
 	t.Helper()
-	page := &web.Operator{Publication: "Ink & <b>Tide</b>", Now: func() time.Time { return time.Date(2026, 4, 2, 9, 0, 0, 0, time.UTC) }, Log: slog.New(slog.DiscardHandler),
-		Look: func(context.Context) (*web.Overview, error) { return o, failing }}
+	page := &room.Room{Publication: "Ink & <b>Tide</b>", Now: func() time.Time { return time.Date(2026, 4, 2, 9, 0, 0, 0, time.UTC) }, Log: slog.New(slog.DiscardHandler),
+		Loopback: true, WayBack: wayBack{o, failing}}
 	handler, err := page.Handler()
 	if err != nil {
 		t.Fatal(err)
@@ -54,16 +61,16 @@ func askOperator(t *testing.T, srv *httptest.Server, method, path, host string) 
 func TestOperatorPage(t *testing.T) {
 	at := time.Date(2026, 4, 2, 7, 0, 0, 0, time.UTC)
 	evil := `<script>alert(1)</script>"'&`
-	o := &web.Overview{Since: at,
-		Tasks:   []web.OverviewTask{{ID: 7, Kind: "leave", Address: "ada@reader.example", Subject: evil, Detail: evil, Doubt: "it came from elsewhere", From: "eve@other.example", At: at}, {ID: 8, Kind: "complaint", At: at}},
-		Waves:   []web.OverviewWave{{Issue: 12, Edition: "morning", Slot: "2026-04-02", Domain: "reader.example", Mails: 1234, Hard: 370, Norm: 0.02, Held: at}},
-		Slow:    []web.OverviewSlow{{Name: "gmail", Rate: 2.5, Base: 10, Since: at, Why: "421 4.7.28 " + evil}},
-		Domains: []web.OverviewRate{{Name: "reader.example", Taken: 1234, Delivered: 800, Hard: 370}, {Name: "fine.example", Taken: 10000, Delivered: 10000, Soft: 1}},
-		Returned: []web.OverviewReturned{{Delivery: 99, Inbound: 5, Address: "bo@reader.example", Class: "hard", Reason: "userunknown", Status: "5.1.1", Text: evil, Relay: "main", At: at, Sure: true},
+	o := &room.Overview{Since: at,
+		Tasks:   []room.OverviewTask{{ID: 7, Kind: "leave", Address: "ada@reader.example", Subject: evil, Detail: evil, Doubt: "it came from elsewhere", From: "eve@other.example", At: at}, {ID: 8, Kind: "complaint", At: at}},
+		Waves:   []room.OverviewWave{{Issue: 12, Edition: "morning", Slot: "2026-04-02", Domain: "reader.example", Mails: 1234, Hard: 370, Norm: 0.02, Held: at}},
+		Slow:    []room.OverviewSlow{{Name: "gmail", Rate: 2.5, Base: 10, Since: at, Why: "421 4.7.28 " + evil}},
+		Domains: []room.OverviewRate{{Name: "reader.example", Taken: 1234, Delivered: 800, Hard: 370}, {Name: "fine.example", Taken: 10000, Delivered: 10000, Soft: 1}},
+		Returned: []room.OverviewReturned{{Delivery: 99, Inbound: 5, Address: "bo@reader.example", Class: "hard", Reason: "userunknown", Status: "5.1.1", Text: evil, Relay: "main", At: at, Sure: true},
 			{Class: "soft", At: at}},
-		Aside: []web.OverviewAside{{ID: 6, From: evil, Subject: evil, Why: "too deep", At: at}}, MoreReturned: true}
-	resp, page := askOperator(t, operatorOf(t, o, nil), "GET", "/", "")
-	if resp.StatusCode != http.StatusOK || strings.Contains(page, "<script") || strings.Contains(page, "<b>Tide") || strings.Contains(page, "ZgotmplZ") {
+		Aside: []room.OverviewAside{{ID: 6, From: evil, Subject: evil, Why: "too deep", At: at}}, MoreReturned: true}
+	resp, page := askOperator(t, operatorOf(t, o, nil), "GET", "/returned", "")
+	if resp.StatusCode != http.StatusOK || strings.Contains(page, "<script>") || strings.Contains(page, "<b>Tide") || strings.Contains(page, "ZgotmplZ") {
 		t.Fatalf("%s:\n%s", resp.Status, page)
 	}
 	for _, want := range []string{"3 things wait for you", "A reader asks to leave", "broadsheet tasks done 7 --leave", "broadsheet tasks done 8<", "Not proven: it came from elsewhere", "eve@other.example", "370 of 1,234 mails", "30 %, where 2.0 % is usual",
@@ -74,44 +81,44 @@ func TestOperatorPage(t *testing.T) {
 			t.Errorf("the page has no %q:\n%s", want, page)
 		}
 	}
-	_, page = askOperator(t, operatorOf(t, &web.Overview{Since: at}, nil), "GET", "/", "")
-	for _, want := range []string{"Nothing waits for you", "None is open.", "No domain is in quarantine.", "Nothing came back.", "<title>Operator"} {
+	_, page = askOperator(t, operatorOf(t, &room.Overview{Since: at}, nil), "GET", "/returned", "")
+	for _, want := range []string{"Nothing waits for you", "None is open.", "No domain is in quarantine.", "Nothing came back.", "<title>What came back"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the empty page has no %q:\n%s", want, page)
 		}
 	}
-	if resp, page := askOperator(t, operatorOf(t, nil, errors.New("database at /srv/ada is damaged")), "GET", "/", ""); resp.StatusCode != 500 || strings.Contains(page, "ada") {
+	if resp, page := askOperator(t, operatorOf(t, nil, errors.New("database at /srv/ada is damaged")), "GET", "/returned", ""); resp.StatusCode != 500 || strings.Contains(page, "ada") {
 		t.Errorf("with an error: %s %q", resp.Status, page)
 	}
 }
 
 // TestOperatorAlone: the page answers this machine alone, reads alone, and has no page of readers on it.
 func TestOperatorAlone(t *testing.T) {
-	srv := operatorOf(t, &web.Overview{}, nil)
+	srv := operatorOf(t, &room.Overview{}, nil)
 	_, port, _ := strings.Cut(strings.TrimPrefix(srv.URL, "http://"), ":")
 	for _, host := range []string{"", "localhost:" + port, "LOCALHOST", "127.0.0.1", "127.8.8.8:80", "[::1]:" + port, "[::ffff:127.0.0.1]"} {
-		if resp, _ := askOperator(t, srv, "GET", "/", host); resp.StatusCode != http.StatusOK {
+		if resp, _ := askOperator(t, srv, "GET", "/returned", host); resp.StatusCode != http.StatusOK {
 			t.Errorf("%q: %s", host, resp.Status)
 		}
 	}
 	for _, host := range []string{"attacker.example", "localhost.attacker.example:" + port, "127.0.0.1.attacker.example", "10.0.0.1", "0.0.0.0:" + port, "[::]", "2130706433", "news.tidewater.example"} {
-		for _, path := range []string{"/", "/style.css"} {
+		for _, path := range []string{"/", "/assets/room.css"} {
 			if resp, body := askOperator(t, srv, "GET", path, host); resp.StatusCode != http.StatusMisdirectedRequest || strings.Contains(body, "waits") {
 				t.Errorf("%q%s: %s", host, path, resp.Status)
 			}
 		}
 	}
 	for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "OPTIONS"} {
-		if resp, _ := askOperator(t, srv, method, "/", ""); resp.StatusCode != http.StatusMethodNotAllowed {
+		if resp, _ := askOperator(t, srv, method, "/returned", ""); resp.StatusCode != http.StatusMethodNotAllowed {
 			t.Errorf("%s: %s", method, resp.Status)
 		}
 	}
-	for _, path := range []string{"/l/x", "/signup", "/e/morning", "/events/main", "/assets/page.js", "/healthz", "/operator/page.html", "/x"} {
+	for _, path := range []string{"/l/x", "/signup", "/e/morning", "/events/main", "/assets/page.js", "/operator/page.html", "/x"} {
 		if resp, _ := askOperator(t, srv, "GET", path, ""); resp.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: %s", path, resp.Status)
 		}
 	}
-	resp, _ := askOperator(t, srv, "GET", "/", "")
+	resp, _ := askOperator(t, srv, "GET", "/returned", "")
 	if h := resp.Header; !strings.Contains(h.Get("Content-Security-Policy"), "default-src 'none'") || h.Get("Cache-Control") != "no-store" || h.Get("X-Content-Type-Options") != "nosniff" ||
 		h.Get("Access-Control-Allow-Origin") != "" || h.Get("Set-Cookie") != "" {
 		t.Errorf("headers %v", h)

@@ -49,23 +49,14 @@ func operated(t *testing.T) (h *harbor, base string) {
 	if err := h.db.KeepSlowDomains(t.Context(), []mailer.Slowed{{Name: "gmail", Rate: 2.5, Base: 10, Since: now, Heard: now, Why: "421 4.7.28 Our system has detected an unusual rate of mail"}}, nil); err != nil {
 		t.Fatal(err)
 	}
-	l, err := listenOperator("127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	end, err := h.serveOperator(l)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(end)
-	return h, "http://" + l.Addr().String()
+	return h, roomOf(t, h.engine)
 }
 
-// TestOperator shows on the operator's page what came of mails that were sent, and changes nothing.
-func TestOperator(t *testing.T) {
+// TestWayBackPage shows in the operator's room what came of mails that were sent, and changes nothing.
+func TestWayBackPage(t *testing.T) {
 	h, base := operated(t)
 	before := h.dump()
-	status, page := fetch(t, "GET", base+"/")
+	status, page := fetch(t, "GET", base+"/returned")
 	if status != http.StatusOK {
 		t.Fatalf("%d:\n%s\n%s", status, page, &h.log)
 	}
@@ -80,40 +71,44 @@ func TestOperator(t *testing.T) {
 	}
 }
 
-// TestOperatorEnds: once it has ended nobody listens, and its address can be had again.
-func TestOperatorEnds(t *testing.T) {
+// TestRoomEnds: once it has ended nobody listens, and its address can be had again.
+func TestRoomEnds(t *testing.T) {
 	h := newHarbor(t, "ses, topic: \"arn:aws:sns:eu-west-1:123456789012:mail\"", "", 1)
-	l, err := listenOperator("localhost:0")
+	p := &program{stderr: &h.log}
+	l, err := p.listenOperator("localhost:0", true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	end, err := h.serveOperator(l)
-	if err != nil {
+	s := &roomServer{listener: l}
+	if err := s.serve(h.engine); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := listenOperator(l.Addr().String()); err == nil {
+	if _, err := p.listenOperator(l.Addr().String(), true); err == nil {
 		t.Error("two listen at one address")
 	}
-	end()
+	if other, err := p.listenOperator(l.Addr().String(), false); other != nil || err != nil {
+		t.Errorf("its usual address is taken: %v, %v", other, err)
+	}
+	s.end()
 	again, err := net.Listen("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	again.Close()
-	if none, err := h.serveOperator(nil); err != nil {
+	none := &roomServer{}
+	if err := none.serve(h.engine); err != nil {
 		t.Error(err)
-	} else {
-		none()
 	}
+	none.end()
 }
 
-// TestOperatorInBrowser has axe look at the page, if BROADSHEET_AXE names it.
-func TestOperatorInBrowser(t *testing.T) {
+// TestWayBackInBrowser has axe look at the page, if BROADSHEET_AXE names it.
+func TestWayBackInBrowser(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a browser: not with -short")
 	}
 	_, base := operated(t)
 	s := newSurfer(t, base)
-	s.opens("/")
-	s.shot("operator")
+	s.opens("/returned")
+	s.shot("returned")
 }

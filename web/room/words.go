@@ -1,4 +1,4 @@
-package web
+package room
 
 import (
 	"fmt"
@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// operatorWords are what the operator's page says things with. It is in English alone: its commands
-// and their output are too.
-var operatorWords = template.FuncMap{
+// vocabulary is what pages say things with. They are in English alone: commands and their output are
+// too.
+var vocabulary = template.FuncMap{
 	"number": number, "percent": percent, "moment": momentOf, "day": func(t time.Time) string { return t.UTC().Format("2 January 2006") },
 	"iso":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"rate":   func(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) + " a second" },

@@ -1,0 +1,4 @@
+package commands
+
+// roomAudit meets [room.Audit].
+type roomAudit struct{ *engine }

@@ -1,0 +1,4 @@
+package commands
+
+// roomDoors meets [room.Doors].
+type roomDoors struct{ *engine }

@@ -1,0 +1,4 @@
+package commands
+
+// roomIssues meets [room.Issues].
+type roomIssues struct{ *engine }

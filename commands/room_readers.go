@@ -1,0 +1,4 @@
+package commands
+
+// roomReaders meets [room.Readers].
+type roomReaders struct{ *engine }

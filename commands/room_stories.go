@@ -1,0 +1,4 @@
+package commands
+
+// roomStories meets [room.Stories].
+type roomStories struct{ *engine }

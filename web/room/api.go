@@ -1,0 +1,3 @@
+package room
+
+func (rm *Room) apiRoutes() []route { return nil }
