@@ -52,9 +52,9 @@ type roomServer struct {
 	done     chan struct{}
 }
 
-// take shows the engine's room from now on.
+// take shows the engine's room from now on. nil has none.
 func (s *roomServer) take(e *engine) error {
-	if s.listener == nil {
+	if s == nil || s.listener == nil {
 		return nil
 	}
 	host, _, _ := net.SplitHostPort(s.listener.Addr().String())
