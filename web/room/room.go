@@ -95,10 +95,10 @@ func (rm *Room) Handler() (http.Handler, error) {
 		return nil, err
 	}
 	for _, name := range names {
-		if name == "pages/layout.html" || name == "pages/parts.html" {
+		if name == "pages/layout.html" || name == "pages/parts.html" || strings.HasPrefix(name, "pages/_") {
 			continue
 		}
-		t, err := template.New("layout.html").Funcs(vocabulary).ParseFS(files, "pages/layout.html", "pages/parts.html", name)
+		t, err := template.New("layout.html").Funcs(vocabulary).ParseFS(files, "pages/layout.html", "pages/parts.html", "pages/_*.html", name)
 		if err != nil {
 			return nil, err
 		}
