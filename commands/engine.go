@@ -47,6 +47,7 @@ type engine struct {
 	routes    *digest.Routes
 	domains   *mailer.Domains
 	postman   *postman
+	board     *board                   // of the operator's pages
 	presses   map[string]*digest.Press // by edition; made at the start, so that a broken template stops the program and not a run
 }
 
@@ -90,6 +91,7 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 		presses:  map[string]*digest.Press{},
 		told:     map[forecast]bool{},
 	}
+	e.board = newBoard(e)
 	if err := cfg.CheckLimits(mailer.Providers()); err != nil {
 		return nil, usage(err)
 	}

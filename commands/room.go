@@ -49,6 +49,7 @@ type roomServer struct {
 	listener net.Listener // nil = there is no room
 	handler  atomic.Pointer[http.Handler]
 	server   *http.Server
+	board    *board // of the engine that is shown
 	done     chan struct{}
 }
 
@@ -63,6 +64,10 @@ func (s *roomServer) take(e *engine) error {
 		return err
 	}
 	s.handler.Store(&h)
+	if s.board != nil && s.board != e.board {
+		s.board.end()
+	}
+	s.board = e.board
 	return nil
 }
 
@@ -86,6 +91,7 @@ func (s *roomServer) end() {
 	if s.server != nil {
 		s.server.Close()
 		<-s.done
+		s.board.end()
 	}
 }
 
