@@ -37,6 +37,10 @@ type Story struct {
 	Source        string // feed URL, or path of the file
 	Scope         string // within which GUID and headline are unique, if not Source
 	Warnings      []string
+
+	// What editors did, as the store knows it.
+	Corrected time.Time // when this wording was written by an editor; zero = it is the source's own
+	Withdrawn time.Time // when the story was withdrawn; zero = it was not
 }
 
 // Block is one paragraph-like part of a story's text.
