@@ -234,6 +234,9 @@ func (db *DB) StoryLink(ctx context.Context, story int64) (url, headline string,
 	if len(list) == 0 {
 		return "", "", nil
 	}
+	if !list[0].Withdrawn.IsZero() {
+		return "", "", stories.ErrWithdrawn
+	}
 	return list[0].URL, list[0].Headline, nil
 }
 

@@ -1,6 +1,12 @@
 package stories
 
-import "time"
+import (
+	"errors"
+	"time"
+)
+
+// ErrWithdrawn says that a story is not to be shown any more: an editor has withdrawn it.
+var ErrWithdrawn = errors.New("this story was withdrawn")
 
 // Story is one piece of journalism with everything its source said about it.
 // The zero value of a field means the source did not say.
