@@ -108,6 +108,11 @@ func (w *writer) plan(ctx context.Context, c Chunk) ([]Planned, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load what readers have seen: %w", err)
 	}
+	edits, err := c.Edits(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load what editors did: %w", err)
+	}
+	w.pool.edit(edits)
 	for done := false; !done; {
 		w.choose(readers, seen)
 		if done, err = w.layOut(ctx); err != nil {

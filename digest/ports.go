@@ -73,6 +73,8 @@ type Chunk interface {
 	// edition: those of deliveries that are on their way or ended accepted, bounced or uncertain. Deliveries that
 	// this chunk is about to supersede do not count. ownOnly looks at this edition alone (roundup).
 	Seen(ctx context.Context, since time.Time, ownOnly bool) (map[int64][]int64, error)
+	// Edits says what editors have done to stories since the issue was begun, by story.
+	Edits(ctx context.Context) (map[int64]Edit, error)
 	// Assigned counts the deliveries that each relay has been assigned, by relay, for the day on which those of the
 	// chunk begin to go: i.Day(now) of [Ledger.WriteChunk], else that of i.Due.
 	Assigned(ctx context.Context) (day int64, counts map[string]int, err error)
