@@ -104,16 +104,16 @@ func (t *lookTally) quantile(share float64) float64 {
 
 // conclude brings the counts into a look.
 func (t *lookTally) conclude(ctx context.Context, db *store.DB, look *room.Look) error {
-	look.Latency, look.Tries = []room.Bar{}, []room.Bar{}
+	look.Latency, look.Tries = []room.Column{}, []room.Column{}
 	for n, step := range latencySteps {
-		look.Latency = append(look.Latency, room.Bar{Name: stepName(step), N: t.latency[n]})
+		look.Latency = append(look.Latency, room.Column{Name: stepName(step), N: t.latency[n]})
 	}
 	for n := range t.tries {
 		name := fmt.Sprint(n + 1)
 		if n == mostTries-1 {
 			name += " or more"
 		}
-		look.Tries = append(look.Tries, room.Bar{Name: name, N: t.tries[n]})
+		look.Tries = append(look.Tries, room.Column{Name: name, N: t.tries[n]})
 	}
 	look.Median, look.P99 = t.quantile(0.5), t.quantile(0.99)
 	domains := []room.DomainCount{}
@@ -122,11 +122,11 @@ func (t *lookTally) conclude(ctx context.Context, db *store.DB, look *room.Look)
 	}
 	// Trouble weighs more than any number of mails.
 	look.Domains = most(domains, func(c *room.DomainCount) int { return (c.Refused+c.Bounced+c.Put)<<32 + c.Mails }, func(c *room.DomainCount) string { return c.Domain })
-	reasons := []room.ReasonCount{}
+	reasons := []room.StateReason{}
 	for k, n := range t.reasons {
-		reasons = append(reasons, room.ReasonCount{State: string(k.state), Reason: k.reason, N: n})
+		reasons = append(reasons, room.StateReason{State: string(k.state), Reason: k.reason, N: n})
 	}
-	look.Reasons = most(reasons, func(c *room.ReasonCount) int { return c.N }, func(c *room.ReasonCount) string { return c.State + c.Reason })
+	look.Reasons = most(reasons, func(c *room.StateReason) int { return c.N }, func(c *room.StateReason) string { return c.State + c.Reason })
 	type heard struct {
 		replyKey
 		n int

@@ -29,11 +29,11 @@ type Line struct {
 type Look struct {
 	From    time.Time     `json:"from"` // it takes a while when mails are on their way
 	To      time.Time     `json:"to"`
-	Latency []Bar         `json:"latency"` // from the slot, or the opening if that was later, until a relay took it
-	Tries   []Bar         `json:"tries"`   // attempts of those that were tried
+	Latency []Column      `json:"latency"` // from the slot, or the opening if that was later, until a relay took it
+	Tries   []Column      `json:"tries"`   // attempts of those that were tried
 	Domains []DomainCount `json:"domains"` // those with the most trouble first
 	Replies []ReplyCount  `json:"replies"` // those heard most often first
-	Reasons []ReasonCount `json:"reasons"`
+	Reasons []StateReason `json:"reasons"`
 	Median  float64       `json:"median_s"` // of latency, about; 0 = nothing was taken
 	P99     float64       `json:"p99_s"`
 }
@@ -41,8 +41,8 @@ type Look struct {
 // Age is how old the end of it is.
 func (l *Look) Age() string { return span(time.Since(l.To)) }
 
-// Bar is a count with its name.
-type Bar struct {
+// Column is a count with its name.
+type Column struct {
 	Name string `json:"name"`
 	N    int    `json:"n"`
 }
@@ -66,8 +66,8 @@ type ReplyCount struct {
 	N        int    `json:"n"`
 }
 
-// ReasonCount is a reason and how many deliveries have it.
-type ReasonCount struct {
+// StateReason is a reason and how many deliveries have it.
+type StateReason struct {
 	State  string `json:"state"`
 	Reason string `json:"reason"`
 	N      int    `json:"n"`
