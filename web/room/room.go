@@ -82,6 +82,20 @@ func (rm *Room) routes() []route {
 		[]route{{"GET /assets/{name}", "", rm.asset}})
 }
 
+// Route is a way into the room, for tests that walk all of them.
+type Route struct {
+	Pattern string
+	Role    operators.Role // the least; "" = anybody
+}
+
+// Routes lists all that there are.
+func (rm *Room) Routes() (list []Route) {
+	for _, r := range rm.routes() {
+		list = append(list, Route{r.pattern, r.role})
+	}
+	return list
+}
+
 // menu is what stands on top of every page.
 var menu = []struct {
 	Path, Name string
