@@ -136,7 +136,7 @@ func domainOf(address string) string { return address[strings.LastIndexByte(addr
 
 func (e *engine) opener(ed *schedule.Edition, show func(*digest.Issue)) *digest.Opener {
 	return &digest.Opener{Ledger: e.db, Layout: e.presses[ed.Name], Config: e.cfg, Edition: ed, Now: e.now,
-		Log: e.log, Progress: show, Routes: e.routes, Domains: e.domains}
+		Log: e.log, Progress: show, Routes: e.routes, Domains: e.domains, Proofs: e.db}
 }
 
 // openDue opens every issue of an edition that is due and not yet open. One that cannot be opened does not stop the others.

@@ -72,8 +72,8 @@ func (db *DB) BeginIssue(ctx context.Context, i digest.Issue, now time.Time) (di
 			return err
 		}
 		if _, err := t.exec(ctx, `INSERT INTO issues (edition, slot, zone, hour, local, due, next, ends, opened, cutoff, state,
-				position, audience, digests, min_gap, quiet)
-			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, 0, ?12, ?13)`,
+				position, audience, digests, min_gap, quiet, edits)
+			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, 0, ?12, ?13, (SELECT value FROM counters WHERE name = 'stories'))`,
 			edition, slot, i.Zone, i.Hour, i.Local, us(i.Due), us(i.Next), us(i.Ends), us(now), c.value, digest.Opening,
 			i.MinGap.Microseconds(), string(quiet)); err != nil {
 			return err
