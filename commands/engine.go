@@ -42,6 +42,8 @@ type engine struct {
 	clicks    func(context.Context) error // writes those that its pages counted; nil before there are pages
 	told      map[forecast]bool           // that were logged
 	foretold  bool                        // what there was at the start was looked at
+	openings  map[string]string           // by edition: what its last opening failed for, as it is on record; for the scheduler alone
+	kept      keptAlarms
 	finder    digest.Finder
 	composer  *digest.Composer
 	routes    *digest.Routes
@@ -89,6 +91,7 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 		domains:  domainsOf(cfg),
 		presses:  map[string]*digest.Press{},
 		told:     map[forecast]bool{},
+		openings: map[string]string{},
 	}
 	if err := cfg.CheckLimits(mailer.Providers()); err != nil {
 		return nil, usage(err)
@@ -209,8 +212,14 @@ func (e *engine) sendAll(ctx context.Context, how sendRun) (tried int, err error
 	var mu sync.Mutex
 	counts := map[*mailer.Sender]int{}
 	out := newLookout(e.cfg, cmp.Or(e.downAfter, downAfter), e.log)
+	watch := e.newRelayWatch()
+	pacing.Go(func() { watch.keep(paced) })
+	if !how.untilIdle {
+		pacing.Go(func() { watch.look(paced) })
+	}
 	count := func(s *mailer.Sender, stats mailer.Stats) {
 		out.heard(s.Relay.Name, stats)
+		watch.heard(s.Relay.Name, stats)
 		mu.Lock()
 		defer mu.Unlock()
 		counts[s] = 0

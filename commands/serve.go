@@ -177,6 +177,10 @@ func (s *server) start(ctx context.Context, e *engine, before <-chan struct{}) *
 	g.tasks.Go(func() { e.follow(ctx) })
 	g.tasks.Go(func() { repeat(ctx, e.tellWaves) })
 	g.tasks.Go(func() { e.takeMail(ctx) })
+	g.tasks.Go(func() { e.probePublic(ctx) })
+	g.tasks.Go(func() { repeat(ctx, e.watchClock(new(clockWatch))) })
+	g.tasks.Go(func() { repeat(ctx, e.pingEnded) })
+	g.tasks.Go(func() { repeat(ctx, e.reportDue) })
 	go func() {
 		defer close(g.sent)
 		if before != nil {
@@ -224,6 +228,7 @@ func (e *engine) intakeOnce(ctx context.Context) time.Duration {
 // that are past their life, which senders do not get to see while a relay is down. One edition's trouble does not stop the
 // others. It returns how long it is to the next slot.
 func (e *engine) openAll(ctx context.Context) time.Duration {
+	e.complain(ctx, "note wake", e.db.Find(ctx, findingWake, true, ""))
 	e.complain(ctx, "end pauses", e.endPauses(ctx))
 	if err := e.db.Scrub(ctx); !errors.Is(err, store.ErrBusy) { // somebody reads for long: the next time
 		e.complain(ctx, "scrub database", err)
@@ -237,8 +242,11 @@ func (e *engine) openAll(ctx context.Context) time.Duration {
 	}
 	news := !e.foretold
 	for i := range e.cfg.Editions {
-		opened, err := e.openDue(ctx, &e.cfg.Editions[i], nil)
-		e.complain(ctx, "open issues of "+e.cfg.Editions[i].Name, err)
+		ed := &e.cfg.Editions[i]
+		e.complain(ctx, "note missed slots of "+ed.Name, e.noteMissed(ctx, ed))
+		opened, err := e.openDue(ctx, ed, nil)
+		e.complain(ctx, "open issues of "+ed.Name, err)
+		e.noteOpening(ctx, ed, err)
 		news = news || len(opened) > 0
 	}
 	if news {
