@@ -49,6 +49,7 @@ type engine struct {
 	routes    *digest.Routes
 	domains   *mailer.Domains
 	postman   *postman
+	board     *board                   // of the operator's pages
 	presses   map[string]*digest.Press // by edition; made at the start, so that a broken template stops the program and not a run
 }
 
@@ -93,6 +94,7 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 		told:     map[forecast]bool{},
 		openings: map[string]string{},
 	}
+	e.board = newBoard(e)
 	if err := cfg.CheckLimits(mailer.Providers()); err != nil {
 		return nil, usage(err)
 	}
@@ -139,7 +141,7 @@ func domainOf(address string) string { return address[strings.LastIndexByte(addr
 
 func (e *engine) opener(ed *schedule.Edition, show func(*digest.Issue)) *digest.Opener {
 	return &digest.Opener{Ledger: e.db, Layout: e.presses[ed.Name], Config: e.cfg, Edition: ed, Now: e.now,
-		Log: e.log, Progress: show, Routes: e.routes, Domains: e.domains}
+		Log: e.log, Progress: show, Routes: e.routes, Domains: e.domains, Proofs: e.db}
 }
 
 // openDue opens every issue of an edition that is due and not yet open. One that cannot be opened does not stop the others.
