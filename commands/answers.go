@@ -141,7 +141,6 @@ func (e *engine) unopened(ctx context.Context, s *subscribers.Subscriber, a *ans
 	return nil
 }
 
-
 // awayOf lists what keeps all mail from a reader now.
 func (e *engine) awayOf(s *subscribers.Subscriber) (list []string) {
 	zone := e.placeOf(s)

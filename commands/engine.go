@@ -44,6 +44,9 @@ type engine struct {
 	foretold  bool                        // what there was at the start was looked at
 	openings  map[string]string           // by edition: what its last opening failed for, as it is on record; for the scheduler alone
 	kept      keptAlarms
+	readiness readiness
+	metered   keptMetrics
+	meters    *meters // of the process: they outlive a configuration
 	finder    digest.Finder
 	composer  *digest.Composer
 	routes    *digest.Routes
@@ -72,6 +75,10 @@ func (p *program) wire(ctx context.Context, cfg *schedule.Config, db *store.DB, 
 		return nil, err
 	}
 	e.patience = p.patience
+	if p.meters == nil {
+		p.meters = e.meters
+	}
+	e.meters = p.meters
 	if e.dkim, err = loadDKIM(p.getenv, domainOf(cfg.Publication.From)); err != nil {
 		return nil, err
 	}
@@ -93,6 +100,7 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 		presses:  map[string]*digest.Press{},
 		told:     map[forecast]bool{},
 		openings: map[string]string{},
+		meters:   newMeters(),
 	}
 	e.board = newBoard(e)
 	if err := cfg.CheckLimits(mailer.Providers()); err != nil {
@@ -278,6 +286,7 @@ func (e *engine) sendAll(ctx context.Context, how sendRun) (tried int, err error
 func (e *engine) sender(r schedule.Relay, how sendRun) *mailer.Sender {
 	s := &mailer.Sender{Queue: how.queue, Composer: e.composer, Relay: relayOf(e.cfg, r), Worker: e.worker, KeyID: e.keys.SigningID(),
 		Now: e.now, Log: e.log, Patience: e.patience, Poll: poll, Domains: e.domains, Signer: e.dkim.signer(r.Profile)}
+	s.Taken = e.taken
 	s.Relay.RootCAs = e.roots
 	if how.connections > 0 {
 		s.Relay.Connections = how.connections
@@ -362,6 +371,7 @@ func (e *engine) intake(ctx context.Context, force bool) ([]stories.FeedResult, 
 		feeds[i] = stories.Feed{URL: f.URL, Section: f.Section, Every: f.Every}
 	}
 	results, err := fetcher.FetchAll(ctx, feeds, force)
+	e.meters.fetched(results)
 	if err != nil {
 		return results, nil, err
 	}

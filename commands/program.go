@@ -31,7 +31,9 @@ type program struct {
 	cfg  *schedule.Config
 	ring *subscribers.Keys
 	db   *store.DB
-	now  func() time.Time
+
+	meters *meters // of the process, once there is an engine
+	now    func() time.Time
 }
 
 // clockFlag adds --at to a command.

@@ -228,6 +228,7 @@ func (e *engine) intakeOnce(ctx context.Context) time.Duration {
 // that are past their life, which senders do not get to see while a relay is down. One edition's trouble does not stop the
 // others. It returns how long it is to the next slot.
 func (e *engine) openAll(ctx context.Context) time.Duration {
+	e.readiness.wakes()
 	e.complain(ctx, "note wake", e.db.Find(ctx, findingWake, true, ""))
 	e.complain(ctx, "end pauses", e.endPauses(ctx))
 	if err := e.db.Scrub(ctx); !errors.Is(err, store.ErrBusy) { // somebody reads for long: the next time

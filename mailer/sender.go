@@ -34,6 +34,7 @@ type Sender struct {
 	Now      func() time.Time // the program's clock, for due times and Date; nil: real time
 	Rand     func() float64   // jitter, in [0, 1); nil: math/rand
 	Progress func(Stats)      // called now and then, at changes of the relay and at the end, one call at a time; may be nil
+	Taken    func(d *Delivery) // called for each delivery that the relay took, once that is on record, from many goroutines; may be nil
 	Domains  *Domains         // limits of recipients' domains; nil: none
 	Pace     *Pace            // which groups of them are slowed just now, for all senders that share it; nil: none
 	Signer   Signer           // signs each message; nil: the relay does
