@@ -94,11 +94,16 @@ func (rm *Room) Handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	shared, err := fs.Glob(files, "pages/_*.html") // parts that several pages have
+	if err != nil {
+		return nil, err
+	}
+	shared = append([]string{"pages/layout.html", "pages/parts.html"}, shared...)
 	for _, name := range names {
-		if name == "pages/layout.html" || name == "pages/parts.html" {
+		if slices.Contains(shared, name) {
 			continue
 		}
-		t, err := template.New("layout.html").Funcs(vocabulary).ParseFS(files, "pages/layout.html", "pages/parts.html", name)
+		t, err := template.New("layout.html").Funcs(vocabulary).ParseFS(files, append(slices.Clone(shared), name)...)
 		if err != nil {
 			return nil, err
 		}

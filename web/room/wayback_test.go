@@ -15,6 +15,7 @@ import (
 )
 
 type wayBack struct {
+	room.WayBack
 	o   *room.Overview
 	err error
 }
@@ -25,7 +26,7 @@ func (w wayBack) Overview(context.Context) (*room.Overview, error) { return w.o,
 func operatorOf(t *testing.T, o *room.Overview, failing error) *httptest.Server {
 	t.Helper()
 	page := &room.Room{Publication: "Ink & <b>Tide</b>", Now: func() time.Time { return time.Date(2026, 4, 2, 9, 0, 0, 0, time.UTC) }, Log: slog.New(slog.DiscardHandler),
-		Loopback: true, WayBack: wayBack{o, failing}}
+		Loopback: true, WayBack: wayBack{o: o, err: failing}}
 	handler, err := page.Handler()
 	if err != nil {
 		t.Fatal(err)
