@@ -52,7 +52,8 @@ type engine struct {
 	routes    *digest.Routes
 	domains   *mailer.Domains
 	postman   *postman
-	board     *board                   // of the operator's pages
+	board     *board // of the operator's pages
+	jobs      *jobs
 	presses   map[string]*digest.Press // by edition; made at the start, so that a broken template stops the program and not a run
 }
 
@@ -79,6 +80,10 @@ func (p *program) wire(ctx context.Context, cfg *schedule.Config, db *store.DB, 
 		p.meters = e.meters
 	}
 	e.meters = p.meters
+	if p.jobs == nil {
+		p.jobs = e.jobs
+	}
+	e.jobs = p.jobs // of one engine after another
 	if e.dkim, err = loadDKIM(p.getenv, domainOf(cfg.Publication.From)); err != nil {
 		return nil, err
 	}
@@ -98,6 +103,7 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 		routes:   digest.NewRoutes(cfg.Relays),
 		domains:  domainsOf(cfg),
 		presses:  map[string]*digest.Press{},
+		jobs:     newJobs(),
 		told:     map[forecast]bool{},
 		openings: map[string]string{},
 		meters:   newMeters(),
@@ -365,13 +371,15 @@ func (e *engine) nextDue(ctx context.Context) (at time.Time, ok bool, err error)
 
 // intake fetches the feeds that are due (all with force) and reads the folders of saved pages.
 func (e *engine) intake(ctx context.Context, force bool) ([]stories.FeedResult, []stories.FileResult, error) {
-	fetcher := &stories.Fetcher{Shelf: e.db, Sections: sectionNames(e.cfg), Allow: e.cfg.Fetch.Allow, Now: e.now, Log: e.log, Progress: e.read}
+	fetcher := e.fetcher()
 	feeds := make([]stories.Feed, len(e.cfg.Feeds))
 	for i, f := range e.cfg.Feeds {
 		feeds[i] = stories.Feed{URL: f.URL, Section: f.Section, Every: f.Every}
 	}
 	results, err := fetcher.FetchAll(ctx, feeds, force)
-	e.meters.fetched(results)
+	if e.meters != nil {
+		e.meters.fetched(results)
+	}
 	if err != nil {
 		return results, nil, err
 	}
@@ -388,6 +396,10 @@ func (e *engine) intake(ctx context.Context, force bool) ([]stories.FeedResult, 
 		}
 	}
 	return results, files, nil
+}
+
+func (e *engine) fetcher() *stories.Fetcher {
+	return &stories.Fetcher{Shelf: e.db, Sections: sectionNames(e.cfg), Allow: e.cfg.Fetch.Allow, Now: e.now, Log: e.log, Progress: e.read}
 }
 
 func sectionNames(cfg *schedule.Config) map[string]string {

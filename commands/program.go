@@ -24,6 +24,7 @@ type program struct {
 	configFile, dsn string
 	verbose         bool
 	at              string // --at as given
+	log             logForm
 
 	patience      time.Duration // how long send waits for a relay that is down; 0 = the sender's own default
 	earlyPatience time.Duration // see there; 0 = that
@@ -31,9 +32,11 @@ type program struct {
 	cfg  *schedule.Config
 	ring *subscribers.Keys
 	db   *store.DB
+	now  func() time.Time
 
+	jobs   *jobs   // nil = none yet
 	meters *meters // of the process, once there is an engine
-	now    func() time.Time
+	watch  *watchServer
 }
 
 // clockFlag adds --at to a command.
@@ -142,6 +145,9 @@ func (p *program) configAndDatabase(ctx context.Context, withKeys bool) (*schedu
 }
 
 func (p *program) close() error {
+	if p.jobs != nil {
+		p.jobs.end()
+	}
 	if p.db == nil {
 		return nil
 	}
@@ -154,5 +160,9 @@ func (p *program) logger() *slog.Logger {
 	if p.verbose {
 		level = slog.LevelDebug
 	}
-	return slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
+	options := &slog.HandlerOptions{Level: level}
+	if p.log == logJSON {
+		return slog.New(slog.NewJSONHandler(p.stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(p.stderr, options))
 }
