@@ -132,6 +132,7 @@ type Edition struct {
 	Skip          []string // local dates 2006-01-02 without an issue
 	Roundup       bool
 	Approve       string // none (default), send or hold
+	Tripwires     Tripwires
 	Subject       string // text/template on top of the reader's own lead; "" = default form
 	Template      string // folder that replaces shipped templates, relative to the configuration file
 
