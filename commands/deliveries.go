@@ -19,7 +19,7 @@ import (
 
 func (p *program) deliveries() *cobra.Command {
 	return group("deliveries", "Every mail to every reader and what became of it",
-		p.deliveriesList(), p.deliveriesShow(), p.deliveriesRetry())
+		p.deliveriesList(), p.deliveriesShow(), p.deliveriesRetry(), p.deliveriesSettle())
 }
 
 // deliveryJSON is a delivery as --json prints it.

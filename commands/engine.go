@@ -41,6 +41,7 @@ type engine struct {
 	roots     *x509.CertPool              // whom relays' certificates must be from; nil = the system's
 	clicks    func(context.Context) error // writes those that its pages counted; nil before there are pages
 	told      map[forecast]bool           // that were logged
+	acts      *underway                   // of its pages
 	foretold  bool                        // what there was at the start was looked at
 	finder    digest.Finder
 	composer  *digest.Composer
@@ -89,6 +90,7 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 		domains:  domainsOf(cfg),
 		presses:  map[string]*digest.Press{},
 		told:     map[forecast]bool{},
+		acts:     &underway{},
 	}
 	if err := cfg.CheckLimits(mailer.Providers()); err != nil {
 		return nil, usage(err)

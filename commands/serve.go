@@ -219,6 +219,7 @@ func (e *engine) intakeOnce(ctx context.Context) time.Duration {
 // that are past their life, which senders do not get to see while a relay is down. One edition's trouble does not stop the
 // others. It returns how long it is to the next slot.
 func (e *engine) openAll(ctx context.Context) time.Duration {
+	e.complain(ctx, "note wake", e.db.Wake(ctx, store.WakeScheduler, time.Now()))
 	e.complain(ctx, "end pauses", e.endPauses(ctx))
 	if err := e.db.Scrub(ctx); !errors.Is(err, store.ErrBusy) { // somebody reads for long: the next time
 		e.complain(ctx, "scrub database", err)
@@ -227,6 +228,7 @@ func (e *engine) openAll(ctx context.Context) time.Duration {
 	e.complain(ctx, "find next slot", err)
 	n, err := e.db.Expire(ctx, e.now())
 	e.complain(ctx, "expire deliveries", err)
+	e.complain(ctx, "finish stops", e.db.FinishStops(ctx, e.now()))
 	if n > 0 {
 		e.log.Warn("deliveries expired", slog.Int("deliveries", n))
 	}

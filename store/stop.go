@@ -116,8 +116,8 @@ func (db *DB) finishStop(ctx context.Context, issue int64, now time.Time, show f
 			return err
 		}
 		var cancelled, uncertain int
-		if err := t.scan(ctx, `SELECT coalesce(sum(d.state = 'cancelled'), 0), coalesce(sum(d.state = 'uncertain'), 0)
-			FROM issues i JOIN deliveries d ON d.slot = i.slot AND d.issue = i.id WHERE i.id = ?1`, args{issue}, &cancelled, &uncertain); err != nil {
+		if err := t.scan(ctx, `SELECT coalesce(sum(CASE state WHEN 'cancelled' THEN n END), 0), coalesce(sum(CASE state WHEN 'uncertain' THEN n END), 0)
+			FROM issue_states WHERE issue = ?1`, args{issue}, &cancelled, &uncertain); err != nil {
 			return err
 		}
 		return t.audit(ctx, by, "issue stopped", issueName(issue), fmt.Sprintf("%d cancelled, %d uncertain", cancelled, uncertain), now)
@@ -176,9 +176,9 @@ func (db *DB) stopBatch(ctx context.Context, batch int64, now time.Time) (ended,
 	return ended, handed, err
 }
 
-// Stops lists the issues that operators stopped, the latest first.
-func (db *DB) Stops(ctx context.Context) ([]Stop, error) {
-	list, err := selectAll(ctx, db.read(), `SELECT issue, at, who, why FROM issue_stops ORDER BY at DESC, issue DESC`, nil,
+// StopOf is the decision to stop an issue; nil if there was none.
+func (db *DB) StopOf(ctx context.Context, issue int64) (*Stop, error) {
+	list, err := selectAll(ctx, db.read(), `SELECT issue, at, who, why FROM issue_stops WHERE issue = ?1`, args{issue},
 		func(r *sql.Rows) (s Stop, err error) {
 			var at int64
 			err = r.Scan(&s.Issue, &at, &s.By.Who, &s.By.Why)
@@ -186,7 +186,10 @@ func (db *DB) Stops(ctx context.Context) ([]Stop, error) {
 			return s, err
 		})
 	if err != nil {
-		return nil, fmt.Errorf("list stopped issues: %w", err)
+		return nil, fmt.Errorf("load stop of issue %d: %w", issue, err)
 	}
-	return list, nil
+	if len(list) == 0 {
+		return nil, nil
+	}
+	return &list[0], nil
 }

@@ -165,8 +165,8 @@ func testStop(t *testing.T, w *world) {
 	if _, err := w.db.StopIssue(ctx, i.ID, ada, w.now(), nil); !errors.Is(err, store.ErrNothingLeft) {
 		t.Fatal(err)
 	}
-	if stops, err := w.db.Stops(ctx); len(stops) != 1 || stops[0].By != ada || err != nil {
-		t.Fatal(stops, err)
+	if stop, err := w.db.StopOf(ctx, i.ID); stop == nil || stop.By != ada || err != nil {
+		t.Fatal(stop, err)
 	}
 	var said []string
 	for e, err := range w.db.Audit(ctx, store.AuditFilter{}) {
