@@ -83,13 +83,17 @@ func (p *program) issuesPause() *cobra.Command {
 	return p.actOn("pause", "Keep what is left of an issue here", `Within seconds nothing more of it leaves, whichever process sends, until it is resumed. What a relay
 has in hand comes to its end. Mails that reach the end of their life meanwhile expire.
 Exit code 3 says that there is nothing to pause.`, "everything: issues that open later and confirmations too", false,
-		func(ctx context.Context, w roomRuns, by operators.By, issue int64) (string, error) { return w.Pause(ctx, by, issue) })
+		func(ctx context.Context, w roomRuns, by operators.By, issue int64) (string, error) {
+			return w.Pause(ctx, by, issue)
+		})
 }
 
 func (p *program) issuesResume() *cobra.Command {
 	return p.actOn("resume", "Let a paused issue go on", `Exit code 3 says that it is not paused. Of one that is on hold for another reason too, it says so.`,
 		"end the hold of everything", false,
-		func(ctx context.Context, w roomRuns, by operators.By, issue int64) (string, error) { return w.Resume(ctx, by, issue) })
+		func(ctx context.Context, w roomRuns, by operators.By, issue int64) (string, error) {
+			return w.Resume(ctx, by, issue)
+		})
 }
 
 func (p *program) issuesStop() *cobra.Command {

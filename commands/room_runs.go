@@ -164,13 +164,16 @@ func inTotal(a store.Acted, came string, err error) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	said := fmt.Sprintf("%s %s.", upper(mails(a.Done)), came)
+	var why []string
+	for _, k := range slices.Sorted(maps.Keys(a.Why)) {
+		why = append(why, fmt.Sprintf("%d: %s", a.Why[k], k))
+	}
+	if a.Done == 0 {
+		return "", refusedf("none of %s: %s", mails(a.Left), strings.Join(why, "; "))
+	}
+	said := fmt.Sprintf("%s %s.", mails(a.Done), came)
 	if a.Left > 0 {
-		var why []string
-		for _, k := range slices.Sorted(maps.Keys(a.Why)) {
-			why = append(why, fmt.Sprintf("%d: %s", a.Why[k], k))
-		}
-		said += fmt.Sprintf(" %s cannot be: %s.", upper(mails(a.Left)), strings.Join(why, "; "))
+		said += fmt.Sprintf(" %s cannot be: %s.", mails(a.Left), strings.Join(why, "; "))
 	}
 	return said, nil
 }
