@@ -103,6 +103,9 @@ func (p *program) sendEdition(ctx context.Context, e *engine, ed *schedule.Editi
 	if err != nil {
 		return err
 	}
+	if err := e.noteMissed(ctx, ed); err != nil {
+		return err
+	}
 	b := progress(p.stderr, "readers", 0)
 	opened, openErr := e.openDue(ctx, ed, func(i *digest.Issue) { b.set(int64(i.Audience)) })
 	b.done()
@@ -130,6 +133,7 @@ func (p *program) sendEdition(ctx context.Context, e *engine, ed *schedule.Editi
 		e.forwardAnswers(ctx) // for those who run no serve
 	}
 	e.tellWaves(context.WithoutCancel(ctx))
+	e.pingAtEnd(ctx)
 	// What an operator stopped meanwhile is at its end now that nothing is in hand.
 	err = errors.Join(openErr, sendErr, e.db.FinishStops(context.WithoutCancel(ctx), e.now()))
 	held, heldErr := e.held(context.WithoutCancel(ctx), worked)

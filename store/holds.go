@@ -14,8 +14,10 @@ import (
 var _ mailer.Halter = (*DB)(nil)
 
 const (
-	// freeBatches leaves out the batches b of issues on hold. A lease asks it of each batch that it walks past.
-	freeBatches = ` AND NOT EXISTS (SELECT 1 FROM issue_holds h WHERE h.issue IN (0, b.issue)) `
+	// unheld leaves out the batches b of issues on hold. A lease asks it of each batch that it walks past.
+	unheld = ` AND NOT EXISTS (SELECT 1 FROM issue_holds h WHERE h.issue IN (0, b.issue)) `
+	// freeBatches leaves out those whose digests are being laid out anew too.
+	freeBatches = ` AND b.withheld = 0` + unheld
 	// onHold is 0 for a delivery d or batch that may go, 2 for one of an issue that is being stopped, else 1.
 	onHold = `(SELECT coalesce(max(CASE h.kind WHEN 'stopping' THEN 2 ELSE 1 END), 0) FROM issue_holds h WHERE h.issue IN (0, `
 )

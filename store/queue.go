@@ -142,7 +142,11 @@ func (db *DB) take(ctx context.Context, t *tx, b *leased, worker string, now tim
 	if err != nil {
 		return nil, err
 	}
-	if len(h.rows) == 0 {
+	withheld, err := db.withhold(ctx, t, b, h)
+	if err != nil {
+		return nil, fmt.Errorf("look at edits: %w", err)
+	}
+	if withheld || len(h.rows) == 0 {
 		return nil, t.free(ctx, b.id)
 	}
 	h.until = db.leaseClock().Add(leaseTime)

@@ -8,5 +8,3 @@ CREATE TABLE issue_holds (
 ) WITHOUT ROWID;
 -- Issues that an operator stopped.
 CREATE TABLE issue_stops (issue INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL);
--- When something that runs again and again last did, in real time.
-CREATE TABLE wakes (name TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
