@@ -119,7 +119,7 @@ func (rm *Room) runRoutes() []route {
 				path += "/" + s
 			}
 			if strings.HasPrefix(pattern, "/deliveries/") {
-				path = backTo(r)
+				path = fmt.Sprintf("/deliveries/%d", id)
 			}
 			by := v.by(r)
 			if why && by.Why == "" {
@@ -170,12 +170,4 @@ func pickOf(r *http.Request) Pick {
 		p.States = r.PostForm["state"]
 	}
 	return p
-}
-
-// backTo is the page that a form was on, if it says so: one of the room's own.
-func backTo(r *http.Request) string {
-	if to := r.PostFormValue("back"); strings.HasPrefix(to, "/issues/") || strings.HasPrefix(to, "/subscribers/") {
-		return to
-	}
-	return "/issues"
 }
