@@ -132,7 +132,7 @@ func NewPool(candidates []Candidate, c *schedule.Config, e *schedule.Edition, du
 			section, known := p.sections[t.Section]
 			switch {
 			case !due.Before(t.Until):
-			case t.Edition == e.Name:
+			case t.Edition != "" && t.Edition == e.Name:
 				one.top = topOfMail
 			case t.Edition == "" && known && section == s:
 				one.top = max(one.top, topOfSection)
