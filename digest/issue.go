@@ -133,4 +133,5 @@ type Planned struct {
 	WindowEnd   int64
 	Unreached   bool   // the last issue did not reach this reader: its batch goes earlier
 	Relay       string // of a queued one
+	Stories     int    // that its digest shows
 }

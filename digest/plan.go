@@ -250,6 +250,9 @@ func (w *writer) planned(r *Reader, c *choice) Planned {
 		WindowEnd:   c.window.End,
 		Unreached:   r.Previous != nil && !r.Previous.Reached(),
 	}
+	for _, picked := range c.selection.Sections {
+		p.Stories += len(picked.Stories)
+	}
 	switch {
 	case r.Barred != "":
 		p.State, p.Reason = string(mailer.Suppressed), r.Barred

@@ -157,6 +157,7 @@ type IssueFilter struct {
 	Edition string
 	Since   time.Time // due at or after
 	Notices bool      // runs of notices too
+	Before  int64     // with a lower ID; 0 = all
 }
 
 // Issues lists issues, the latest on record first. Memory stays flat.
@@ -164,19 +165,18 @@ func (db *DB) Issues(ctx context.Context, f IssueFilter) iter.Seq2[digest.Issue,
 	return pages(func(after digest.Issue) ([]digest.Issue, error) {
 		return selectAll(ctx, db.read(), `SELECT `+issueColumns+`WHERE (?1 = 0 OR i.id < ?1) AND (?2 = '' OR e.name = ?2)
 			AND i.due >= ?3 AND (?5 OR e.name <> '`+digest.NoticeEdition+`') ORDER BY i.id DESC LIMIT ?4`,
-			args{after.ID, f.Edition, us(f.Since), pageSize, f.Notices || f.Edition == digest.NoticeEdition}, scanIssue)
+			args{cmp.Or(after.ID, f.Before), f.Edition, us(f.Since), pageSize, f.Notices || f.Edition == digest.NoticeEdition}, scanIssue)
 	}, "list issues")
 }
 
-// IssueCounts counts an issue's deliveries by state; their sum is its audience. It reads the
-// whole slot.
+// IssueCounts counts an issue's deliveries by state; their sum is its audience. It reads
+// counters (books.go).
 func (db *DB) IssueCounts(ctx context.Context, id int64) (map[string]int, error) {
 	type count struct {
 		state string
 		n     int
 	}
-	list, err := selectAll(ctx, db.read(), `SELECT d.state, count(*) FROM issues i JOIN deliveries d ON d.slot = i.slot AND d.issue = i.id
-		WHERE i.id = ?1 GROUP BY d.state`, args{id}, func(r *sql.Rows) (c count, err error) { return c, r.Scan(&c.state, &c.n) })
+	list, err := selectAll(ctx, db.read(), `SELECT state, sum(n) FROM issue_states WHERE issue = ?1 GROUP BY state HAVING sum(n) <> 0`, args{id}, func(r *sql.Rows) (c count, err error) { return c, r.Scan(&c.state, &c.n) })
 	if err != nil {
 		return nil, fmt.Errorf("count deliveries of issue %d: %w", id, err)
 	}

@@ -122,6 +122,7 @@ func (t *tx) hand(ctx context.Context, m *mailer.Mark, now time.Time) (row *deli
 		row.Slot, row.Subscriber, us(now))
 	row.State, row.At = mailer.Handed, now
 	row.Copies++
+	t.keepBooks(row, now)
 	return row, nil, err
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,6 +25,7 @@ type writer struct {
 	turn    chan struct{} // a mutex that a context can give up on
 	conn    *sql.Conn     // nil until needed, and again after an error that spoils it
 	stmts   map[string]*sql.Stmt
+	trouble atomic.Pointer[Trouble] // of the last transaction; nil = there was none
 }
 
 func newWriter(pool *sql.DB, d dialect) *writer {
@@ -36,6 +38,7 @@ type tx struct {
 	leaves []leave // for the journal
 	news   newsMemory
 	counts tally // of what became of mails
+	books  books // of issues
 	all    bool  // write what senders have counted too
 }
 
@@ -59,6 +62,9 @@ func (db *DB) write(ctx context.Context, fn func(ctx context.Context, t *tx) err
 		}
 		all = t.all
 		if err := t.writeTally(ctx, t.counts); err != nil {
+			return err
+		}
+		if err := t.writeBooks(ctx); err != nil {
 			return err
 		}
 		return db.journalLeaves(ctx, t)
@@ -93,6 +99,7 @@ func (w *writer) leave() { <-w.turn }
 
 // run runs fn in a transaction, in the writer's turn, and says how long its COMMIT took.
 func (w *writer) run(ctx context.Context, fn func(ctx context.Context, t *tx) error) (took time.Duration, err error) {
+	defer func() { w.note(err) }()
 	if w.conn == nil {
 		if w.conn, err = w.pool.Conn(ctx); err != nil {
 			return 0, err
