@@ -49,6 +49,7 @@ type engine struct {
 	routes    *digest.Routes
 	domains   *mailer.Domains
 	postman   *postman
+	board     *board                   // of the operator's pages
 	presses   map[string]*digest.Press // by edition; made at the start, so that a broken template stops the program and not a run
 }
 
@@ -93,6 +94,7 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 		told:     map[forecast]bool{},
 		openings: map[string]string{},
 	}
+	e.board = newBoard(e)
 	if err := cfg.CheckLimits(mailer.Providers()); err != nil {
 		return nil, usage(err)
 	}

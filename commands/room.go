@@ -72,6 +72,7 @@ type roomServer struct {
 	delays   operators.Delays
 	handler  atomic.Pointer[http.Handler]
 	server   *http.Server
+	board    *board // of the engine that is shown
 	done     chan struct{}
 }
 
@@ -88,6 +89,10 @@ func (s *roomServer) take(e *engine) error {
 		return err
 	}
 	s.handler.Store(&h)
+	if s.board != nil && s.board != e.board {
+		s.board.end()
+	}
+	s.board = e.board
 	return nil
 }
 
@@ -118,6 +123,7 @@ func (s *roomServer) end() {
 	if s != nil && s.server != nil {
 		s.server.Close()
 		<-s.done
+		s.board.end()
 	}
 }
 
