@@ -18,7 +18,7 @@ import (
 // TestIssuePages shows what became of every mail of an issue, by state, reply, domain and relay, and hands it
 // out in files; nothing that a server or a reader wrote is anything but text.
 func TestIssuePages(t *testing.T) {
-	h, _ := operated(t)
+	h := operated(t)
 	v := enter(t, h.engine, operators.Look)
 	before := h.dump()
 	page := func(path string, wants ...string) string {
