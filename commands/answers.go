@@ -141,7 +141,6 @@ func (e *engine) unopened(ctx context.Context, s *subscribers.Subscriber, a *ans
 	return nil
 }
 
-
 // awayOf lists what keeps all mail from a reader now.
 func (e *engine) awayOf(s *subscribers.Subscriber) (list []string) {
 	zone := e.placeOf(s)
@@ -208,6 +207,9 @@ func barWords(reason string) string {
 	return reason
 }
 
+// notInAudience begins what absence says.
+const notInAudience = "not in the audience: "
+
 // absence says why a reader is not in the audience of an issue: by the settings as they were when it
 // was opened.
 func (e *engine) absence(ctx context.Context, s *subscribers.Subscriber, i *digest.Issue, zone *time.Location) (string, error) {
@@ -225,9 +227,8 @@ func (e *engine) absence(ctx context.Context, s *subscribers.Subscriber, i *dige
 			next = c
 		}
 	}
-	const not = "not in the audience: "
 	if then == nil {
-		return not + "joined after the issue was opened (on record since " + at(s.Created, zone, now) + ", opened " + opened + ")", nil
+		return notInAudience + "joined after the issue was opened (on record since " + at(s.Created, zone, now) + ", opened " + opened + ")", nil
 	}
 	since := ""
 	if next != nil {
@@ -235,20 +236,20 @@ func (e *engine) absence(ctx context.Context, s *subscribers.Subscriber, i *dige
 	}
 	switch {
 	case then.Status == subscribers.Paused:
-		return not + "was paused when it was opened (" + opened + ")" + since, nil
+		return notInAudience + "was paused when it was opened (" + opened + ")" + since, nil
 	case then.Status == subscribers.Pending:
-		return not + "had not confirmed when it was opened (" + opened + ")" + since, nil
+		return notInAudience + "had not confirmed when it was opened (" + opened + ")" + since, nil
 	case then.Status == subscribers.Unsubscribed:
-		return not + "had unsubscribed when it was opened (" + opened + ")" + since, nil
+		return notInAudience + "had unsubscribed when it was opened (" + opened + ")" + since, nil
 	case !slices.Contains(then.Editions, i.Edition):
-		return not + "did not take this edition when it was opened (" + opened + ")" + since, nil
+		return notInAudience + "did not take this edition when it was opened (" + opened + ")" + since, nil
 	case !onDays(then.Days, i.Local):
-		return not + "wishes mail on " + weekdays(then.Days) + " only", nil
+		return notInAudience + "wishes mail on " + weekdays(then.Days) + " only", nil
 	}
 	if ed := e.cfg.Edition(i.Edition); ed != nil && ed.Zone == schedule.ReaderZone && (editionZone(e.cfg, ed, then.Zone) != i.Zone || ed.ReaderHour(then.Hour) != i.Hour) {
-		return not + fmt.Sprintf("was served in %s at %d:00 when it was opened: that is another issue", editionZone(e.cfg, ed, then.Zone), ed.ReaderHour(then.Hour)) + since, nil
+		return notInAudience + fmt.Sprintf("was served in %s at %d:00 when it was opened: that is another issue", editionZone(e.cfg, ed, then.Zone), ed.ReaderHour(then.Hour)) + since, nil
 	}
-	return not + "it was opened at " + opened + ", and settings that came at that moment count for the next one" + since, nil
+	return notInAudience + "it was opened at " + opened + ", and settings that came at that moment count for the next one" + since, nil
 }
 
 var dayNames = []string{"Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"}

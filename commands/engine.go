@@ -49,7 +49,8 @@ type engine struct {
 	routes    *digest.Routes
 	domains   *mailer.Domains
 	postman   *postman
-	board     *board                   // of the operator's pages
+	board     *board // of the operator's pages
+	jobs      *jobs
 	presses   map[string]*digest.Press // by edition; made at the start, so that a broken template stops the program and not a run
 }
 
@@ -72,6 +73,10 @@ func (p *program) wire(ctx context.Context, cfg *schedule.Config, db *store.DB, 
 		return nil, err
 	}
 	e.patience = p.patience
+	if p.jobs == nil {
+		p.jobs = e.jobs
+	}
+	e.jobs = p.jobs // of one engine after another
 	if e.dkim, err = loadDKIM(p.getenv, domainOf(cfg.Publication.From)); err != nil {
 		return nil, err
 	}
@@ -91,6 +96,7 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 		routes:   digest.NewRoutes(cfg.Relays),
 		domains:  domainsOf(cfg),
 		presses:  map[string]*digest.Press{},
+		jobs:     newJobs(),
 		told:     map[forecast]bool{},
 		openings: map[string]string{},
 	}
@@ -356,7 +362,7 @@ func (e *engine) nextDue(ctx context.Context) (at time.Time, ok bool, err error)
 
 // intake fetches the feeds that are due (all with force) and reads the folders of saved pages.
 func (e *engine) intake(ctx context.Context, force bool) ([]stories.FeedResult, []stories.FileResult, error) {
-	fetcher := &stories.Fetcher{Shelf: e.db, Sections: sectionNames(e.cfg), Allow: e.cfg.Fetch.Allow, Now: e.now, Log: e.log, Progress: e.read}
+	fetcher := e.fetcher()
 	feeds := make([]stories.Feed, len(e.cfg.Feeds))
 	for i, f := range e.cfg.Feeds {
 		feeds[i] = stories.Feed{URL: f.URL, Section: f.Section, Every: f.Every}
@@ -378,6 +384,10 @@ func (e *engine) intake(ctx context.Context, force bool) ([]stories.FeedResult, 
 		}
 	}
 	return results, files, nil
+}
+
+func (e *engine) fetcher() *stories.Fetcher {
+	return &stories.Fetcher{Shelf: e.db, Sections: sectionNames(e.cfg), Allow: e.cfg.Fetch.Allow, Now: e.now, Log: e.log, Progress: e.read}
 }
 
 func sectionNames(cfg *schedule.Config) map[string]string {

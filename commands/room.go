@@ -76,7 +76,7 @@ type roomServer struct {
 	done     chan struct{}
 }
 
-// take shows the engine's room from now on.
+// take shows the engine's room from now on. nil has none.
 func (s *roomServer) take(e *engine) error {
 	if s == nil || s.listener == nil {
 		return nil

@@ -173,8 +173,12 @@ func (d *download) Write(b []byte) (int, error) {
 }
 
 func (d *download) end(err error) error {
-	if err != nil && d.begun {
-		panic(http.ErrAbortHandler)
+	if err == nil || !d.begun {
+		return err
 	}
-	return err
+	conn, _, hijack := http.NewResponseController(d.w).Hijack()
+	if hijack != nil {
+		return err
+	}
+	return conn.Close()
 }
