@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"broadsheet/digest"
@@ -41,7 +42,9 @@ type engine struct {
 	roots     *x509.CertPool              // whom relays' certificates must be from; nil = the system's
 	clicks    func(context.Context) error // writes those that its pages counted; nil before there are pages
 	told      map[forecast]bool           // that were logged
+	acts      *underway                   // of its pages
 	foretold  bool                        // what there was at the start was looked at
+	recasts   atomic.Int64                // times that digests followed an editor here
 	openings  map[string]string           // by edition: what its last opening failed for, as it is on record; for the scheduler alone
 	kept      keptAlarms
 	finder    digest.Finder
@@ -98,6 +101,7 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 		presses:  map[string]*digest.Press{},
 		jobs:     newJobs(),
 		told:     map[forecast]bool{},
+		acts:     &underway{},
 		openings: map[string]string{},
 	}
 	e.board = newBoard(e)
@@ -199,6 +203,25 @@ const sendingGC = 50
 // many deliveries came to something. What a relay that is down leaves goes through those that stand
 // in for it.
 func (e *engine) sendAll(ctx context.Context, how sendRun) (tried int, err error) {
+	for show := how.show; ; {
+		before, recasts := tried, e.recasts.Load()
+		if show != nil {
+			how.show = func(n int) { show(before + n) }
+		}
+		n, err := e.sendOut(ctx, how)
+		tried += n
+		if err != nil || !how.untilIdle || ctx.Err() != nil {
+			return tried, err
+		}
+		// What waited for its digests when senders found nothing more goes too.
+		if err := e.recastWithheld(ctx); err != nil || e.recasts.Load() == recasts {
+			return tried, err
+		}
+	}
+}
+
+// sendOut is sendAll, but for what an editor's act holds back meanwhile.
+func (e *engine) sendOut(ctx context.Context, how sendRun) (tried int, err error) {
 	if os.Getenv("GOGC") == "" {
 		defer debug.SetGCPercent(debug.SetGCPercent(sendingGC))
 	}
@@ -215,6 +238,7 @@ func (e *engine) sendAll(ctx context.Context, how sendRun) (tried int, err error
 	paced, stop := context.WithCancel(ctx)
 	var pacing sync.WaitGroup
 	pacing.Go(func() { pacer.keep(paced) })
+	pacing.Go(func() { e.keepRecasting(paced) })
 	defer pacing.Wait()
 	defer stop()
 	var mu sync.Mutex

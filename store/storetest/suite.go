@@ -39,6 +39,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		{"hard marks", testHardMarks}, {"leaving mid-run", testLeaving}, {"between chunks", testBetweenChunks}, {"new address", testNewAddress},
 		{"recover", testRecover}, {"retry", testRetry}, {"only one", testOnly},
 		{"reply texts", testReplyTexts}, {"lists", testLists}, {"lookups", testLookups}, {"any order", testAnyOrder},
+		{"hold", testHold}, {"hold all", testHoldAll}, {"stop", testStop}, {"stop while opening", testStopOpening}, {"after a stop", testAfterStop}, {"settle", testSettle}, {"retry issue", testRetryIssue}, {"any hold", testAnyHold},
 		{"paused", testPaused}, {"clock jumps", testClockJumps}, {"together", testTogether},
 		{"past digests", testPast}, {"slot keys", testSlotKeys}, {"private feed", testPrivateFeed}, {"clicks", testClicks},
 		{"same second", testSameSecond}, {"old address", testOldAddress},
@@ -53,6 +54,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		{"log", testLog}, {"early log", testLogEarly}, {"old log", testOldLog}, {"taken name", testTakenName}, {"slow domains", testSlowDomains},
 		{"forwards", testForwards}, {"own wish", testOwnWish}, {"flood", testFlood}, {"flood of strangers", testFloodOfStrangers}, {"tasks once", testTasksOnce}, {"forward told", testForwardTold},
 		{"withdraw", testWithdraw}, {"withdraw the last", testWithdrawLast}, {"withdraw any time", testWithdrawAny},
+		{"correct", testCorrect}, {"hold back", testHoldBack}, {"pushed", testPushed}, {"pins", testPins},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
