@@ -236,10 +236,10 @@ func TestServeWatches(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.watch, err = listenMetrics("127.0.0.1:0", e); err != nil {
+	if p.watching, err = listenMetrics("127.0.0.1:0", e); err != nil {
 		t.Fatal(err)
 	}
-	defer p.watch.end()
+	defer p.watching.end()
 	done := make(chan error)
 	go func() { done <- p.serveOn(ctx, e, l, &roomServer{listener: o}, make(chan os.Signal)) }()
 	readers, operator := "http://"+l.Addr().String(), "http://"+o.Addr().String()
@@ -260,6 +260,19 @@ func TestServeWatches(t *testing.T) {
 		if status != 200 || !strings.Contains(body, want) {
 			t.Errorf("%d: no %s in\n%s", status, want, body)
 		}
+	}
+	req, err := http.NewRequestWithContext(ctx, "GET", operator+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-Forwarded-For", "192.0.2.1") // somebody else's, by way of a proxy here
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode == 200 {
+		t.Error("metrics are for whoever comes by way of a proxy")
 	}
 	v := enter(t, e, operators.Look)
 	if _, page := v.get("/"); !strings.Contains(page, "Relay dock is down since ") {

@@ -57,6 +57,7 @@ type engine struct {
 	postman   *postman
 	board     *board // of the operator's pages
 	jobs      *jobs
+	ahead     *outlook                 // what the operator's room knows of coming slots
 	presses   map[string]*digest.Press // by edition; made at the start, so that a broken template stops the program and not a run
 }
 
@@ -111,6 +112,7 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 		acts:     &underway{},
 		openings: map[string]string{},
 		meters:   newMeters(),
+		ahead:    &outlook{},
 	}
 	e.board = newBoard(e)
 	if err := cfg.CheckLimits(mailer.Providers()); err != nil {

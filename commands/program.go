@@ -34,9 +34,9 @@ type program struct {
 	db   *store.DB
 	now  func() time.Time
 
-	jobs   *jobs   // nil = none yet
-	meters *meters // of the process, once there is an engine
-	watch  *watchServer
+	jobs     *jobs        // nil = none yet
+	meters   *meters      // of the process, once there is an engine
+	watching *watchServer // nil = nobody watches
 }
 
 // clockFlag adds --at to a command.

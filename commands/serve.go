@@ -77,7 +77,7 @@ with them is logged, and the old ones then stay.`,
 				return errors.Join(err, l.Close())
 			}
 			defer watch.end()
-			p.watch = watch
+			p.watching = watch
 			return p.serveOn(c.Context(), e, l, &roomServer{listener: o, public: public}, hup)
 		},
 	}
@@ -176,7 +176,7 @@ func (s *server) start(ctx context.Context, e *engine, before <-chan struct{}) *
 	if err := s.room.take(e); err != nil {
 		s.failed(err)
 	}
-	s.watch.take(e)
+	s.watching.take(e)
 	g.tasks.Go(func() { repeat(ctx, e.intakeOnce) })
 	g.tasks.Go(func() { repeat(ctx, e.openAll) })
 	g.tasks.Go(func() { repeat(ctx, e.writeClicks) })
