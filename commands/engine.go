@@ -42,6 +42,8 @@ type engine struct {
 	clicks    func(context.Context) error // writes those that its pages counted; nil before there are pages
 	told      map[forecast]bool           // that were logged
 	foretold  bool                        // what there was at the start was looked at
+	openings  map[string]string           // by edition: what its last opening failed for, as it is on record; for the scheduler alone
+	kept      keptAlarms
 	finder    digest.Finder
 	composer  *digest.Composer
 	routes    *digest.Routes
@@ -95,6 +97,7 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 		presses:  map[string]*digest.Press{},
 		jobs:     newJobs(),
 		told:     map[forecast]bool{},
+		openings: map[string]string{},
 	}
 	if err := cfg.CheckLimits(mailer.Providers()); err != nil {
 		return nil, usage(err)
@@ -142,7 +145,7 @@ func domainOf(address string) string { return address[strings.LastIndexByte(addr
 
 func (e *engine) opener(ed *schedule.Edition, show func(*digest.Issue)) *digest.Opener {
 	return &digest.Opener{Ledger: e.db, Layout: e.presses[ed.Name], Config: e.cfg, Edition: ed, Now: e.now,
-		Log: e.log, Progress: show, Routes: e.routes, Domains: e.domains}
+		Log: e.log, Progress: show, Routes: e.routes, Domains: e.domains, Proofs: e.db}
 }
 
 // openDue opens every issue of an edition that is due and not yet open. One that cannot be opened does not stop the others.
@@ -215,8 +218,14 @@ func (e *engine) sendAll(ctx context.Context, how sendRun) (tried int, err error
 	var mu sync.Mutex
 	counts := map[*mailer.Sender]int{}
 	out := newLookout(e.cfg, cmp.Or(e.downAfter, downAfter), e.log)
+	watch := e.newRelayWatch()
+	pacing.Go(func() { watch.keep(paced) })
+	if !how.untilIdle {
+		pacing.Go(func() { watch.look(paced) })
+	}
 	count := func(s *mailer.Sender, stats mailer.Stats) {
 		out.heard(s.Relay.Name, stats)
+		watch.heard(s.Relay.Name, stats)
 		mu.Lock()
 		defer mu.Unlock()
 		counts[s] = 0

@@ -21,6 +21,7 @@ const (
 	NotDrawn      Reason = "not in this edition"   // the edition does not draw from its section
 	Elsewhere     Reason = "under another section" // chosen from in the first of the reader's sections that has it
 	Unfit         Reason = "could not be laid out" // its template failed
+	Withdrawn     Reason = "withdrawn"             // by an editor
 	Unmailed      Reason = "no mail"               // there is no mail that it could stand in: the address is barred, or no relay takes it
 )
 
@@ -118,7 +119,9 @@ func (c *Chooser) begin(r *Reader, w Window, sent []int64) {
 	for _, id := range sent {
 		if s, ok := c.pool.index[id]; ok {
 			c.set(s, isSeen)
-			c.settle(s)
+			if !c.pool.stories[s].withdrawn { // else what tells of the event now is news
+				c.settle(s)
+			}
 		}
 	}
 	for _, f := range r.Sections {
@@ -216,6 +219,8 @@ func (c *Chooser) judge(p *pair, w Window, language string) Reason {
 			return SeenBefore
 		}
 		return Earlier
+	case story.withdrawn:
+		return Withdrawn
 	case c.has(p.story, isMuted):
 		return Muted
 	case story.language != language || c.pool.languages != nil && !c.pool.languages[language]:

@@ -50,6 +50,8 @@ type entry struct {
 	first    int64  // Unix nanoseconds
 	language string // base
 	dropped  bool   // could not be laid out
+
+	withdrawn bool
 }
 
 // NewPool orders candidates, in any order, by the rules of an edition for an issue due at due: editor's pin first,
@@ -85,7 +87,7 @@ func NewPool(candidates []Candidate, c *schedule.Config, e *schedule.Edition, du
 	for _, c := range list {
 		if _, ok := p.index[c.Story]; !ok {
 			p.index[c.Story] = int32(len(p.stories))
-			p.stories = append(p.stories, entry{id: c.Story, revision: c.Revision, first: c.First.UnixNano(), language: p.base(c.Language)})
+			p.stories = append(p.stories, entry{id: c.Story, revision: c.Revision, first: c.First.UnixNano(), language: p.base(c.Language), withdrawn: c.Withdrawn})
 			texts = append(texts, newWording(c))
 		}
 		p.arrivals = append(p.arrivals, arrived{c.Arrival, c.Arrived})
@@ -175,6 +177,22 @@ func (p *Pool) Drop(story int64) bool {
 	}
 	p.stories[s].dropped = true
 	return true
+}
+
+// edit does to the pool what editors have done since it was made. A story that is held back is as if it
+// were not there. Not while another goroutine chooses.
+func (p *Pool) edit(edits map[int64]Edit) {
+	for id, e := range edits {
+		s, ok := p.index[id]
+		if !ok {
+			continue
+		}
+		story := &p.stories[s]
+		story.withdrawn = story.withdrawn || e.gone()
+		if e.Revision != 0 {
+			story.revision = e.Revision
+		}
+	}
 }
 
 // NumberAt is the highest arrival number given before t, as far as the pool reaches; end is the answer for a pool

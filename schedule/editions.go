@@ -43,6 +43,7 @@ func (t *table) edition(c *Config) Edition {
 		Tripwires:  t.tripwires(),
 		Subject:    t.text("subject"),
 		Template:   t.text("template"),
+		Ping:       t.ping("ping"),
 
 		MaxAge:        t.span("max_age", time.Minute, "3d"),
 		First:         t.span("first", time.Minute, "24h"),

@@ -154,6 +154,12 @@ func (c *counter) add(ctx context.Context, s *stories.Story, added *stories.Adde
 	if err := c.remember(ctx, id, keys); err != nil {
 		return err
 	}
+	if at, err := c.t.withdrawnAt(ctx, id); err != nil {
+		return err
+	} else if !at.IsZero() { // its source does not bring it back
+		added.Known++
+		return nil
+	}
 	revised, err := c.revise(ctx, id, s)
 	if err != nil {
 		return err

@@ -174,7 +174,6 @@ func (db *DB) ownDelivery(ctx context.Context, row *DeliveryRow) (subscribers.Ow
 	if err != nil {
 		return o, err
 	}
-	o.Subject = dg.Subject
 	var revisions []int64
 	for _, item := range dg.Items {
 		revisions = append(revisions, item.Revision)
@@ -183,9 +182,18 @@ func (db *DB) ownDelivery(ctx context.Context, row *DeliveryRow) (subscribers.Ow
 	if err != nil {
 		return o, err
 	}
-	for _, item := range dg.Items {
+	o.Subject = dg.Subject
+	for n, item := range dg.Items {
 		story := subscribers.OwnStory{Section: item.Section}
-		if s := told[item.Revision]; s != nil {
+		s := told[item.Revision]
+		switch {
+		case s == nil:
+		case !s.Withdrawn.IsZero():
+			story.Headline = "(withdrawn)"
+			if n == 0 {
+				o.Subject = story.Headline
+			}
+		default:
 			story.Headline, story.URL = s.Headline, s.URL
 		}
 		o.Stories = append(o.Stories, story)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"broadsheet/operators"
 	"broadsheet/web/room"
 )
 
@@ -22,11 +23,21 @@ type wayBack struct {
 
 func (w wayBack) Overview(context.Context) (*room.Overview, error) { return w.o, w.err }
 
+// open is a door through which whoever has the cookie of this test comes in.
+type open struct{ room.Doors }
+
+func (open) Session(_ context.Context, secret string, _ bool) (*operators.Session, error) {
+	if secret != "key" {
+		return nil, nil
+	}
+	return &operators.Session{Operator: operators.Operator{ID: 1, Name: "bo", Role: operators.Manage}}, nil
+}
+
 // operatorOf serves the operator's page with an overview.
 func operatorOf(t *testing.T, o *room.Overview, failing error) *httptest.Server {
 	t.Helper()
 	page := &room.Room{Publication: "Ink & <b>Tide</b>", Now: func() time.Time { return time.Date(2026, 4, 2, 9, 0, 0, 0, time.UTC) }, Log: slog.New(slog.DiscardHandler),
-		Loopback: true, WayBack: wayBack{o: o, err: failing}}
+		Loopback: true, Doors: open{}, WayBack: wayBack{o: o, err: failing}}
 	handler, err := page.Handler()
 	if err != nil {
 		t.Fatal(err)
@@ -45,6 +56,7 @@ func askOperator(t *testing.T, srv *httptest.Server, method, path, host string) 
 	if host != "" {
 		req.Host = host
 	}
+	req.AddCookie(&http.Cookie{Name: "room", Value: "key"})
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
