@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"broadsheet/digest"
@@ -42,6 +43,7 @@ type engine struct {
 	clicks    func(context.Context) error // writes those that its pages counted; nil before there are pages
 	told      map[forecast]bool           // that were logged
 	foretold  bool                        // what there was at the start was looked at
+	recasts   atomic.Int64                // times that digests followed an editor here
 	openings  map[string]string           // by edition: what its last opening failed for, as it is on record; for the scheduler alone
 	kept      keptAlarms
 	finder    digest.Finder
@@ -49,6 +51,7 @@ type engine struct {
 	routes    *digest.Routes
 	domains   *mailer.Domains
 	postman   *postman
+	board     *board // of the operator's pages
 	jobs      *jobs
 	presses   map[string]*digest.Press // by edition; made at the start, so that a broken template stops the program and not a run
 }
@@ -99,6 +102,7 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 		told:     map[forecast]bool{},
 		openings: map[string]string{},
 	}
+	e.board = newBoard(e)
 	if err := cfg.CheckLimits(mailer.Providers()); err != nil {
 		return nil, usage(err)
 	}
@@ -197,6 +201,25 @@ const sendingGC = 50
 // many deliveries came to something. What a relay that is down leaves goes through those that stand
 // in for it.
 func (e *engine) sendAll(ctx context.Context, how sendRun) (tried int, err error) {
+	for show := how.show; ; {
+		before, recasts := tried, e.recasts.Load()
+		if show != nil {
+			how.show = func(n int) { show(before + n) }
+		}
+		n, err := e.sendOut(ctx, how)
+		tried += n
+		if err != nil || !how.untilIdle || ctx.Err() != nil {
+			return tried, err
+		}
+		// What waited for its digests when senders found nothing more goes too.
+		if err := e.recastWithheld(ctx); err != nil || e.recasts.Load() == recasts {
+			return tried, err
+		}
+	}
+}
+
+// sendOut is sendAll, but for what an editor's act holds back meanwhile.
+func (e *engine) sendOut(ctx context.Context, how sendRun) (tried int, err error) {
 	if os.Getenv("GOGC") == "" {
 		defer debug.SetGCPercent(debug.SetGCPercent(sendingGC))
 	}
@@ -213,6 +236,7 @@ func (e *engine) sendAll(ctx context.Context, how sendRun) (tried int, err error
 	paced, stop := context.WithCancel(ctx)
 	var pacing sync.WaitGroup
 	pacing.Go(func() { pacer.keep(paced) })
+	pacing.Go(func() { e.keepRecasting(paced) })
 	defer pacing.Wait()
 	defer stop()
 	var mu sync.Mutex

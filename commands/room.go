@@ -72,10 +72,11 @@ type roomServer struct {
 	delays   operators.Delays
 	handler  atomic.Pointer[http.Handler]
 	server   *http.Server
+	board    *board // of the engine that is shown
 	done     chan struct{}
 }
 
-// take shows the engine's room from now on.
+// take shows the engine's room from now on. nil has none.
 func (s *roomServer) take(e *engine) error {
 	if s == nil || s.listener == nil {
 		return nil
@@ -88,6 +89,10 @@ func (s *roomServer) take(e *engine) error {
 		return err
 	}
 	s.handler.Store(&h)
+	if s.board != nil && s.board != e.board {
+		s.board.end()
+	}
+	s.board = e.board
 	return nil
 }
 
@@ -118,6 +123,7 @@ func (s *roomServer) end() {
 	if s != nil && s.server != nil {
 		s.server.Close()
 		<-s.done
+		s.board.end()
 	}
 }
 

@@ -24,7 +24,11 @@ func roomOf(t *testing.T, e *engine) (base string) {
 		t.Fatal(err)
 	}
 	srv := httptest.NewServer(handler)
-	t.Cleanup(srv.Close)
+	t.Cleanup(func() {
+		srv.CloseClientConnections() // who watches does not go by themselves
+		srv.Close()
+		e.board.end()
+	})
 	return srv.URL
 }
 

@@ -24,6 +24,7 @@ type Pool struct {
 	ids      []string         // the id shown for a section
 	closed   []bool           // sections the edition does not draw from
 	pairs    []pair           // best rank first
+	tops     bool             // some are on top
 	in       [][]int32        // pairs of each section, best rank first
 	arrivals []arrived        // by rising number
 	stories  []entry          // in order of their first arrival
@@ -37,7 +38,17 @@ type pair struct {
 	section int32
 	arrival int64
 	arrived int64 // Unix nanoseconds
+	top     place // where editors want it
 }
+
+// place is how far up editors want a pair.
+type place int8
+
+const (
+	asRanked place = iota
+	topOfSection
+	topOfMail
+)
 
 type arrived struct {
 	number int64
@@ -116,7 +127,19 @@ func NewPool(candidates []Candidate, c *schedule.Config, e *schedule.Edition, du
 			s = p.addSection(c.Section, true)
 		}
 		p.in[s] = append(p.in[s], int32(len(p.pairs)))
-		p.pairs = append(p.pairs, pair{p.index[c.Story], s, c.Arrival, c.Arrived.UnixNano()})
+		one := pair{p.index[c.Story], s, c.Arrival, c.Arrived.UnixNano(), asRanked}
+		for _, t := range c.Tops {
+			section, known := p.sections[t.Section]
+			switch {
+			case !due.Before(t.Until):
+			case t.Edition != "" && t.Edition == e.Name:
+				one.top = topOfMail
+			case t.Edition == "" && known && section == s:
+				one.top = max(one.top, topOfSection)
+			}
+		}
+		p.tops = p.tops || one.top != asRanked
+		p.pairs = append(p.pairs, one)
 	}
 	return p
 }

@@ -12,7 +12,7 @@ import (
 
 var editionKeys = []string{"name", "title", "cron", "zone", "hours", "languages", "sections", "stories", "per_section",
 	"max_age", "first", "catch_up", "prepare", "deliver_within", "spread", "min_gap", "quiet", "skip", "roundup",
-	"approve", "tripwires", "subject", "template"}
+	"approve", "tripwires", "subject", "template", "ping"}
 
 func (r *reader) editions(t *table, c *Config) (editions []Edition) {
 	seen := make(map[string]mark)

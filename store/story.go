@@ -104,8 +104,15 @@ func (db *DB) Pool(ctx context.Context, since time.Time, upTo int64) ([]digest.C
 		c.Arrived, c.First, c.Published = fromUS(arrived), fromUS(first), fromUS(published)
 		return c, err
 	})
+	var on map[int64][]digest.Top
+	if err == nil {
+		on, err = tops(ctx, db.read())
+	}
 	if err != nil {
 		return nil, fmt.Errorf("list candidates: %w", err)
+	}
+	for n := range list {
+		list[n].Tops = on[list[n].Story]
 	}
 	return list, nil
 }

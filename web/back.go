@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"broadsheet/digest"
@@ -94,6 +95,9 @@ func (p *Pages) line(words *templates.Words, zone *time.Location, due time.Time,
 	}
 	if !s.Published.IsZero() {
 		l.Meta = words.When(s.Published.In(zone), due, p.city(zone))
+	}
+	if !s.Corrected.IsZero() {
+		l.Meta = strings.TrimSuffix(words.Corrected+" · "+l.Meta, " · ")
 	}
 	return l
 }

@@ -25,11 +25,13 @@ func TestWithdrawn(t *testing.T) {
 	}
 	shown := map[string]string{ // pages → what they hold instead
 		links[subscribers.ViewInBrowser][0]: "This story has been withdrawn.", links[subscribers.Why][0]: "This story has been withdrawn.",
-		w.link(subscribers.PastDigests, subscribers.Action{Subscriber: ada.ID}):         "This story has been withdrawn.",
+		w.link(subscribers.PastDigests, subscribers.Action{Subscriber: ada.ID}):      "This story has been withdrawn.",
 		w.link(subscribers.PrivateFeed, subscribers.Action{Story: w.feedOf(ada.ID)}): "<title>This story has been withdrawn.</title>",
 		"/e/morning": "", "/e/morning/feed.atom": "", "/e/morning/archive": "", "/e/morning/2026-04-02": "",
 	}
-	names := func(body string) bool { return strings.Contains(body, lead.Headline) || strings.Contains(body, lead.URL+`"`) }
+	names := func(body string) bool {
+		return strings.Contains(body, lead.Headline) || strings.Contains(body, lead.URL+`"`)
+	}
 	for path := range shown {
 		if resp, body := w.get(path); resp.StatusCode != http.StatusOK || !names(body) {
 			t.Errorf("%s gives %d and does not show the story at first", path, resp.StatusCode)

@@ -53,6 +53,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		{"log", testLog}, {"early log", testLogEarly}, {"old log", testOldLog}, {"taken name", testTakenName}, {"slow domains", testSlowDomains},
 		{"forwards", testForwards}, {"own wish", testOwnWish}, {"flood", testFlood}, {"flood of strangers", testFloodOfStrangers}, {"tasks once", testTasksOnce}, {"forward told", testForwardTold},
 		{"withdraw", testWithdraw}, {"withdraw the last", testWithdrawLast}, {"withdraw any time", testWithdrawAny},
+		{"correct", testCorrect}, {"hold back", testHoldBack}, {"pushed", testPushed}, {"pins", testPins},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -256,7 +256,7 @@ func testWithdrawAny(t *testing.T, w *world) {
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	w.tell("world", 4)
 	w.tell("sport", 3)
-	for n := range 60 {
+	for n := range 30 {
 		s := settings(n + 1)
 		if n%3 == 1 {
 			s.Sections[0].Section = "sport"
@@ -340,7 +340,7 @@ func testWithdrawAny(t *testing.T, w *world) {
 			w.pass(time.Duration(rnd.IntN(40)) * time.Second)
 		}
 	}
-	for range 600 {
+	for range 250 {
 		step()
 	}
 	_, err := w.db.Recover(ctx, w.now())

@@ -224,3 +224,6 @@ func (rm *Room) client(r *http.Request) string {
 	}
 	return strings.TrimSuffix(r.RemoteAddr, r.RemoteAddr[strings.LastIndexByte(r.RemoteAddr, ':')+1:])
 }
+
+// still reports whether who sent a request may still look.
+func (rm *Room) still(r *http.Request) bool { return true }
