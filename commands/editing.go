@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"broadsheet/digest"
-	"broadsheet/operators"
 	"broadsheet/store"
 )
 
@@ -48,14 +47,4 @@ func (e *engine) keepRecasting(ctx context.Context) {
 		e.complain(ctx, "lay digests out anew", e.recastWithheld(ctx))
 		return recastPause
 	})
-}
-
-// withdraw withdraws a story. Nothing with it leaves from then on; the digests that showed it follow in
-// the background of whoever sends, or at once by recast.
-func (e *engine) withdraw(ctx context.Context, by operators.By, story int64) (news bool, err error) {
-	news, err = e.db.WithdrawStory(ctx, by, story, e.now())
-	if err == nil && news {
-		e.log.Info("story withdrawn", slog.Int64("story", story), slog.String("who", by.Who), slog.String("why", by.Why))
-	}
-	return news, err
 }
