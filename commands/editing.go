@@ -27,13 +27,14 @@ func (e *engine) recastWithheld(ctx context.Context) error {
 	if err != nil || !waiting {
 		return err
 	}
+	began := time.Now()
 	done, err := e.recast(ctx, nil)
 	if done.Batches > 0 {
 		e.recasts.Add(1)
 	}
 	if err == nil {
 		e.log.Info("digests followed an editor", slog.Int("deliveries", done.Deliveries), slog.Int("digests", done.Digests),
-			slog.Int("cancelled", done.Cancelled), slog.Int("uncertain", done.Uncertain))
+			slog.Int("cancelled", done.Cancelled), slog.Int("uncertain", done.Uncertain), slog.Duration("took", time.Since(began).Round(time.Millisecond)))
 	}
 	return err
 }
