@@ -116,7 +116,7 @@ func (s *scanner) body(in *bufio.Reader) (has bool, err error) {
 // speed: soon after nothing with it arrives any more, all others get their mail, and those who are said to
 // have it are those whose mail had it, to the reader. BROADSHEET_WITHDRAW sets the number of readers.
 func TestWithdrawMidRun(t *testing.T) {
-	readers := 2000
+	readers := 1200
 	if n, err := strconv.Atoi(os.Getenv("BROADSHEET_WITHDRAW")); err == nil {
 		readers = n
 	} else if testing.Short() {

@@ -145,10 +145,14 @@ type StoryHaving struct {
 // StoryHavingHead are the columns of the list of who has a story.
 var StoryHavingHead = []string{"delivery", "issue", "edition", "slot", "subscriber", "address", "state", "reason", "copies", "revision", "at"}
 
-// Cells is a row of that list.
+// Cells is a row of that list, safe to open in a spreadsheet: an address may begin as a formula does.
 func (h StoryHaving) Cells() []string {
 	n := func(n int64) string { return strconv.FormatInt(n, 10) }
-	return []string{n(h.Delivery), n(h.Issue), h.Edition, h.Slot, n(h.Subscriber), h.Address, h.State, h.Reason, strconv.Itoa(h.Copies), n(h.Revision), h.At.UTC().Format(time.RFC3339)}
+	address := h.Address
+	if address != "" && strings.ContainsRune("=+-@", rune(address[0])) {
+		address = "'" + address
+	}
+	return []string{n(h.Delivery), n(h.Issue), h.Edition, h.Slot, n(h.Subscriber), address, h.State, h.Reason, strconv.Itoa(h.Copies), n(h.Revision), h.At.UTC().Format(time.RFC3339)}
 }
 
 // StoryCorrection is what an editor says instead. Empty fields stay as they are.
