@@ -11,6 +11,7 @@ import (
 var floorPlan = map[string]string{
 	"schedule": "", "stories": "", "subscribers": "", "mailer": "", "templates": "", "operators": "",
 	"mailer/relaytest": "", "mailer/report": "mailer", "mailer/inbox": "mailer", "mailer/maillog": "mailer", "mailer/provider": "mailer mailer/report",
+	"doctor":          "",
 	"intake":          "subscribers mailer mailer/report mailer/inbox",
 	"digest":          "schedule stories subscribers mailer templates",
 	"store":           "operators intake mailer/report mailer/inbox digest schedule stories subscribers mailer templates",
@@ -19,8 +20,8 @@ var floorPlan = map[string]string{
 	"web/room":        "operators digest subscribers mailer mailer/report schedule stories templates",
 	"bench":           "stories",
 	"demo":            "digest schedule stories subscribers mailer mailer/report mailer/inbox mailer/provider intake templates store web operators",
-	"commands":        "bench demo digest schedule stories subscribers mailer mailer/report mailer/inbox mailer/maillog mailer/provider intake templates store web web/room operators",
-	"":                "commands bench demo digest schedule stories subscribers mailer mailer/report mailer/inbox mailer/maillog mailer/provider intake templates store web web/room operators",
+	"commands":        "bench demo doctor digest schedule stories subscribers mailer mailer/report mailer/inbox mailer/maillog mailer/provider intake templates store web web/room operators",
+	"":                "commands bench demo doctor digest schedule stories subscribers mailer mailer/report mailer/inbox mailer/maillog mailer/provider intake templates store web web/room operators",
 }
 
 func TestFloorPlan(t *testing.T) {

@@ -13,12 +13,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"broadsheet/mailer"
+	"broadsheet/operators"
 	"broadsheet/store"
 )
 
 func (p *program) deliveries() *cobra.Command {
 	return group("deliveries", "Every mail to every reader and what became of it",
-		p.deliveriesList(), p.deliveriesShow(), p.deliveriesRetry())
+		p.deliveriesList(), p.deliveriesShow(), p.deliveriesRetry(), p.deliveriesSettle())
 }
 
 // deliveryJSON is a delivery as --json prints it.
@@ -181,8 +182,9 @@ func (p *program) deliveriesShow() *cobra.Command {
 
 func (p *program) deliveriesRetry() *cobra.Command {
 	var reason string
+	var by func() operators.By
 	c := &cobra.Command{
-		Use: "retry ID...", Short: "Queue failed, expired or uncertain deliveries again", Args: cobra.MinimumNArgs(1),
+		Use: "retry ID...", Short: "Queue failed, expired, cancelled or uncertain deliveries again", Args: cobra.MinimumNArgs(1),
 		Long: `Queues deliveries again, to go with the next send or serve. An uncertain one may arrive a
 second time. What is past its end of life, or has been taken over by a later issue, cannot be
 retried: its stories are in the next issue.`,
@@ -199,7 +201,9 @@ retried: its stories are in the next issue.`,
 			for _, arg := range args {
 				id, err := parseID(arg)
 				if err == nil {
-					err = db.RetryDelivery(c.Context(), id, reason, now())
+					who := by()
+					who.Why = cmp.Or(who.Why, reason, "retried by operator")
+					err = db.RetryDelivery(c.Context(), id, who, now())
 				}
 				if errors.Is(err, store.ErrNotFound) {
 					err = fmt.Errorf("there is no delivery %d", id)
@@ -214,7 +218,9 @@ retried: its stories are in the next issue.`,
 		},
 	}
 	p.clockFlag(c)
-	c.Flags().StringVar(&reason, "reason", "retried by operator", "`why`")
+	by = byFlag(c)
+	c.Flags().StringVar(&reason, "reason", "", "the same as --why")
+	_ = c.Flags().MarkHidden("reason") // there is such a flag
 	return c
 }
 

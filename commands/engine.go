@@ -42,6 +42,7 @@ type engine struct {
 	roots     *x509.CertPool              // whom relays' certificates must be from; nil = the system's
 	clicks    func(context.Context) error // writes those that its pages counted; nil before there are pages
 	told      map[forecast]bool           // that were logged
+	acts      *underway                   // of its pages
 	foretold  bool                        // what there was at the start was looked at
 	recasts   atomic.Int64                // times that digests followed an editor here
 	counts    storyCounts
@@ -101,6 +102,7 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 		presses:  map[string]*digest.Press{},
 		jobs:     newJobs(),
 		told:     map[forecast]bool{},
+		acts:     &underway{},
 		openings: map[string]string{},
 	}
 	e.board = newBoard(e)

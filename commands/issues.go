@@ -16,7 +16,8 @@ import (
 )
 
 func (p *program) issues() *cobra.Command {
-	return group("issues", "What went out and what comes next", p.issuesList(), p.issuesShow(), p.issuesNext())
+	return group("issues", "What went out and what comes next", p.issuesList(), p.issuesShow(), p.issuesNext(),
+		p.issuesHolds(), p.issuesPause(), p.issuesResume(), p.issuesStop(), p.issuesRetry(), p.issuesSettle())
 }
 
 // issueJSON is an issue with its books.

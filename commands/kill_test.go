@@ -2,6 +2,7 @@ package commands
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -39,7 +40,7 @@ func TestKill(t *testing.T) {
 		t.Skip("set BROADSHEET_LONG=1 to kill the program some times over")
 	}
 	for _, c := range []killCase{
-		{4, 1, "pipelining"}, {4, 50, "plain"}, {16, 4, "pipelining"}, {16, 50, "auto"}, {64, 1, "auto"}, {64, 50, "pipelining"},
+		{4, 1, "pipelining", 0}, {4, 50, "plain", 0}, {16, 4, "pipelining", 0}, {16, 50, "auto", 0}, {64, 1, "auto", 0}, {64, 50, "pipelining", 0},
 	} {
 		t.Run(fmt.Sprintf("%d connections, in_doubt %d, %s", c.connections, c.inDoubt, c.dialogue), c.test)
 	}
@@ -49,6 +50,7 @@ func TestKill(t *testing.T) {
 type killCase struct {
 	connections, inDoubt int
 	dialogue             string
+	readers              int // 0 = killReaders
 }
 
 func (c killCase) test(t *testing.T) {
@@ -124,7 +126,7 @@ relays: [{name: main, host: 127.0.0.1, port: %d, tls: none, auth: none, connecti
 	k.write("schedule.yaml", fmt.Sprintf(config, relay.port, c.connections, c.inDoubt, c.dialogue))
 	var readers strings.Builder
 	readers.WriteString("email,sections,editions,consent_source\n")
-	for n := range killReaders {
+	for n := range cmp.Or(c.readers, killReaders) {
 		fmt.Fprintf(&readers, "reader%d@example.com,%s;%s,london,test\n", n, sections[n%4], sections[(n+1+n/4%3)%4])
 	}
 	k.write("readers.csv", readers.String())
@@ -241,6 +243,7 @@ type countingRelay struct {
 	rnd      *rand.Rand
 	taken    map[string]int
 	total    int
+	begun    time.Time // the latest MAIL
 	sessions int
 	gone     sync.Cond     // sessions has changed
 	more     chan struct{} // closed and replaced at each mail
@@ -345,8 +348,14 @@ type countingSession struct {
 	to    string
 }
 
-func (s *countingSession) Mail(string, *smtp.MailOptions) error { return nil }
-func (s *countingSession) Reset()                               {}
+func (s *countingSession) Mail(string, *smtp.MailOptions) error {
+	s.relay.mu.Lock()
+	defer s.relay.mu.Unlock()
+	s.relay.begun = time.Now()
+	return nil
+}
+
+func (s *countingSession) Reset() {}
 
 func (s *countingSession) Logout() error {
 	s.relay.session(-1)

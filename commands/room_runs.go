@@ -1,13 +1,404 @@
 package commands
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
 
+	"broadsheet/digest"
+	"broadsheet/mailer"
+	"broadsheet/operators"
+	"broadsheet/store"
 	"broadsheet/web/room"
 )
 
-// roomRuns meets [room.Runs].
+// roomRuns meets [room.Runs]. The commands that step into a run are the same code.
 type roomRuns struct{ *engine }
 
-// alarms lists what is wrong here.
-func (w roomRuns) alarms(ctx context.Context) ([]room.Alarm, error) { return nil, nil }
+// acted is an act's result for people: store's errors that a person can do something about are room's.
+func acted(said string, err error) (string, error) {
+	for _, e := range []error{store.ErrNothingLeft, store.ErrNoRetry, store.ErrNotUncertain} {
+		if errors.Is(err, e) {
+			return "", fmt.Errorf("%w: %w", room.ErrRefused, err)
+		}
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return "", fmt.Errorf("%w: %w", room.ErrNotFound, err)
+	}
+	return said, err
+}
+
+func refusedf(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", room.ErrRefused, fmt.Errorf(format, args...))
+}
+
+// nameOf is how an issue is named to people.
+func nameOf(issue int64) string {
+	if issue == 0 {
+		return "everything"
+	}
+	return fmt.Sprintf("issue %d", issue)
+}
+
+// Pause meets [room.Runs].
+func (w roomRuns) Pause(ctx context.Context, by operators.By, issue int64) (string, error) {
+	if issue != 0 {
+		left, err := w.db.AnyLeft(ctx, issue)
+		if err != nil {
+			return acted("", err)
+		}
+		if !left {
+			return "", refusedf("issue %d: nothing of it is left to go", issue)
+		}
+	}
+	news, err := w.db.Hold(ctx, digest.Hold{Issue: issue, Kind: digest.HoldPaused, Reason: by.Why}, by, w.now())
+	if err == nil && !news {
+		return "", refusedf("%s is paused already", nameOf(issue))
+	}
+	if issue == 0 {
+		return acted("Everything is on hold: nothing more leaves until it is resumed.", err)
+	}
+	return acted(fmt.Sprintf("Issue %d is paused: nothing more of it leaves until it is resumed.", issue), err)
+}
+
+// Resume meets [room.Runs].
+func (w roomRuns) Resume(ctx context.Context, by operators.By, issue int64) (string, error) {
+	had, err := w.db.LetGo(ctx, issue, digest.HoldPaused, by, w.now())
+	if err != nil {
+		return acted("", err)
+	}
+	holds, err := w.db.HoldsOf(ctx, issue)
+	if err != nil {
+		return "", err
+	}
+	rest := ""
+	if len(holds) > 0 {
+		h := w.heldOf(holds[0])
+		rest = " " + upper(h.Words) + ". " + h.Next
+	}
+	switch {
+	case !had && rest != "":
+		return "", refusedf("%s is not paused.%s", nameOf(issue), rest)
+	case !had:
+		return "", refusedf("%s is not paused", nameOf(issue))
+	case rest != "":
+		return upper(nameOf(issue)) + " is paused no more, and still does not go." + rest, nil
+	}
+	return upper(nameOf(issue)) + " goes on.", nil
+}
+
+// Stop meets [room.Runs].
+func (w roomRuns) Stop(ctx context.Context, by operators.By, issue int64) (string, error) {
+	if issue == 0 {
+		return w.Pause(ctx, by, 0)
+	}
+	return w.wait(ctx, issue, "Stopping", func(ctx context.Context, show func(n, of int)) (string, error) { return w.stop(ctx, by, issue, show) })
+}
+
+func (w roomRuns) stop(ctx context.Context, by operators.By, issue int64, show func(n, of int)) (string, error) {
+	inHand, err := w.db.StopIssue(ctx, issue, by, w.now(), func(n int) { show(n, 0) })
+	if err != nil {
+		return "", err
+	}
+	counts, err := w.db.IssueCounts(ctx, issue)
+	if err != nil {
+		return "", err
+	}
+	said := fmt.Sprintf("Issue %d is stopped: %s cancelled, %d uncertain.", issue, mails(counts[string(mailer.Cancelled)]), counts[string(mailer.Uncertain)])
+	if inHand > 0 {
+		said += fmt.Sprintf(" A relay has %s in hand: each ends with its answer.", mails(inHand))
+	}
+	return said, nil
+}
+
+// Retry meets [room.Runs].
+func (w roomRuns) Retry(ctx context.Context, by operators.By, issue int64, pick room.Pick) (string, error) {
+	p := store.Pick{Reason: pick.Reason, Domain: pick.Domain}
+	for _, s := range pick.States {
+		if state := mailer.State(s); state == mailer.Uncertain || !slices.Contains(store.Retryable, state) {
+			return "", refusedf("what is %s is not retried: pick %s", s, retryStates)
+		}
+		p.States = append(p.States, mailer.State(s))
+	}
+	return w.wait(ctx, issue, "Queueing again", func(ctx context.Context, show func(n, of int)) (string, error) {
+		a, err := w.db.RetryIssue(ctx, issue, p, by, w.now(), show)
+		return inTotal(a, "queued again", err)
+	})
+}
+
+// Settle meets [room.Runs].
+func (w roomRuns) Settle(ctx context.Context, by operators.By, issue int64, how string, pick room.Pick) (string, error) {
+	s, err := settlement(how)
+	if err != nil {
+		return "", err
+	}
+	return w.wait(ctx, issue, "Settling", func(ctx context.Context, show func(n, of int)) (string, error) {
+		a, err := w.db.SettleIssue(ctx, issue, store.Pick{Reason: pick.Reason, Domain: pick.Domain}, s, by, w.now(), show)
+		if s == store.SettleAgain {
+			return inTotal(a, "queued for a further copy", err)
+		}
+		return inTotal(a, "marked as arrived", err)
+	})
+}
+
+// retryStates are those that many deliveries at once may be retried out of.
+const retryStates = "failed, expired, cancelled"
+
+func settlement(how string) (store.Settlement, error) {
+	if s := store.Settlement(how); s == store.SettleAgain || s == store.SettleArrived {
+		return s, nil
+	}
+	return "", refusedf("say what to do: %s or %s", store.SettleAgain, store.SettleArrived)
+}
+
+// inTotal says what an act on many deliveries came to.
+func inTotal(a store.Acted, came string, err error) (string, error) {
+	if err == nil && a.Done+a.Left == 0 {
+		err = refusedf("no delivery is like that")
+	}
+	if err != nil {
+		return "", err
+	}
+	var why []string
+	for _, k := range slices.Sorted(maps.Keys(a.Why)) {
+		why = append(why, fmt.Sprintf("%d: %s", a.Why[k], k))
+	}
+	if a.Done == 0 {
+		return "", refusedf("none of %s: %s", mails(a.Left), strings.Join(why, "; "))
+	}
+	said := fmt.Sprintf("%s %s.", mails(a.Done), came)
+	if a.Left > 0 {
+		said += fmt.Sprintf(" %s cannot be: %s.", mails(a.Left), strings.Join(why, "; "))
+	}
+	return said, nil
+}
+
+// wait does what may take long, and says so if it does.
+func (w roomRuns) wait(ctx context.Context, issue int64, name string, f func(ctx context.Context, show func(n, of int)) (string, error)) (string, error) {
+	said, done, err := w.acts.do(ctx, issue, name, w.now(), w.log, f)
+	if !done {
+		return name + ": this takes a while, and the issue's page shows how far it is.", nil
+	}
+	return acted(said, err)
+}
+
+// RetryDelivery meets [room.Runs].
+func (w roomRuns) RetryDelivery(ctx context.Context, by operators.By, id int64) (string, error) {
+	return acted(fmt.Sprintf("Delivery %d is queued again.", id), w.db.RetryDelivery(ctx, id, by, w.now()))
+}
+
+// SettleDelivery meets [room.Runs].
+func (w roomRuns) SettleDelivery(ctx context.Context, by operators.By, id int64, how string) (string, error) {
+	s, err := settlement(how)
+	if err != nil {
+		return "", err
+	}
+	said := fmt.Sprintf("Delivery %d is marked as arrived.", id)
+	if s == store.SettleAgain {
+		said = fmt.Sprintf("A further copy of delivery %d is queued.", id)
+	}
+	return acted(said, w.db.SettleDelivery(ctx, id, s, by, w.now()))
+}
+
+// Halted meets [room.Runs].
+func (w roomRuns) Halted(ctx context.Context) (bool, error) {
+	holds, err := w.db.Holds(ctx)
+	return slices.ContainsFunc(holds, func(h digest.Hold) bool { return h.Issue == 0 }), err
+}
+
+// reasonsShown is how many reasons of failures a page offers.
+const reasonsShown = 20
+
+// Standing meets [room.Runs].
+func (w roomRuns) Standing(ctx context.Context, issue int64) (*room.Standing, error) {
+	i, err := w.db.Issue(ctx, issue)
+	if err != nil {
+		_, err = acted("", err)
+		return nil, err
+	}
+	counts, err := w.db.IssueCounts(ctx, issue)
+	if err != nil {
+		return nil, err
+	}
+	of := func(states ...mailer.State) (n int) {
+		for _, s := range states {
+			n += counts[string(s)]
+		}
+		return n
+	}
+	s := &room.Standing{Issue: issue, Holds: []room.Held{}, Reasons: []room.Reason{}, UnderWay: list(w.acts.of(issue)),
+		Open:   of(mailer.Queued, mailer.Sending, mailer.Handed, mailer.Deferred),
+		Failed: of(mailer.Failed, mailer.Expired), Cancelled: of(mailer.Cancelled), Uncertain: of(mailer.Uncertain), Alive: !w.now().After(i.Ends)}
+	if i.State == digest.Opening {
+		s.Open = max(s.Open, 1) // more may come
+	}
+	holds, err := w.db.HoldsOf(ctx, issue)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range holds {
+		s.Holds = append(s.Holds, w.heldOf(h))
+	}
+	stop, err := w.db.StopOf(ctx, issue)
+	if err != nil {
+		return nil, err
+	}
+	if stop != nil && !s.Stopping() {
+		s.Stopped = &room.Held{Issue: issue, Kind: "stopped", Reason: stop.By.Why, Who: stop.By.Who, Since: stop.At, Words: "the issue was stopped"}
+	}
+	if s.Alive && s.Failed > 0 {
+		reasons, err := w.db.FailedReasons(ctx, issue, reasonsShown)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range reasons {
+			s.Reasons = append(s.Reasons, room.Reason{Reason: r.Reason, Readers: r.Readers})
+		}
+	}
+	return s, nil
+}
+
+// heldOf puts a hold into words.
+func (w roomRuns) heldOf(h digest.Hold) room.Held {
+	out := room.Held{Issue: h.Issue, Kind: string(h.Kind), Reason: h.Reason, Who: h.Who, Since: h.At}
+	switch {
+	case h.Issue == 0 && h.Kind == digest.HoldPaused:
+		out.Words, out.Next = "all sending is on hold", "Resume all once what is wrong is mended."
+	case h.Issue == 0:
+		out.Words, out.Next = "all sending is on hold", "See what is wrong on the first page."
+	case h.Kind == digest.HoldPaused:
+		out.Words, out.Next = "the issue is paused", "Resume it, or stop it for good."
+	case h.Kind == digest.HoldApproval:
+		out.Words, out.Next = "the issue waits for somebody to approve it", "Look at it, then approve it or stop it."
+	case h.Kind == digest.HoldTripwire:
+		out.Words, out.Next = "the issue differs too much from those before it", "Look at it; approve it if it is right, else stop it."
+	case h.Kind == digest.HoldStopping:
+		out.Words, out.Next = "the issue is being stopped", "Wait: what relays have in hand ends with their answers. If serve does not run, stop it once more."
+	default:
+		out.Words, out.Next = "the issue is on hold ("+string(h.Kind)+")", "Look at it."
+	}
+	return out
+}
+
+// held says what keeps issues here that should go by now; "" if nothing does.
+func (e *engine) held(ctx context.Context, issues []int64) (string, error) {
+	var lines []string
+	for _, id := range issues {
+		i, err := e.db.Issue(ctx, id)
+		if err != nil {
+			return "", err
+		}
+		left, err := e.db.AnyLeft(ctx, id)
+		if err != nil {
+			return "", err
+		}
+		if !left || i.Due.After(e.now()) {
+			continue
+		}
+		holds, err := e.db.HoldsOf(ctx, id)
+		if err != nil {
+			return "", err
+		}
+		for _, h := range holds {
+			w := roomRuns{e}.heldOf(h)
+			line := fmt.Sprintf("issue %d, %s %s in %s: %s", id, i.Edition, i.Slot, i.Zone, w.Words)
+			if h.Reason != "" {
+				line += " (" + h.Reason + ")"
+			}
+			lines = append(lines, fmt.Sprintf("%s, since %s by %s\n%s", line, h.At.UTC().Format(time.RFC3339), cmp.Or(h.Who, "the program"), w.Next+" "+commandFor(h)))
+		}
+	}
+	return strings.Join(lines, "\n"), nil
+}
+
+// commandFor is what an operator types to let a hold go.
+func commandFor(h digest.Hold) string {
+	switch {
+	case h.Issue == 0:
+		return "broadsheet issues resume --all"
+	case h.Kind == digest.HoldApproval || h.Kind == digest.HoldTripwire:
+		return fmt.Sprintf("broadsheet issues approve %d", h.Issue)
+	case h.Kind == digest.HoldStopping:
+		return fmt.Sprintf("broadsheet issues stop %d", h.Issue)
+	}
+	return fmt.Sprintf("broadsheet issues resume %d", h.Issue)
+}
+
+const (
+	// uncertainSince is how long uncertain deliveries stay among the alarms that nobody settles.
+	uncertainSince = 7 * 24 * time.Hour
+	// uncertainShown is how many issues with such have an alarm each.
+	uncertainShown = 5
+)
+
+// alarms lists what is on hold, and what is uncertain.
+func (w roomRuns) alarms(ctx context.Context) (list []room.Alarm, err error) {
+	holds, err := w.db.Holds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range holds {
+		held := w.heldOf(h)
+		a := room.Alarm{Key: fmt.Sprintf("held %d %s", h.Issue, h.Kind), Level: "red", Since: h.At, Next: held.Next, Do: commandFor(h)}
+		what := held.Words
+		if h.Issue == 0 {
+			a.Key, a.Link = "held all", "/issues"
+		} else {
+			i, err := w.db.Issue(ctx, h.Issue)
+			if err != nil {
+				return nil, err
+			}
+			what = fmt.Sprintf("%s %s in %s: %s", i.Edition, i.Slot, i.Zone, held.Words)
+			a.Link = fmt.Sprintf("/issues/%d", h.Issue)
+			if i.Due.After(w.now()) || h.Kind == digest.HoldStopping {
+				a.Level = "amber" // nobody waits yet
+			}
+			if h.Kind == digest.HoldStopping {
+				a.Key = fmt.Sprintf("stopping %d", h.Issue)
+			}
+		}
+		if h.Who != "" {
+			what += ", by " + h.Who
+		}
+		if h.Reason != "" {
+			what += " (" + h.Reason + ")"
+		}
+		a.What = upper(what) + "."
+		list = append(list, a)
+	}
+	uncertain, err := w.db.UncertainIssues(ctx, w.now().Add(-uncertainSince))
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range uncertain[:min(len(uncertain), uncertainShown)] {
+		a := room.Alarm{Key: fmt.Sprintf("uncertain %d", c.Issue), Level: "amber", Link: fmt.Sprintf("/issues/%d", c.Issue),
+			What: fmt.Sprintf("%s %s: %s uncertain. A copy left, and no answer came.", upper(c.Edition), c.Slot, mails(c.N)),
+			Next: "Look into the relay's log, then mark them as arrived or send a further copy.", Do: fmt.Sprintf("broadsheet issues settle %d --arrived", c.Issue)}
+		if w.now().After(c.Ends) {
+			a.Next = "Look into the relay's log. It is too late for a further copy: mark them as arrived to close the books."
+		}
+		list = append(list, a)
+	}
+	return list, nil
+}
+
+// mails counts mails in words.
+func mails(n int) string {
+	if n == 1 {
+		return "1 mail"
+	}
+	return fmt.Sprintf("%d mails", n)
+}
+
+// upper begins a sentence.
+func upper(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}

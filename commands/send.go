@@ -30,7 +30,8 @@ func (p *program) send() *cobra.Command {
 		Long: `Opens the issues of EDITION that are due and not yet open, sends until nothing is due now and
 leaves deferred mail to the next send or serve. Refused and deferred mail is an outcome, not a
 failure. Exit code 3 says that nothing was due, 4 that another sender is at work, 5 that the relay
-refuses us (password, sender, contents) and a person must look; everything then stays queued.`,
+refuses us (password, sender, contents) or the issue is on hold (see "issues holds") and a person
+must look; everything then stays queued.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: p.completeEdition,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -133,8 +134,11 @@ func (p *program) sendEdition(ctx context.Context, e *engine, ed *schedule.Editi
 	}
 	e.tellWaves(context.WithoutCancel(ctx))
 	e.pingAtEnd(ctx)
-	err = errors.Join(openErr, sendErr)
-	if err == nil && len(opened) == 0 && sent == 0 && (expired == 0 || len(worked) == 0) {
+	// What an operator stopped meanwhile is at its end now that nothing is in hand.
+	err = errors.Join(openErr, sendErr, e.db.FinishStops(context.WithoutCancel(ctx), e.now()))
+	held, heldErr := e.held(context.WithoutCancel(ctx), worked)
+	err = errors.Join(err, heldErr)
+	if err == nil && held == "" && len(opened) == 0 && sent == 0 && (expired == 0 || len(worked) == 0) {
 		return nothingDue(ed)
 	}
 	err = errors.Join(err, p.report(context.WithoutCancel(ctx), e.db, worked, f.asJSON))
@@ -143,6 +147,8 @@ func (p *program) sendEdition(ctx context.Context, e *engine, ed *schedule.Editi
 		return &exitError{exitHeld, fmt.Errorf("%w\nWhat is left stays queued. Mend what the relay complains of (broadsheet check tries it), then send again", err)}
 	case errors.Is(err, mailer.ErrDown):
 		return fmt.Errorf("%w\nWhat is left stays queued and goes with the next send or serve", err)
+	case err == nil && held != "":
+		return &exitError{exitHeld, errors.New(held)}
 	}
 	return err
 }

@@ -237,6 +237,7 @@ func (e *engine) openAll(ctx context.Context) time.Duration {
 	e.complain(ctx, "find next slot", err)
 	n, err := e.db.Expire(ctx, e.now())
 	e.complain(ctx, "expire deliveries", err)
+	e.complain(ctx, "finish stops", e.db.FinishStops(ctx, e.now()))
 	if n > 0 {
 		e.log.Warn("deliveries expired", slog.Int("deliveries", n))
 	}

@@ -83,7 +83,7 @@ type Outcome struct {
 }
 
 // ErrLost says that a lease ended or the delivery was taken out of the sender's hands
-// (superseded, suppressed, cancelled): leave it alone and go on with the next.
+// (superseded, suppressed, cancelled) or is on hold: leave it alone and go on with the next.
 var ErrLost = errors.New("delivery is no longer ours")
 
 // ErrWait says that a delivery may not go yet (min_gap, quiet hours): the queue has put it back.
@@ -149,6 +149,14 @@ type Hurrier interface {
 type Recaller interface {
 	// Recalled reports whether a handed delivery should stay here.
 	Recalled(ctx context.Context, d *Delivery) (bool, error)
+}
+
+// Halter is a Queue whose issues may be on hold. What it has leased to a sender then stays here: it gives
+// [ErrLost] to what is begun, and the sender gives back what it has.
+type Halter interface {
+	// Halted lists the issues on hold, among them 0 if that is all of them. It is asked often and
+	// costs little.
+	Halted(ctx context.Context) (issues []int64, err error)
 }
 
 // Message is a delivery ready for the wire.

@@ -116,11 +116,33 @@ func (k *desk) take() (l *Letter) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.active = now()
-	if len(k.line) > 0 {
+	for len(k.line) > 0 {
 		l = k.line[0]
 		k.line = slices.Delete(k.line, 0, 1)
+		if !l.halted() {
+			return l
+		}
+		l.forget()
+		k.putBack(l)
 	}
-	return l
+	return nil
+}
+
+// forget takes back that a letter was put together.
+func (l *Letter) forget() {
+	if l.ready != nil {
+		<-l.ready
+	}
+	l.ready, l.err, l.free, l.buf, l.Message = nil, nil, nil, nil, Message{}
+}
+
+// putBack has a letter, of which nothing has left, go back to the queue with the next commit; k.mu is held.
+func (k *desk) putBack(l *Letter) {
+	if l.handed {
+		k.open--
+		l.d.Copies = l.before
+	}
+	k.settle(settled{l, Mail, k.r.notBegun(l), nil})
 }
 
 // fill draws a slice of deliveries and writes their intents down. drew says that there were some.
@@ -245,7 +267,7 @@ func (k *desk) Done(l *Letter, verb Verb, reply Reply, err error) {
 		l.d.Copies = l.before // handed, perhaps, but nothing of the end has left
 	}
 	if errors.Is(err, ErrLost) {
-		k.r.count(func(s *Stats) { s.Lost++ })
+		k.r.lost()
 		k.r.settled(l)
 		return
 	}
@@ -325,7 +347,7 @@ func (k *desk) commit(hand, fresh []*Letter) error {
 			k.open++
 		} else if i := slices.Index(k.line, l); i >= 0 {
 			k.line = slices.Delete(k.line, i, i+1)
-			k.r.count(func(s *Stats) { s.Lost++ })
+			k.r.lost()
 			k.r.settled(l)
 		}
 	}
@@ -344,7 +366,7 @@ func (k *desk) commit(hand, fresh []*Letter) error {
 		case errors.Is(err, ErrWait):
 			k.r.count(func(s *Stats) { s.Waiting++ })
 		default:
-			k.r.count(func(s *Stats) { s.Lost++ })
+			k.r.lost()
 		}
 		k.r.settled(l)
 	}
@@ -392,18 +414,13 @@ func (k *desk) relieve() {
 }
 
 // handOver gives the line to other connections. What is on record as handed goes back to the
-// queue, for it counts in this connection's window. k.mu is held.
+// queue, for it counts in this connection's window, and so does what is on hold. k.mu is held.
 func (k *desk) handOver() {
 	var spares []*Letter
 	for _, l := range k.line {
-		if l.ready != nil {
-			<-l.ready
-		}
-		l.ready, l.err, l.free, l.buf, l.Message = nil, nil, nil, nil, Message{}
-		if l.handed {
-			k.open--
-			l.d.Copies = l.before // nothing of it has left
-			k.settle(settled{l, Mail, k.r.notBegun(l), nil})
+		l.forget()
+		if l.handed || l.halted() {
+			k.putBack(l)
 		} else {
 			spares = append(spares, l)
 		}

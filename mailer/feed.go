@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,6 +18,7 @@ type leased struct {
 	term   time.Duration // of the lease
 	until  time.Time     // its end, as last renewed
 	lost   bool
+	halted atomic.Bool // its issue is on hold: nothing of it is begun
 }
 
 // idleConnection is how long an open connection waits for more work: well below the five
@@ -275,11 +277,17 @@ func (r *run) settled(letters ...*Letter) {
 	r.mu.Unlock()
 }
 
-// returnSpares takes the intents back of letters that no connection has.
-func (r *run) returnSpares() {
+// returnSpares takes the intents back of those letters that no connection has.
+func (r *run) returnSpares(which func(*Letter) bool) {
 	r.mu.Lock()
-	spares := r.spares
-	r.spares = nil
+	var spares []*Letter
+	r.spares = slices.DeleteFunc(r.spares, func(l *Letter) bool {
+		if !which(l) {
+			return false
+		}
+		spares = append(spares, l)
+		return true
+	})
 	r.mu.Unlock()
 	if len(spares) == 0 {
 		return
@@ -296,8 +304,8 @@ func (r *run) returnSpares() {
 
 // forgo gives back what nobody has drawn.
 func (r *run) forgo() {
-	r.returnSpares()
-	r.settled(r.emptyLanes()...)
+	r.returnSpares(anyLetter)
+	r.settled(r.emptyLanes(anyLetter)...)
 	r.mu.Lock()
 	var free []*Batch
 	for _, l := range r.batches {

@@ -107,14 +107,19 @@ func (a *lane) pause(t time.Time) time.Duration {
 	return max(slow, time.Duration((1-a.tokens)/a.limit.Rate*float64(time.Second))+1)
 }
 
-// emptyLanes takes out what waits in lanes.
-func (r *run) emptyLanes() (letters []*Letter) {
+// emptyLanes takes out those that wait in lanes.
+func (r *run) emptyLanes(which func(*Letter) bool) (letters []*Letter) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, a := range r.lanes {
-		a.inHand += len(a.waiting) // settled takes it off again
-		letters = append(letters, a.waiting...)
-		a.waiting = nil
+		a.waiting = slices.DeleteFunc(a.waiting, func(l *Letter) bool {
+			if !which(l) {
+				return false
+			}
+			a.inHand++ // settled takes it off again
+			letters = append(letters, l)
+			return true
+		})
 	}
 	return letters
 }

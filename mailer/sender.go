@@ -133,7 +133,9 @@ type run struct {
 	inHand    int // deliveries taken and not settled
 	lines     int // connections, dialling or open
 	strikes   map[identity]int
-	waiting   int // calls that the ledger has refused and that are tried again
+	waiting   int       // calls that the ledger has refused and that are tried again
+	looked    time.Time // for issues on hold
+	doubt     bool      // the ledger has refused a mark since
 	stats     Stats
 	err       error // why the run had to end
 
@@ -187,7 +189,7 @@ func (r *run) watch(ctx context.Context) {
 	}
 }
 
-// sweep writes down outcomes that wait too long and tells of progress.
+// sweep writes down outcomes that wait too long, gives back what is on hold and tells of progress.
 func (r *run) sweep(ctx context.Context) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -204,6 +206,7 @@ func (r *run) sweep(ctx context.Context) {
 			k.relieve()
 		}
 		r.spill()
+		r.halt(ctx)
 		r.tellNow()
 	}
 }

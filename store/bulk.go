@@ -45,6 +45,7 @@ type group struct {
 type groupBatch struct {
 	*held                  // nil: all of its marks go one by one
 	late    bool           // the lease is over: nothing new is begun
+	stays   bool           // its issue is on hold: nothing more leaves
 	moved   bool           // readers have changed since the lease
 	intends []int64        // subscribers
 	waits   map[int64]bool // of intends: need a look of their own
@@ -108,7 +109,7 @@ func (g *group) prepare(ctx context.Context, calls []*call) error {
 		}
 	}
 	for _, b := range g.batches {
-		if b.held == nil || b.late || len(b.intends) == 0 {
+		if b.held == nil || b.late || b.stays || len(b.intends) == 0 {
 			continue
 		}
 		if err := g.check(ctx, b); err != nil {
@@ -124,15 +125,15 @@ func (g *group) batch(ctx context.Context, m *mailer.Batch) (*groupBatch, error)
 	if h == nil {
 		return &groupBatch{}, nil
 	}
-	var fence, until, readers int64
-	if err := g.t.scan(ctx, `SELECT fence, lease_until, (SELECT value FROM counters WHERE name = 'readers') FROM batches WHERE id = ?1`,
-		args{m.ID}, &fence, &until, &readers); err != nil {
+	var fence, until, readers, hold int64
+	if err := g.t.scan(ctx, `SELECT b.fence, b.lease_until, (SELECT value FROM counters WHERE name = 'readers'), `+onHold+`b.issue)) FROM batches b WHERE b.id = ?1`,
+		args{m.ID}, &fence, &until, &readers, &hold); err != nil {
 		return nil, err
 	}
 	if fence != h.fence || until == 0 {
 		return &groupBatch{}, nil
 	}
-	return &groupBatch{held: h, late: until < us(g.db.leaseClock()), moved: readers != h.readers}, nil
+	return &groupBatch{held: h, late: until < us(g.db.leaseClock()), stays: hold > 0, moved: readers != h.readers}, nil
 }
 
 // check finds those of a batch's intents that need a look of their own: the reader is away or
@@ -264,9 +265,9 @@ func (g *group) common(b *groupBatch, r *heldRow, m *mailer.Mark) bool {
 	switch m.Step {
 	case mailer.Intend:
 		return (d.State == mailer.Queued || d.State == mailer.Deferred) && d.Copies == 0 &&
-			r.mayGo && !b.late && !b.waits[d.Subscriber]
+			r.mayGo && !b.late && !b.stays && !b.waits[d.Subscriber]
 	case mailer.Hand:
-		return d.State == mailer.Sending
+		return d.State == mailer.Sending && !b.stays
 	case mailer.Settle:
 		o := &m.Outcome
 		return d.State == mailer.Handed && d.Attempts <= 1 && d.Copies <= 1 && o.State == mailer.Accepted && o.Charged

@@ -13,6 +13,7 @@ import (
 
 	"broadsheet/digest"
 	"broadsheet/mailer"
+	"broadsheet/operators"
 	"broadsheet/schedule"
 	"broadsheet/store"
 	"broadsheet/subscribers"
@@ -111,7 +112,7 @@ func (w *twin) step(rnd *rand.Rand, n int) {
 			_, err := w.beside.Expire(ctx, w.now)
 			w.must(err)
 		case 1:
-			_ = w.beside.RetryDelivery(ctx, store.DeliveryID(int64(1+rnd.IntN(3)), reader), "", w.now)
+			_ = w.beside.RetryDelivery(ctx, store.DeliveryID(int64(1+rnd.IntN(3)), reader), operators.By{}, w.now)
 		default:
 			if rnd.IntN(4) == 0 {
 				_, err := w.beside.Recover(ctx, w.now)

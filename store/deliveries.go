@@ -1,10 +1,8 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -125,48 +123,4 @@ func (db *DB) Attempts(ctx context.Context, id int64) ([]Attempt, error) {
 		return nil, fmt.Errorf("list attempts of delivery %d: %w", id, err)
 	}
 	return list, nil
-}
-
-// ErrNoRetry says why an operator cannot send a delivery again.
-var ErrNoRetry = errors.New("cannot be sent again")
-
-// RetryDelivery puts a failed, expired or uncertain delivery back into the queue because an
-// operator wishes it, and keeps that among its attempts. It is [ErrNoRetry] if the delivery
-// is in another state, past its end of life, or if a later one took its stories over.
-func (db *DB) RetryDelivery(ctx context.Context, id int64, why string, now time.Time) error {
-	err := db.write(ctx, func(ctx context.Context, t *tx) error {
-		d, err := t.delivery(ctx, id>>32, id&math.MaxUint32)
-		if errors.Is(err, sql.ErrNoRows) {
-			return ErrNotFound
-		}
-		if err != nil {
-			return err
-		}
-		switch {
-		case d.State != mailer.Failed && d.State != mailer.Expired && d.State != mailer.Uncertain:
-			return fmt.Errorf("%w: it is %s", ErrNoRetry, d.State)
-		case now.After(d.Ends):
-			return fmt.Errorf("%w: its life ended at %s", ErrNoRetry, d.Ends.Format(time.RFC3339))
-		case d.later():
-			return fmt.Errorf("%w: a later issue has taken over", ErrNoRetry)
-		}
-		// Somebody knows better than the relay did, and the next try has a word of its own.
-		if err := t.dropMark(ctx, d); err != nil {
-			return err
-		}
-		d.Reason = cmp.Or(why, "by an operator") + " (was " + string(d.State) + ": " + d.Reason + ")"
-		d.State, d.Due, d.relay, d.reply, d.replyID = mailer.Queued, now, "", mailer.Reply{}, sql.NullInt64{}
-		if err := t.save(ctx, d, now); err != nil {
-			return err
-		}
-		if err := t.attempt(ctx, d); err != nil {
-			return err
-		}
-		_, err = t.exec(ctx, `UPDATE batches SET done = 0, due = CASE WHEN done = 0 AND due < ?2 THEN due ELSE ?2 END WHERE id = ?1`, d.batch, us(now))
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("retry delivery %d: %w", id, err)
-	}
-	return nil
 }

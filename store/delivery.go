@@ -26,6 +26,8 @@ type delivery struct {
 	lastSlot int64 // of the reader's latest delivery in the edition
 	active   bool  // the reader still gets the edition
 	notice   bool  // it is no edition: see stopsNotices
+	held     bool  // its issue is on hold
+	stopping bool  // and is being stopped
 	status   subscribers.Status
 
 	fence, leaseUntil int64 // of the batch
@@ -51,11 +53,11 @@ func (d *delivery) away() string {
 func (t *tx) delivery(ctx context.Context, slot, subscriber int64) (*delivery, error) {
 	d := &delivery{Delivery: mailer.Delivery{Slot: slot, Subscriber: subscriber}}
 	var digest, batch, fence, leaseUntil sql.NullInt64
-	var due, date, ends, at, handed, taken, minGap int64
+	var due, date, ends, at, handed, taken, minGap, hold int64
 	err := t.scan(ctx, `SELECT d.issue, d.digest, d.batch, d.state, d.reason, d.window_start, d.attempts, d.copies, d.due, d.date,
 			d.key_id, d.selector, d.relay, d.code, d.enhanced, d.reply, d.at, d.handed, `+takenAt+`, coalesce(ds.address, ''),
 			i.edition, i.ends, i.min_gap, i.zone, i.quiet, b.fence, b.lease_until,
-			coalesce(f.last_slot, 0), coalesce(f.active, 0), coalesce(st.status, ''), `+isNotice+`
+			coalesce(f.last_slot, 0), coalesce(f.active, 0), coalesce(st.status, ''), `+isNotice+`, `+onHold+`d.issue))
 		FROM deliveries d JOIN issues i ON i.id = d.issue LEFT JOIN settings ds ON ds.id = d.settings AND ds.subscriber = d.subscriber
 		LEFT JOIN batches b ON b.id = d.batch
 		LEFT JOIN followers f ON f.edition = i.edition AND f.subscriber = d.subscriber
@@ -64,22 +66,26 @@ func (t *tx) delivery(ctx context.Context, slot, subscriber int64) (*delivery, e
 		&d.Issue, &digest, &batch, &d.State, &d.Reason, &d.windowStart, &d.Attempts, &d.Copies, &due, &date,
 		&d.KeyID, &d.Selector, &d.relay, &d.reply.Code, &d.reply.Enhanced, &d.replyID, &at, &handed, &taken, &d.Address,
 		&d.edition, &ends, &minGap, &d.zone, &d.quiet, &fence, &leaseUntil,
-		&d.lastSlot, &d.active, &d.status, &d.notice)
+		&d.lastSlot, &d.active, &d.status, &d.notice, &hold)
 	if err != nil {
 		return nil, err
 	}
 	d.was = book{d.Issue, d.relay, string(d.State)}
 	d.Digest, d.batch, d.fence, d.leaseUntil = digest.Int64, batch.Int64, fence.Int64, leaseUntil.Int64
+	d.held, d.stopping = hold > 0, hold > 1
 	d.Due, d.Date, d.Ends, d.At, d.handed, d.taken, d.minGap = fromUS(due), fromUS(date), fromUS(ends), fromUS(at), fromUS(handed), fromUS(taken), time.Duration(minGap)*time.Microsecond
 	return d, nil
 }
 
-// save writes d as it now is, after bending its state to the two rules that hold over every
+// save writes d as it now is, after bending its state to the rules that hold over every
 // way a delivery can end: with an unanswered copy out it ends only as accepted or uncertain,
-// and once a later one is on record it does not open again.
+// and once a later one is on record, or its issue is being stopped, it does not open again.
 func (t *tx) save(ctx context.Context, d *delivery, now time.Time) error {
 	if (d.State == mailer.Queued || d.State == mailer.Deferred) && d.later() {
 		d.State, d.Reason = mailer.Superseded, "superseded by a later issue"
+	}
+	if (d.State == mailer.Queued || d.State == mailer.Deferred) && d.stopping {
+		d.State, d.Reason = mailer.Cancelled, reasonStopped
 	}
 	if d.Copies > 0 && !open(d.State) && !d.State.Taken() {
 		d.State = mailer.Uncertain

@@ -58,11 +58,11 @@ func (db *DB) IssueReasons(ctx context.Context, id int64) ([]ReasonCount, error)
 }
 
 // SpreadUntil is when the next batch begins that an issue of the edition spreads over time, of
-// issues whose slot has come; ok is false if none is left.
+// issues whose slot has come and that are not on hold; ok is false if none is left.
 func (db *DB) SpreadUntil(ctx context.Context, edition int64, now time.Time) (at time.Time, ok bool, err error) {
 	var start sql.NullInt64
 	err = db.read().scan(ctx, `SELECT min(b.start) FROM batches b JOIN issues i ON i.id = b.issue
-		WHERE b.done = 0 AND b.start > ?1 AND i.due <= ?1 AND i.state = ?2 AND i.edition = ?3`, args{us(now), digest.Open, edition}, &start)
+		WHERE b.done = 0 AND b.start > ?1 AND i.due <= ?1 AND i.state = ?2 AND i.edition = ?3`+unheld, args{us(now), digest.Open, edition}, &start)
 	if err != nil {
 		return at, false, fmt.Errorf("find next batch: %w", err)
 	}
@@ -137,7 +137,7 @@ func (o Only) Lease(ctx context.Context, relay, worker string, now time.Time) (*
 func (o Only) NextDue(ctx context.Context, relay string) (time.Time, bool, error) {
 	var due int64
 	err := o.read().scan(ctx, `SELECT d.due FROM issues i JOIN deliveries d ON d.slot = i.slot AND d.subscriber = ?2
-		JOIN batches b ON b.id = d.batch WHERE i.id = ?1 AND b.relay = ?3 AND d.state IN ('queued', 'deferred')`,
+		JOIN batches b ON b.id = d.batch WHERE i.id = ?1 AND b.relay = ?3 AND d.state IN ('queued', 'deferred')`+unheld,
 		args{o.Number, o.Reader, relay}, &due)
 	if errors.Is(err, sql.ErrNoRows) {
 		return time.Time{}, false, nil

@@ -110,7 +110,7 @@ func TestNothingScans(t *testing.T) {
 	if _, err := db.Suppress(ctx, subscribers.Suppression{Address: "1@example.org", Reason: "complaint"}, now); err != nil {
 		t.Fatal(err)
 	}
-	if err := db.RetryDelivery(ctx, store.DeliveryID(d.Slot, d.Subscriber), "", now); err != nil {
+	if err := db.RetryDelivery(ctx, store.DeliveryID(d.Slot, d.Subscriber), operators.By{}, now); err != nil {
 		t.Fatal(err)
 	}
 	bouncesAndWaves(t, db, now)

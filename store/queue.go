@@ -40,7 +40,7 @@ func scanBatch(r *sql.Rows) (b leased, err error) {
 }
 
 // Lease meets [mailer.Queue]. It takes urgent batches first, then by due time, then by how many of their readers
-// the last issue missed, then in an order that changes with the issue.
+// the last issue missed, then in an order that changes with the issue. Issues on hold have none.
 func (db *DB) Lease(ctx context.Context, relay, worker string, now time.Time) (*mailer.Batch, error) {
 	return db.lease(ctx, relay, 0, worker, now)
 }
@@ -57,7 +57,7 @@ func (db *DB) lease(ctx context.Context, relay string, edition int64, worker str
 		}
 		for {
 			found, err := selectAll(ctx, t, batchColumns+`WHERE b.relay = ?1 AND b.done = 0 AND b.due <= ?2 AND b.lease_until < ?3
-				AND b.withheld = 0 AND (?4 = 0 OR b.edition = ?4)
+				AND (?4 = 0 OR b.edition = ?4)`+freeBatches+`
 				ORDER BY b.due, b.priority DESC, b.shuffle LIMIT 1`+db.dialect.skipLocked, args{relay, us(now), us(db.leaseClock()), edition}, scanBatch)
 			if err != nil || len(found) == 0 {
 				return err
@@ -77,7 +77,7 @@ func (db *DB) lease(ctx context.Context, relay string, edition int64, worker str
 // leaseUrgent takes the first urgent batch; nil if none is due.
 func (db *DB) leaseUrgent(ctx context.Context, t *tx, relay, worker string, now time.Time) (*mailer.Batch, error) {
 	for {
-		found, err := selectAll(ctx, t, batchColumns+`WHERE b.relay = ?1 AND b.done = 0 AND b.urgent = 1 AND b.due <= ?2 AND b.lease_until < ?3 AND b.withheld = 0
+		found, err := selectAll(ctx, t, batchColumns+`WHERE b.relay = ?1 AND b.done = 0 AND b.urgent = 1 AND b.due <= ?2 AND b.lease_until < ?3`+freeBatches+`
 			ORDER BY b.due LIMIT 1`+db.dialect.skipLocked, args{relay, us(now), us(db.leaseClock())}, scanBatch)
 		if err != nil || len(found) == 0 {
 			return nil, err
@@ -91,7 +91,7 @@ func (db *DB) leaseUrgent(ctx context.Context, t *tx, relay, worker string, now 
 // LeaseUrgent meets [mailer.Hurrier].
 func (db *DB) LeaseUrgent(ctx context.Context, relay, worker string, now time.Time) (*mailer.Batch, error) {
 	var some bool // mostly not: a look does not take the writer's turn
-	err := db.read().scan(ctx, `SELECT EXISTS (SELECT 1 FROM batches WHERE relay = ?1 AND done = 0 AND urgent = 1 AND due <= ?2 AND lease_until < ?3)`,
+	err := db.read().scan(ctx, `SELECT EXISTS (SELECT 1 FROM batches b WHERE b.relay = ?1 AND b.done = 0 AND b.urgent = 1 AND b.due <= ?2 AND b.lease_until < ?3`+freeBatches+`)`,
 		args{relay, us(now), us(db.leaseClock())}, &some)
 	var out *mailer.Batch
 	if err == nil && some {
@@ -108,13 +108,13 @@ func (db *DB) LeaseUrgent(ctx context.Context, relay, worker string, now time.Ti
 
 // LeaseOne takes the batch of one reader's delivery in an issue, without waiting for the
 // batch's turn, and returns that delivery alone. It returns nil if the delivery is not due,
-// not open, or in a batch that another sender has.
+// not open, of an issue on hold, or in a batch that another sender has.
 func (db *DB) LeaseOne(ctx context.Context, issue, subscriber int64, worker string, now time.Time) (*mailer.Batch, error) {
 	var out *mailer.Batch
 	err := db.write(ctx, func(ctx context.Context, t *tx) error {
 		found, err := selectAll(ctx, t, batchColumns+`JOIN issues i ON i.id = b.issue
 			JOIN deliveries d ON d.slot = i.slot AND d.subscriber = ?2 AND d.batch = b.id
-			WHERE i.id = ?1 AND i.state = 'open' AND i.due <= ?3 AND b.done = 0 AND b.lease_until < ?4 AND b.withheld = 0`,
+			WHERE i.id = ?1 AND i.state = 'open' AND i.due <= ?3 AND b.done = 0 AND b.lease_until < ?4`+freeBatches,
 			args{issue, subscriber, us(now), us(db.leaseClock())}, scanBatch)
 		if err != nil || len(found) == 0 {
 			return err
@@ -299,15 +299,15 @@ func (db *DB) Recover(ctx context.Context, now time.Time) (int, error) {
 	return n, nil
 }
 
-// NextDue meets [mailer.Queue]. What a sender has in hand does not count.
+// NextDue meets [mailer.Queue]. What a sender has in hand does not count, nor what is on hold.
 func (db *DB) NextDue(ctx context.Context, relay string) (time.Time, bool, error) {
 	return db.nextDue(ctx, relay, 0)
 }
 
 func (db *DB) nextDue(ctx context.Context, relay string, edition int64) (time.Time, bool, error) {
 	var due sql.NullInt64
-	err := db.read().scan(ctx, `SELECT min(due) FROM batches WHERE relay = ?1 AND done = 0 AND due IS NOT NULL AND lease_until < ?2
-		AND withheld = 0 AND (?3 = 0 OR edition = ?3)`, args{relay, us(db.leaseClock()), edition}, &due)
+	err := db.read().scan(ctx, `SELECT min(b.due) FROM batches b WHERE b.relay = ?1 AND b.done = 0 AND b.due IS NOT NULL AND b.lease_until < ?2
+		AND (?3 = 0 OR b.edition = ?3)`+freeBatches, args{relay, us(db.leaseClock()), edition}, &due)
 	if err != nil {
 		return time.Time{}, false, fmt.Errorf("find next due delivery: %w", err)
 	}

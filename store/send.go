@@ -18,6 +18,7 @@ const (
 	reasonQuiet  = "quiet hours"
 	// reasonRecalled stands beside a delivery that was handed when its reader left, until it is settled.
 	reasonRecalled = "left while it was handed"
+	reasonStopped  = "stopped by an operator"
 )
 
 // ours reads the row of a mark's delivery if the mark's batch still has it, in one of states;
@@ -42,7 +43,7 @@ func (db *DB) intend(ctx context.Context, t *tx, m *mailer.Mark, now time.Time) 
 	if row == nil {
 		return nil, verdict, err
 	}
-	if row.leaseUntil < us(db.leaseClock()) {
+	if row.held || row.leaseUntil < us(db.leaseClock()) {
 		return nil, mailer.ErrLost, nil // it may finish what it has in hand, but begin nothing
 	}
 	end := func(s mailer.State, reason string) (*delivery, error, error) {
@@ -118,6 +119,9 @@ func (t *tx) hand(ctx context.Context, m *mailer.Mark, now time.Time) (row *deli
 	if row == nil {
 		return nil, verdict, err
 	}
+	if row.held { // its batch takes it back when it is released
+		return nil, mailer.ErrLost, nil
+	}
 	_, err = t.exec(ctx, `UPDATE deliveries SET state = 'handed', copies = copies + 1, handed = ?3, at = ?3 WHERE slot = ?1 AND subscriber = ?2`,
 		row.Slot, row.Subscriber, us(now))
 	row.State, row.At = mailer.Handed, now
@@ -128,7 +132,8 @@ func (t *tx) hand(ctx context.Context, m *mailer.Mark, now time.Time) (row *deli
 
 // Recalled meets [mailer.Recaller].
 func (db *DB) Recalled(ctx context.Context, d *mailer.Delivery) (is bool, err error) {
-	err = db.read().scan(ctx, `SELECT EXISTS (SELECT 1 FROM deliveries WHERE slot = ?1 AND subscriber = ?2 AND state = 'handed' AND reason IN (?3, ?4))`,
+	err = db.read().scan(ctx, `SELECT EXISTS (SELECT 1 FROM deliveries d WHERE d.slot = ?1 AND d.subscriber = ?2 AND d.state = 'handed'
+		AND (d.reason IN (?3, ?4) OR EXISTS (SELECT 1 FROM issue_holds h WHERE h.issue IN (0, d.issue))))`,
 		args{d.Slot, d.Subscriber, reasonRecalled, reasonWithdrawn}, &is)
 	if err != nil {
 		return false, fmt.Errorf("look for recalled delivery: %w", err)

@@ -9,6 +9,7 @@ import (
 	"broadsheet/digest"
 	"broadsheet/intake"
 	"broadsheet/mailer"
+	"broadsheet/operators"
 	"broadsheet/store"
 	"broadsheet/subscribers"
 )
@@ -261,7 +262,7 @@ func testRetriedMark(t *testing.T, w *world) {
 	i := w.day(refusing(ids))
 	w.pass(time.Hour)
 	for _, id := range ids {
-		w.must(w.db.RetryDelivery(t.Context(), store.DeliveryID(i.SlotID, id), "", w.now()))
+		w.must(w.db.RetryDelivery(t.Context(), store.DeliveryID(i.SlotID, id), operators.By{}, w.now()))
 	}
 	w.sendAll(accepted)
 	w.bounces(i, mailer.Hard, ids[1])

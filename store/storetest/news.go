@@ -10,6 +10,7 @@ import (
 	"broadsheet/digest"
 	"broadsheet/intake"
 	"broadsheet/mailer"
+	"broadsheet/operators"
 	"broadsheet/store"
 	"broadsheet/subscribers"
 )
@@ -185,7 +186,7 @@ func testNewsOfUnanswered(t *testing.T, w *world) {
 		t.Errorf("due at %s: %v", at, err)
 	}
 	for _, id := range ids {
-		if err := w.db.RetryDelivery(ctx, store.DeliveryID(i.SlotID, id), "", w.now()); !errors.Is(err, store.ErrNoRetry) {
+		if err := w.db.RetryDelivery(ctx, store.DeliveryID(i.SlotID, id), operators.By{}, w.now()); !errors.Is(err, store.ErrNoRetry) {
 			t.Errorf("reader %d gets it again: %v", id, err)
 		}
 	}

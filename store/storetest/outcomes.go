@@ -9,6 +9,7 @@ import (
 
 	"broadsheet/digest"
 	"broadsheet/mailer"
+	"broadsheet/operators"
 	"broadsheet/store"
 )
 
@@ -139,11 +140,11 @@ func testRetry(t *testing.T, w *world) {
 	w.sendAll(w.unanswered)
 	w.want(i, ids[1], mailer.Uncertain, "")
 	id := func(n int) int64 { return store.DeliveryID(i.SlotID, ids[n]) }
-	if err := w.db.RetryDelivery(ctx, id(2), "", w.now()); !errors.Is(err, store.ErrNoRetry) {
+	if err := w.db.RetryDelivery(ctx, id(2), operators.By{}, w.now()); !errors.Is(err, store.ErrNoRetry) {
 		t.Fatalf("an accepted mail goes again: %v", err)
 	}
-	w.must(w.db.RetryDelivery(ctx, id(0), "mailbox was full", w.now()))
-	w.must(w.db.RetryDelivery(ctx, id(1), "", w.now()))
+	w.must(w.db.RetryDelivery(ctx, id(0), operators.By{Why: "mailbox was full"}, w.now()))
+	w.must(w.db.RetryDelivery(ctx, id(1), operators.By{}, w.now()))
 	w.want(i, ids[0], mailer.Queued, "mailbox was full (was failed: dot 550)")
 	if n := w.sendAll(accepted); n != 2 {
 		t.Fatal(n)
@@ -156,14 +157,14 @@ func testRetry(t *testing.T, w *world) {
 	if len(tries) != 3 || tries[1].State != mailer.Queued {
 		t.Fatalf("attempts %+v", tries)
 	}
-	if err := w.db.RetryDelivery(ctx, store.DeliveryID(9, 9), "", w.now()); !errors.Is(err, store.ErrNotFound) {
+	if err := w.db.RetryDelivery(ctx, store.DeliveryID(9, 9), operators.By{}, w.now()); !errors.Is(err, store.ErrNotFound) {
 		t.Fatal(err)
 	}
 	w.tell("world", 1)
 	i = w.openIssue("morning", "2026-04-03")
 	w.sendAll(refused)
 	w.pass(7 * time.Hour)
-	if err := w.db.RetryDelivery(ctx, id(0), "", w.now()); !errors.Is(err, store.ErrNoRetry) {
+	if err := w.db.RetryDelivery(ctx, id(0), operators.By{}, w.now()); !errors.Is(err, store.ErrNoRetry) {
 		t.Fatalf("after its end: %v", err)
 	}
 }

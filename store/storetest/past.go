@@ -10,6 +10,7 @@ import (
 
 	"broadsheet/digest"
 	"broadsheet/mailer"
+	"broadsheet/operators"
 	"broadsheet/store"
 	"broadsheet/subscribers"
 )
@@ -148,7 +149,7 @@ func testClicks(t *testing.T, w *world) {
 	if list, err := w.db.Clicks(ctx, &i); err != nil || len(list) > 0 {
 		t.Fatalf("with 19 readers clicks are %+v, %v", list, err)
 	}
-	w.must(w.db.RetryDelivery(ctx, store.DeliveryID(i.SlotID, ids[19]), "", w.now()))
+	w.must(w.db.RetryDelivery(ctx, store.DeliveryID(i.SlotID, ids[19]), operators.By{}, w.now()))
 	w.sendAll(accepted)
 	list, err := w.db.Clicks(ctx, &i)
 	w.must(err)

@@ -89,7 +89,7 @@ func testSizeOfWave(t *testing.T, w *world) {
 func testRetriedWave(t *testing.T, w *world) {
 	ids := w.readersAt("wave.example", 20)
 	i := w.day(refusing(ids[:2]))
-	w.must(w.db.RetryDelivery(t.Context(), store.DeliveryID(i.SlotID, ids[0]), "", w.now()))
+	w.must(w.db.RetryDelivery(t.Context(), store.DeliveryID(i.SlotID, ids[0]), operators.By{}, w.now()))
 	w.sendAll(accepted)
 	if end, err := w.db.UndoWave(t.Context(), operators.By{Who: "ann"}, i.ID, "wave.example", w.now()); err != nil || end.Addresses != 2 || w.barredOf(ids) != 0 {
 		t.Errorf("undo: %+v, %v, and %d are barred", end, err, w.barredOf(ids))
@@ -97,7 +97,7 @@ func testRetriedWave(t *testing.T, w *world) {
 	other := w.readersAt("other.example", 20)
 	w.pass(25 * time.Hour)
 	j := w.day(refusing(other[:3]))
-	w.must(w.db.RetryDelivery(t.Context(), store.DeliveryID(j.SlotID, other[0]), "", w.now()))
+	w.must(w.db.RetryDelivery(t.Context(), store.DeliveryID(j.SlotID, other[0]), operators.By{}, w.now()))
 	w.sendAll(refusing(other[:1]))
 	if got := w.waves(true); len(got) != 1 || got[0] != "other.example held 3/20" {
 		t.Errorf("waves %q", got)

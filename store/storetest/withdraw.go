@@ -156,7 +156,7 @@ func testWithdraw(t *testing.T, w *world) {
 		t.Fatalf("withheld: %v, %v", is, err)
 	}
 	// A refused one goes again at the wish of an operator: without the story.
-	w.must(w.db.RetryDelivery(ctx, store.DeliveryID(i.SlotID, ids[1]), "they are back", w.now()))
+	w.must(w.db.RetryDelivery(ctx, store.DeliveryID(i.SlotID, ids[1]), operators.By{Why: "they are back"}, w.now()))
 	if b, err := w.db.Lease(ctx, "main", "w1", w.now()); err != nil || b != nil {
 		t.Fatalf("leased with the story: %+v, %v", b, err)
 	}
@@ -178,7 +178,7 @@ func testWithdraw(t *testing.T, w *world) {
 		t.Errorf("%v have it", got)
 	}
 	// One that ended uncertain is not sent again, whoever wishes it.
-	w.must(w.db.RetryDelivery(ctx, store.DeliveryID(i.SlotID, ids[2]), "", w.now()))
+	w.must(w.db.RetryDelivery(ctx, store.DeliveryID(i.SlotID, ids[2]), operators.By{}, w.now()))
 	w.recast()
 	w.want(i, ids[2], mailer.Uncertain, "story withdrawn")
 	// No source brings it back.

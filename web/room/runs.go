@@ -1,11 +1,173 @@
 package room
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
 
-// Runs is how an operator steps into a run: pause, resume, stop, retry, settle.
-type Runs interface{}
+	"broadsheet/operators"
+)
 
-func (rm *Room) runRoutes() []route { return nil }
+// Runs is how an operator steps into a run. Each act says what came of it. What takes long goes on
+// after the answer, and the standing of its issue tells how far it is. Nothing to do, or nothing that
+// can be done, is [ErrRefused].
+type Runs interface {
+	// Standing is what can be done about an issue.
+	Standing(ctx context.Context, issue int64) (*Standing, error)
+	// Halted reports whether everything is on hold.
+	Halted(ctx context.Context) (bool, error)
 
-// actsOf is what the page of an issue needs to offer acts.
-func (rm *Room) actsOf(ctx context.Context, issue int64) (any, error) { return nil, nil }
+	// Pause holds an issue, everything for 0, and Resume lets it go.
+	Pause(ctx context.Context, by operators.By, issue int64) (said string, err error)
+	Resume(ctx context.Context, by operators.By, issue int64) (said string, err error)
+	// Stop ends an issue for good. For 0 it holds everything.
+	Stop(ctx context.Context, by operators.By, issue int64) (said string, err error)
+	// Retry queues deliveries that failed or expired again.
+	Retry(ctx context.Context, by operators.By, issue int64, pick Pick) (said string, err error)
+	// Settle ends that deliveries are uncertain: again = a further copy, arrived = they count as taken.
+	Settle(ctx context.Context, by operators.By, issue int64, how string, pick Pick) (said string, err error)
+	RetryDelivery(ctx context.Context, by operators.By, id int64) (said string, err error)
+	SettleDelivery(ctx context.Context, by operators.By, id int64, how string) (said string, err error)
+}
+
+// Pick says which deliveries of an issue an act is about. Zero fields do not pick.
+type Pick struct {
+	States []string `json:"states,omitempty"`
+	Reason string   `json:"reason,omitempty"` // theirs begins so
+	Domain string   `json:"domain,omitempty"` // of the recipient
+}
+
+// Standing is what keeps an issue here, and what can be done about it.
+type Standing struct {
+	Issue     int64      `json:"issue"`
+	Holds     []Held     `json:"holds"`
+	Stopped   *Held      `json:"stopped"` // nil = nobody did
+	Open      int        `json:"open"`    // deliveries that may still go, or be answered
+	Failed    int        `json:"failed"`  // and expired
+	Cancelled int        `json:"cancelled"`
+	Uncertain int        `json:"uncertain"`
+	Alive     bool       `json:"alive"`   // deliveries may still be queued again
+	Reasons   []Reason   `json:"reasons"` // of those that failed, the most frequent first
+	UnderWay  []UnderWay `json:"under_way"`
+}
+
+// Held is a hold.
+type Held struct {
+	Issue  int64     `json:"issue"` // 0 = all
+	Kind   string    `json:"kind"`
+	Reason string    `json:"reason"`
+	Who    string    `json:"who"`
+	Since  time.Time `json:"since"`
+	Words  string    `json:"words"` // what it is
+	Next   string    `json:"next"`  // what to do
+}
+
+// Reason is how many deliveries failed for it.
+type Reason struct {
+	Reason  string `json:"reason"`
+	Readers int    `json:"readers"`
+}
+
+// UnderWay is an act that goes on.
+type UnderWay struct {
+	Name  string    `json:"name"`
+	Done  int       `json:"done"`
+	Of    int       `json:"of"` // 0 = not known
+	Since time.Time `json:"since"`
+}
+
+// Paused reports whether the issue itself is paused.
+func (s *Standing) Paused() bool {
+	for _, h := range s.Holds {
+		if h.Kind == "paused" && h.Issue != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Stopping reports whether it is being stopped.
+func (s *Standing) Stopping() bool {
+	for _, h := range s.Holds {
+		if h.Kind == "stopping" {
+			return true
+		}
+	}
+	return false
+}
+
+// actsOf is what the page of an issue shows of it.
+func (rm *Room) actsOf(ctx context.Context, issue int64) (any, error) {
+	if rm.Runs == nil {
+		return nil, nil
+	}
+	return rm.Runs.Standing(ctx, issue)
+}
+
+func (rm *Room) runRoutes() []route {
+	act := func(pattern string, why bool, do func(ctx context.Context, by operators.By, issue int64, r *http.Request) (string, error)) route {
+		return route{"POST " + pattern, operators.Act, func(w http.ResponseWriter, r *http.Request, v *visit) error {
+			id, path := int64(0), "/issues"
+			if s := r.PathValue("id"); s != "" {
+				var err error
+				if id, err = strconv.ParseInt(s, 10, 64); err != nil || id < 1 {
+					return fmt.Errorf("%w: %q is no number of one", ErrNotFound, s)
+				}
+				path += "/" + s
+			}
+			if strings.HasPrefix(pattern, "/deliveries/") {
+				path = fmt.Sprintf("/deliveries/%d", id)
+			}
+			by := v.by(r)
+			if why && by.Why == "" {
+				return fmt.Errorf("%w: say why", ErrRefused)
+			}
+			said, err := do(r.Context(), by, id, r)
+			if err != nil {
+				return err
+			}
+			return rm.back(w, r, path, said)
+		}}
+	}
+	return []route{
+		act("/issues/{id}/pause", false, func(ctx context.Context, by operators.By, id int64, _ *http.Request) (string, error) {
+			return rm.Runs.Pause(ctx, by, id)
+		}),
+		act("/issues/{id}/resume", false, func(ctx context.Context, by operators.By, id int64, _ *http.Request) (string, error) {
+			return rm.Runs.Resume(ctx, by, id)
+		}),
+		act("/issues/{id}/stop", true, func(ctx context.Context, by operators.By, id int64, _ *http.Request) (string, error) {
+			return rm.Runs.Stop(ctx, by, id)
+		}),
+		act("/issues/stop-all", false, func(ctx context.Context, by operators.By, _ int64, _ *http.Request) (string, error) {
+			return rm.Runs.Stop(ctx, by, 0)
+		}),
+		act("/issues/resume-all", false, func(ctx context.Context, by operators.By, _ int64, _ *http.Request) (string, error) {
+			return rm.Runs.Resume(ctx, by, 0)
+		}),
+		act("/issues/{id}/retry", false, func(ctx context.Context, by operators.By, id int64, r *http.Request) (string, error) {
+			return rm.Runs.Retry(ctx, by, id, pickOf(r))
+		}),
+		act("/issues/{id}/settle", true, func(ctx context.Context, by operators.By, id int64, r *http.Request) (string, error) {
+			return rm.Runs.Settle(ctx, by, id, r.PostFormValue("how"), pickOf(r))
+		}),
+		act("/deliveries/{id}/retry", false, func(ctx context.Context, by operators.By, id int64, _ *http.Request) (string, error) {
+			return rm.Runs.RetryDelivery(ctx, by, id)
+		}),
+		act("/deliveries/{id}/settle", true, func(ctx context.Context, by operators.By, id int64, r *http.Request) (string, error) {
+			return rm.Runs.SettleDelivery(ctx, by, id, r.PostFormValue("how"))
+		}),
+	}
+}
+
+// pickOf reads a form's choice of deliveries.
+func pickOf(r *http.Request) Pick {
+	p := Pick{Reason: r.PostFormValue("reason"), Domain: strings.TrimSpace(r.PostFormValue("domain"))}
+	if err := r.ParseForm(); err == nil {
+		p.States = r.PostForm["state"]
+	}
+	return p
+}

@@ -51,6 +51,7 @@ type todayPage struct {
 	Live   *Live
 	Coming []NextRun
 	Last   []Issue
+	Halted bool
 }
 
 func (rm *Room) today(w http.ResponseWriter, r *http.Request, v *visit) error {
@@ -66,6 +67,9 @@ func (rm *Room) today(w http.ResponseWriter, r *http.Request, v *visit) error {
 		return err
 	}
 	if p.Last, err = rm.Issues.List(r.Context(), 0, lastIssues); err != nil {
+		return err
+	}
+	if p.Halted, err = rm.Runs.Halted(r.Context()); err != nil {
 		return err
 	}
 	return rm.show(w, v, "today", p)
