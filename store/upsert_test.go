@@ -61,7 +61,10 @@ func TestUpsertReader(t *testing.T) {
 		t.Errorf("another's address: %v", err)
 	}
 	// Who leaves by it stays away, at this address and at another.
-	s, came, err = put("10", "bob@example.org", func(r *subscribers.Row) { r.Given |= subscribers.FieldStatus; r.Settings.Status = subscribers.Unsubscribed })
+	s, came, err = put("10", "bob@example.org", func(r *subscribers.Row) {
+		r.Given |= subscribers.FieldStatus
+		r.Settings.Status = subscribers.Unsubscribed
+	})
 	want(came, store.UpsertChanged, err)
 	if s.Suppressed == nil || s.Status != subscribers.Unsubscribed {
 		t.Fatalf("%+v", s)
