@@ -45,7 +45,8 @@ type engine struct {
 	acts      *underway                   // of its pages
 	foretold  bool                        // what there was at the start was looked at
 	recasts   atomic.Int64                // times that digests followed an editor here
-	openings  map[string]string           // by edition: what its last opening failed for, as it is on record; for the scheduler alone
+	counts    storyCounts
+	openings  map[string]string // by edition: what its last opening failed for, as it is on record; for the scheduler alone
 	kept      keptAlarms
 	finder    digest.Finder
 	composer  *digest.Composer
@@ -54,6 +55,7 @@ type engine struct {
 	postman   *postman
 	board     *board // of the operator's pages
 	jobs      *jobs
+	ahead     *outlook                 // what the operator's room knows of coming slots
 	presses   map[string]*digest.Press // by edition; made at the start, so that a broken template stops the program and not a run
 }
 
@@ -103,6 +105,7 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 		told:     map[forecast]bool{},
 		acts:     &underway{},
 		openings: map[string]string{},
+		ahead:    &outlook{},
 	}
 	e.board = newBoard(e)
 	if err := cfg.CheckLimits(mailer.Providers()); err != nil {
