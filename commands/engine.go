@@ -54,6 +54,7 @@ type engine struct {
 	postman   *postman
 	board     *board // of the operator's pages
 	jobs      *jobs
+	ahead     *outlook                 // what the operator's room knows of coming slots
 	presses   map[string]*digest.Press // by edition; made at the start, so that a broken template stops the program and not a run
 }
 
@@ -103,6 +104,7 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 		told:     map[forecast]bool{},
 		acts:     &underway{},
 		openings: map[string]string{},
+		ahead:    &outlook{},
 	}
 	e.board = newBoard(e)
 	if err := cfg.CheckLimits(mailer.Providers()); err != nil {

@@ -59,7 +59,11 @@ must look; everything then stays queued.`,
 			case f.dryRun:
 				return p.dryRun(c.Context(), e, ed, f.asJSON)
 			case f.to != "":
-				return p.sendTest(c.Context(), e, ed, f.to)
+				said, err := e.sendTest(c.Context(), ed, f.to)
+				if err == nil {
+					fmt.Fprintln(p.stderr, said)
+				}
+				return err
 			}
 			return p.sendEdition(c.Context(), e, ed, f)
 		},
