@@ -45,7 +45,8 @@ type engine struct {
 	acts      *underway                   // of its pages
 	foretold  bool                        // what there was at the start was looked at
 	recasts   atomic.Int64                // times that digests followed an editor here
-	openings  map[string]string           // by edition: what its last opening failed for, as it is on record; for the scheduler alone
+	counts    storyCounts
+	openings  map[string]string // by edition: what its last opening failed for, as it is on record; for the scheduler alone
 	kept      keptAlarms
 	readiness readiness
 	metered   keptMetrics
