@@ -1,6 +1,7 @@
 package subscribers
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -93,16 +94,29 @@ func (r *Reader) set(c *column, s *Settings, cell string) error {
 	}
 	switch c.field {
 	case FieldSections:
-		for _, f := range s.Sections {
-			if err := isKnown("section", f.Section, r.known.Sections); err != nil {
-				return err
-			}
-		}
+		return r.known.sections(s)
 	case FieldEditions:
-		for _, e := range s.Editions {
-			if err := isKnown("edition", e, r.known.Editions); err != nil {
-				return err
-			}
+		return r.known.editions(s)
+	}
+	return nil
+}
+
+// Check says which section or edition of a reader's is none.
+func (k Known) Check(s *Settings) error { return errors.Join(k.sections(s), k.editions(s)) }
+
+func (k Known) sections(s *Settings) error {
+	for _, f := range s.Sections {
+		if err := isKnown("section", f.Section, k.Sections); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k Known) editions(s *Settings) error {
+	for _, e := range s.Editions {
+		if err := isKnown("edition", e, k.Editions); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -69,15 +69,19 @@ func (rm *Room) secure() bool { return rm.Public != nil && rm.Public.Scheme == "
 // enter finds out who asks, and answers itself if they may not.
 func (rm *Room) enter(w http.ResponseWriter, r *http.Request, role operators.Role) (*visit, bool) {
 	v := &visit{path: r.URL.Path}
-	if err := rm.csrf.Check(r); err != nil {
-		http.Error(w, "this came from another site", http.StatusForbidden)
+	if rm.csrf.Check(r) != nil {
+		rm.fail(w, r, v, fmt.Errorf("%w: this came from another site", errForbidden))
 		return nil, false
 	}
 	if role == "" {
 		r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
 		return v, true
 	}
-	if err := rm.recognize(r, v); err != nil {
+	recognize := rm.recognize
+	if isAPI(r) {
+		recognize = rm.bearer
+	}
+	if err := recognize(r, v); err != nil {
 		rm.fail(w, r, v, err)
 		return nil, false
 	}
@@ -119,8 +123,22 @@ func (rm *Room) recognize(r *http.Request, v *visit) error {
 	return nil
 }
 
+// still reports whether who sent a request may still look. To ask is not to be active.
+func (rm *Room) still(r *http.Request) bool {
+	c, err := r.Cookie(rm.cookieName())
+	if err != nil {
+		return false
+	}
+	s, err := rm.Doors.Session(r.Context(), c.Value, true)
+	return err == nil && s != nil
+}
+
 // turnAway sends who is not in to the door.
 func (rm *Room) turnAway(w http.ResponseWriter, r *http.Request) {
+	if isAPI(r) {
+		rm.problem(w, r, statusError{http.StatusUnauthorized, "send a token: Authorization: Bearer broadsheet_…"})
+		return
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		http.Error(w, "log in first", http.StatusUnauthorized)
 		return
@@ -224,6 +242,3 @@ func (rm *Room) client(r *http.Request) string {
 	}
 	return strings.TrimSuffix(r.RemoteAddr, r.RemoteAddr[strings.LastIndexByte(r.RemoteAddr, ':')+1:])
 }
-
-// still reports whether who sent a request may still look.
-func (rm *Room) still(r *http.Request) bool { return true }

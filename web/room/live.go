@@ -84,6 +84,9 @@ func (rm *Room) live(w http.ResponseWriter, r *http.Request, _ *visit) error {
 		return err
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
+	if r.Method == http.MethodHead { // it would hold its connection for nothing
+		return nil
+	}
 	w.Header().Set("X-Accel-Buffering", "no") // a web server in front must pass it on at once
 	to := http.NewResponseController(w)
 	end, looked := time.Now().Add(liveMost), time.Now()

@@ -41,6 +41,7 @@ type Room struct {
 	Keeping Keeping
 	WayBack WayBack
 	Audit   Audit
+	Push    Push
 
 	pages map[string]*template.Template
 	csrf  *http.CrossOriginProtection
@@ -101,7 +102,7 @@ var menu = []struct {
 	Path, Name string
 	Role       operators.Role
 }{
-	{"/", "Today", operators.Look}, {"/issues", "Issues", operators.Look}, {"/stories", "Stories", operators.Look},
+	{"/", "Today", operators.Look}, {"/forecast", "Coming", operators.Look}, {"/issues", "Issues", operators.Look}, {"/stories", "Stories", operators.Look},
 	{"/subscribers", "Subscribers", operators.Look}, {"/feeds", "Feeds", operators.Look}, {"/returned", "Came back", operators.Look},
 	{"/doctor", "Doctor", operators.Look}, {"/audit", "Audit", operators.Look}, {"/operators", "Operators", operators.Manage}, {"/tokens", "Tokens", operators.Manage},
 }
@@ -165,6 +166,10 @@ func (rm *Room) showAs(w http.ResponseWriter, v *visit, status int, page string,
 
 // fail answers an error.
 func (rm *Room) fail(w http.ResponseWriter, r *http.Request, v *visit, err error) {
+	if isAPI(r) {
+		rm.problem(w, r, err)
+		return
+	}
 	status, title, text := http.StatusInternalServerError, "Something went wrong", "This cannot be shown or done at the moment; the log says why."
 	switch {
 	case errors.Is(err, errForbidden):

@@ -46,56 +46,67 @@ type Letter struct {
 
 // Overview is what the page of what came back shows. Lists are in the order in which they are shown.
 type Overview struct {
-	Tasks []OverviewTask
-	Waves []OverviewWave // in quarantine
-	Slow  []OverviewSlow
+	Tasks []OverviewTask `json:"tasks"`
+	Waves []OverviewWave `json:"waves"` // in quarantine
+	Slow  []OverviewSlow `json:"slow"`
 
-	Since                   time.Time // of the three
-	Domains, Relays, Days   []OverviewRate
-	Returned                []OverviewReturned // the latest
-	Aside                   []OverviewAside    // the latest messages that were not understood
-	MoreReturned, MoreAside bool               // there are more than these
+	Since        time.Time          `json:"since"` // of the three
+	Domains      []OverviewRate     `json:"domains"`
+	Relays       []OverviewRate     `json:"relays"`
+	Days         []OverviewRate     `json:"days"`
+	Returned     []OverviewReturned `json:"returned"`      // the latest
+	Aside        []OverviewAside    `json:"aside"`         // the latest messages that were not understood
+	MoreReturned bool               `json:"more_returned"` // there are more than these
+	MoreAside    bool               `json:"more_aside"`
 }
 
 // OverviewTask is something that a person has to decide.
 type OverviewTask struct {
-	ID      int64
-	Reader  int64  // 0 = nobody knows
-	Inbound int64  // message that opened it, 0 = none
-	Kind    string // leave, complaint, forward, flood
-	Address string // of the reader; "" = nobody knows
-	From    string
-	Subject string
-	Detail  string
-	Doubt   string // why it may not be the reader's; "" = nothing speaks against it
-	At      time.Time
+	ID      int64     `json:"id"`
+	Reader  int64     `json:"reader"`  // 0 = nobody knows
+	Inbound int64     `json:"inbound"` // message that opened it, 0 = none
+	Kind    string    `json:"kind"`    // leave, complaint, forward, flood
+	Address string    `json:"address"` // of the reader; "" = nobody knows
+	From    string    `json:"from"`
+	Subject string    `json:"subject"`
+	Detail  string    `json:"detail"`
+	Doubt   string    `json:"doubt"` // why it may not be the reader's; "" = nothing speaks against it
+	At      time.Time `json:"at"`
 }
 
 // OverviewWave is a wave of hard marks in quarantine.
 type OverviewWave struct {
-	Issue         int64
-	Edition, Slot string
-	Domain        string
-	Mails, Hard   int
-	Norm          float64
-	Held          time.Time
+	Issue   int64     `json:"issue"`
+	Edition string    `json:"edition"`
+	Slot    string    `json:"slot"`
+	Domain  string    `json:"domain"`
+	Mails   int       `json:"mails"`
+	Hard    int       `json:"hard"`
+	Norm    float64   `json:"norm"`
+	Held    time.Time `json:"held"`
 }
 
 // OverviewSlow is a group of domains that is written to more slowly.
 type OverviewSlow struct {
-	Name  string
-	Rate  float64 // mails a second now
-	Base  float64 // before
-	Since time.Time
-	Why   string
+	Name  string    `json:"name"`
+	Rate  float64   `json:"rate"` // mails a second now
+	Base  float64   `json:"base"` // before
+	Since time.Time `json:"since"`
+	Why   string    `json:"why"`
 }
 
 // OverviewRate counts what became of mails.
 type OverviewRate struct {
-	Name                        string
-	Taken, Delivered, Delayed   int
-	Hard, Soft, Policy, Content int
-	Complaints, Refused         int
+	Name       string `json:"name"`
+	Taken      int    `json:"taken"`
+	Delivered  int    `json:"delivered"`
+	Delayed    int    `json:"delayed"`
+	Hard       int    `json:"hard"`
+	Soft       int    `json:"soft"`
+	Policy     int    `json:"policy"`
+	Content    int    `json:"content"`
+	Complaints int    `json:"complaints"`
+	Refused    int    `json:"refused"`
 }
 
 // Bad is the share of mails that were refused or came back.
@@ -105,24 +116,25 @@ func (r OverviewRate) Bad() float64 {
 
 // OverviewReturned is a bounce or complaint.
 type OverviewReturned struct {
-	Delivery int64 // 0 = not known
-	Inbound  int64 // message that says so, 0 = none
-	Address  string
-	Class    string
-	Reason   string
-	Status   string
-	Text     string
-	Relay    string
-	At       time.Time
-	Sure     bool
+	Delivery int64     `json:"delivery"` // 0 = not known
+	Inbound  int64     `json:"inbound"`  // message that says so, 0 = none
+	Address  string    `json:"address"`
+	Class    string    `json:"class"`
+	Reason   string    `json:"reason"`
+	Status   string    `json:"status"`
+	Text     string    `json:"text"`
+	Relay    string    `json:"relay"`
+	At       time.Time `json:"at"`
+	Sure     bool      `json:"sure"`
 }
 
 // OverviewAside is a message that was not understood.
 type OverviewAside struct {
-	ID            int64
-	From, Subject string
-	Why           string
-	At            time.Time
+	ID      int64     `json:"id"`
+	From    string    `json:"from"`
+	Subject string    `json:"subject"`
+	Why     string    `json:"why"`
+	At      time.Time `json:"at"`
 }
 
 // Waiting is how many things wait for a decision.
