@@ -118,7 +118,7 @@ func (w roomPush) DropStory(ctx context.Context, by operators.By, externalID str
 	if err != nil {
 		return "", err
 	}
-	news, err := w.withdraw(ctx, by, id)
+	news, err := w.db.WithdrawStory(ctx, by, id, w.now())
 	switch {
 	case err != nil:
 		return "", err
