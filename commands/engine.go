@@ -45,8 +45,12 @@ type engine struct {
 	acts      *underway                   // of its pages
 	foretold  bool                        // what there was at the start was looked at
 	recasts   atomic.Int64                // times that digests followed an editor here
-	openings  map[string]string           // by edition: what its last opening failed for, as it is on record; for the scheduler alone
+	counts    storyCounts
+	openings  map[string]string // by edition: what its last opening failed for, as it is on record; for the scheduler alone
 	kept      keptAlarms
+	readiness readiness
+	metered   keptMetrics
+	meters    *meters // of the process: they outlive a configuration
 	finder    digest.Finder
 	composer  *digest.Composer
 	routes    *digest.Routes
@@ -77,6 +81,10 @@ func (p *program) wire(ctx context.Context, cfg *schedule.Config, db *store.DB, 
 		return nil, err
 	}
 	e.patience = p.patience
+	if p.meters == nil {
+		p.meters = e.meters
+	}
+	e.meters = p.meters
 	if p.jobs == nil {
 		p.jobs = e.jobs
 	}
@@ -104,6 +112,7 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 		told:     map[forecast]bool{},
 		acts:     &underway{},
 		openings: map[string]string{},
+		meters:   newMeters(),
 		ahead:    &outlook{},
 	}
 	e.board = newBoard(e)
@@ -310,6 +319,7 @@ func (e *engine) sendOut(ctx context.Context, how sendRun) (tried int, err error
 func (e *engine) sender(r schedule.Relay, how sendRun) *mailer.Sender {
 	s := &mailer.Sender{Queue: how.queue, Composer: e.composer, Relay: relayOf(e.cfg, r), Worker: e.worker, KeyID: e.keys.SigningID(),
 		Now: e.now, Log: e.log, Patience: e.patience, Poll: poll, Domains: e.domains, Signer: e.dkim.signer(r.Profile)}
+	s.Taken = e.taken
 	s.Relay.RootCAs = e.roots
 	if how.connections > 0 {
 		s.Relay.Connections = how.connections
@@ -394,6 +404,9 @@ func (e *engine) intake(ctx context.Context, force bool) ([]stories.FeedResult, 
 		feeds[i] = stories.Feed{URL: f.URL, Section: f.Section, Every: f.Every}
 	}
 	results, err := fetcher.FetchAll(ctx, feeds, force)
+	if e.meters != nil {
+		e.meters.fetched(results)
+	}
 	if err != nil {
 		return results, nil, err
 	}

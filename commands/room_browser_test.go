@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -102,7 +103,7 @@ func (s *surfer) figure(selector string) int {
 func (s *surfer) awaits(what, expression string) {
 	s.Helper()
 	s.at = what
-	ctx, cancel := context.WithTimeout(s.ctx, patience)
+	ctx, cancel := context.WithTimeout(s.ctx, 3*patience)
 	defer cancel()
 	for ctx.Err() == nil {
 		if is, err := chromedp.Run(ctx, chromedp.Evaluate[bool](expression)); err == nil && is {
@@ -145,37 +146,81 @@ func (s *surfer) picture(name string, width, height int64, scheme string) {
 	}
 }
 
-// TestRoomInBrowser is an operator's morning.
+// acts opens the form of an act on the page, says why, and does it.
+func (s *surfer) acts(path, why string) {
+	s.Helper()
+	form := fmt.Sprintf("form[action=%q]", path)
+	s.awaits("load", `document.readyState === "complete"`) // else a click may hit the page before
+	s.step("open "+path, chromedp.Click(chromedp.CSS("details:has("+form+") > summary")))
+	s.types(form+" [name=why]", why)
+	if status := s.presses(form + " button"); status != http.StatusOK {
+		s.Fatalf("%s gives %d:\n%s", path, status, s.text())
+	}
+	if s.reads(`document.querySelector(".saved[role=status]")?.textContent ?? ""`) == "" {
+		s.Errorf("after %s nothing says what was done:\n%s", path, s.text())
+	}
+}
+
+// TestRoomInBrowser is an operator's morning: a run of 5,000 is watched, paused, resumed, retried and stopped;
+// a mail is looked at, and why a reader got it; then every place of the menu.
 func TestRoomInBrowser(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a browser: not with -short")
 	}
-	n := openWatchroom(t, 5000, 1200)
+	const readers = 5000
+	n := openWatchroom(t, readers, 700)
 	s := newSurfer(t, n.base)
 	s.room = true
+	axe := s.axe
+	s.axe = "" // while mails go there is no time for it
 	s.logsIn(n.engine, operators.Act)
 	s.awaits("open Today", `location.pathname === "/" && document.querySelector("[data-run]") !== null`)
-	first := s.figure("[data-live=done]")
-	s.awaits("watch the run", fmt.Sprintf(`Number(document.querySelector("[data-live=done]").textContent.replace(",", "")) > %d`, first+100))
+	const moves = `Number(document.querySelector("[data-live=done]").textContent.replace(",", "")) > %d`
+	s.awaits("watch the run on Today", fmt.Sprintf(moves, s.figure("[data-live=done]")+50))
 	s.picture("room-today", 1280, 860, "light")
 	s.opens("/issues/1")
+	s.awaits("watch the run on its page", fmt.Sprintf(moves, s.figure("[data-live=done]")+50))
+
+	s.acts("/issues/1/pause", "the lead is wrong")
+	s.awaits("pause", `!document.querySelector(".held").hidden && document.querySelector("[data-state=sending], [data-state=handed]") === null`)
+	left := len(n.relay.Messages())
 	s.awaits("plots", `document.querySelectorAll(".u-wrap canvas").length >= 2`)
-	s.picture("room-issue", 1280, 1100, "light")
-	s.awaits("end of the run", `document.querySelector("[data-run]") === null`)
+	s.picture("room-issue", 1280, 1200, "light")
+	s.axe = axe
+	s.opens("/issues/1")
+	s.opens("/issues")
+	s.opens("/issues/1/deliveries?state=failed")
+	s.presses("tbody th a")
+	s.opens("/")
+	s.opens("/explain?as=reader1@post.example&issue=1")
+	if text := s.text(); !strings.Contains(text, "Issue 1") && !strings.Contains(text, "issue 1") {
+		t.Errorf("the explanation says nothing of the issue:\n%s", text)
+	}
+	if now := len(n.relay.Messages()); now != left || left == readers {
+		t.Errorf("%d mails had left when the run was paused, and then %d", left, now)
+	}
+	s.axe = ""
+	s.opens("/issues/1")
+	s.acts("/issues/1/resume", "it is right after all")
+	s.awaits("resume", fmt.Sprintf(moves, s.figure("[data-live=done]")+50))
+	failed := s.figure("[data-state=failed] .figure")
+	s.acts("/issues/1/retry", "their postmaster says it is mended")
+	s.acts("/issues/1/stop", "that is enough for the test")
+	s.awaits("stop", `document.querySelector("[data-run]") === null && document.querySelector("[data-state=cancelled]") !== null`)
+	if failed == 0 || s.figure("[data-state=cancelled] .figure") == 0 {
+		t.Errorf("%d had failed before the retry:\n%s", failed, s.text())
+	}
+	if err := n.engine.db.CheckBooks(t.Context(), 1); err != nil {
+		t.Error(err)
+	}
+	s.axe = axe
 	s.awaits("look", `document.querySelector("#looked .wide") !== null`)
-	s.awaits("plots", `document.querySelectorAll(".u-wrap canvas").length >= 4`)
-	s.shot("issue")
-	s.screen(375, 812, "dark")
 	s.opens("/issues/1")
 	s.awaits("plots", `document.querySelectorAll(".u-wrap canvas").length >= 4`)
-	s.shot("issue-phone")
-	s.opens("/")
-	s.shot("today-phone")
-	s.opens("/issues/1/deliveries?reply=550")
-	s.shot("deliveries-phone")
-	s.screen(1440, 900, "light")
-	s.opens("/issues/1/deliveries?reply=550")
-	s.shot("deliveries")
-	s.presses("tbody th a")
-	s.shot("delivery")
+	s.shot("issue")
+	for _, place := range strings.Fields(s.reads(`[...document.querySelectorAll(".places a")].map(a => a.getAttribute("href")).join(" ")`)) {
+		s.opens(place)
+		s.shot("place-" + strings.Trim(strings.ReplaceAll(place, "/", "-"), "-"))
+	}
+	t.Logf("axe looked at %d pages", s.seen)
 }

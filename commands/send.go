@@ -69,6 +69,7 @@ must look; everything then stays queued.`,
 		},
 	}
 	p.clockFlag(c)
+	p.logFlag(c)
 	c.Flags().StringVar(&f.only, "only", "", "open the issue for all, but send the delivery of this `ADDRESS` alone")
 	c.Flags().StringVar(&f.to, "to", "", "send this reader's `ADDRESS` a test copy that touches no history")
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "print what would be opened; open and send nothing")

@@ -107,7 +107,7 @@ func (rm *Room) live(w http.ResponseWriter, r *http.Request, _ *visit) error {
 		if err := to.Flush(); err != nil {
 			return nil
 		}
-		beat.Reset(liveBeat)
+		beat.Reset(max(liveBeat-now.Age(), liveBeat/10)) // from what was read, not from when it was sent
 		select {
 		case <-r.Context().Done(): // gone, or the server ends
 			return nil
