@@ -118,14 +118,7 @@ func (w roomPush) DropStory(ctx context.Context, by operators.By, externalID str
 	if err != nil {
 		return "", err
 	}
-	news, err := w.db.WithdrawStory(ctx, by, id, w.now())
-	switch {
-	case err != nil:
-		return "", err
-	case !news:
-		return "the story was withdrawn before", nil
-	}
-	return "the story is withdrawn: no mail with it leaves any more", nil
+	return roomStories{w.engine}.Withdraw(ctx, by, id)
 }
 
 // story checks a pushed story, and says all that is wrong with it.

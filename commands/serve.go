@@ -41,7 +41,7 @@ with them is logged, and the old ones then stay.`,
 			if err != nil {
 				return err
 			}
-			if err := usage(errors.Join(cfg.Secrets(p.getenv), cfg.IntakeSecrets(p.getenv))); err != nil {
+			if err := usage(errors.Join(cfg.Secrets(p.getenv), cfg.IntakeSecrets(p.getenv), cfg.WebhookSecrets(p.getenv))); err != nil {
 				return err
 			}
 			e, err := p.engine(c.Context())
@@ -179,6 +179,7 @@ func (s *server) start(ctx context.Context, e *engine, before <-chan struct{}) *
 	s.watching.take(e)
 	g.tasks.Go(func() { repeat(ctx, e.intakeOnce) })
 	g.tasks.Go(func() { repeat(ctx, e.openAll) })
+	g.tasks.Go(func() { repeat(ctx, e.callWebhooks) })
 	g.tasks.Go(func() { repeat(ctx, e.writeClicks) })
 	g.tasks.Go(func() { e.deliver(ctx) })
 	g.tasks.Go(func() { repeat(ctx, e.forget) })

@@ -20,6 +20,7 @@ type Config struct {
 	Pages       Pages
 	Intake      Intake
 	Report      *Report // nil = nobody gets the morning report
+	Webhooks    []Webhook
 
 	source *source // the text, to point into it; nil if not read from any
 	zones  *Zones

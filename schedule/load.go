@@ -72,7 +72,7 @@ func Parse(file string, text []byte) (*Config, error) {
 
 // config reads the whole tree; sections first, for what follows names them.
 func (r *reader) config(root ast.Node, c *Config) {
-	t, ok := r.table(root, "the file", "publication", "sections", "feeds", "articles", "fetch", "editions", "relays", "limits", "pages", "intake", "report")
+	t, ok := r.table(root, "the file", "publication", "sections", "feeds", "articles", "fetch", "editions", "relays", "limits", "pages", "intake", "report", "webhooks")
 	if !ok {
 		return
 	}
@@ -98,4 +98,5 @@ func (r *reader) config(root ast.Node, c *Config) {
 	c.Pages = r.pages(t.values["pages"])
 	c.Intake = r.intake(t.values["intake"], c)
 	c.Report = r.report(t.values["report"], c)
+	c.Webhooks = r.webhooks(t)
 }
