@@ -206,7 +206,7 @@ func (db *DB) connect(ctx context.Context) error {
 	}
 	db.readers.SetMaxOpenConns(reading)
 	db.readers.SetMaxIdleConns(reading)
-	return nil
+	return db.begin(ctx)
 }
 
 // Check reads the whole file and reports damage as [ErrDamaged]. It takes about a second for
