@@ -138,7 +138,11 @@ func (p *program) benchIssue(ctx context.Context, f benchFlags, dir string, far 
 		}
 		r.RSA = new(float64(alone.Nanoseconds()) / 1e3)
 	}
-	r.Balanced = row.balanced() && row.Audience == f.readers
+	err = db.CheckBooks(ctx, opened[0].ID)
+	if err != nil && !errors.Is(err, store.ErrBooks) {
+		return err
+	}
+	r.Balanced = err == nil && row.Audience == f.readers
 	for _, s := range []mailer.State{mailer.Queued, mailer.Sending, mailer.Handed, mailer.Deferred} {
 		r.Unfinished += row.Counts[s]
 	}

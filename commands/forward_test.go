@@ -23,6 +23,7 @@ import (
 	"broadsheet/mailer/inbox"
 	"broadsheet/mailer/relaytest"
 	"broadsheet/mailer/report"
+	"broadsheet/operators"
 	"broadsheet/store"
 )
 
@@ -211,10 +212,10 @@ func TestForwardLeave(t *testing.T) {
 	if kind != "message/rfc822" || !strings.Contains(original, "أرجو إلغاء") {
 		t.Errorf("%s\n%s", kind, original)
 	}
-	if done, err := w.db.FinishTask(t.Context(), tasks[0].ID, "unsubscribed\nher", w.clock); err != nil || !done {
+	if _, done, err := w.db.FinishTask(t.Context(), operators.By{Who: "ann"}, tasks[0].ID, false, "unsubscribed\nher", w.clock); err != nil || !done {
 		t.Error(done, err)
 	}
-	if done, err := w.db.FinishTask(t.Context(), tasks[0].ID, "again", w.clock); err != nil || done {
+	if _, done, err := w.db.FinishTask(t.Context(), operators.By{Who: "ann"}, tasks[0].ID, false, "again", w.clock); err != nil || done {
 		t.Error(done, err)
 	}
 	one, err := w.db.Task(t.Context(), tasks[0].ID)

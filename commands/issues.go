@@ -238,8 +238,8 @@ func (p *program) issuesShow() *cobra.Command {
 					return err
 				}
 			}
-			if !i.balanced() {
-				return fmt.Errorf("the books of issue %d do not balance", id)
+			if err := db.CheckBooks(c.Context(), id); err != nil {
+				return err
 			}
 			fmt.Fprintln(p.stdout, "\nbooks balance")
 			return nil

@@ -92,11 +92,14 @@ func (s *roomServer) end() {
 // byFlag adds --why to a command that acts, and says who acts.
 func byFlag(c *cobra.Command) (by func() operators.By) {
 	why := c.Flags().String("why", "", "`REASON` for the audit log")
-	return func() operators.By {
-		who := "command line"
-		if u, err := user.Current(); err == nil {
-			who += " (" + u.Username + ")"
-		}
-		return operators.By{Who: who, Why: *why}
+	return func() operators.By { return hereBy(*why) }
+}
+
+// hereBy is who runs a command, for a reason.
+func hereBy(why string) operators.By {
+	who := "command line"
+	if u, err := user.Current(); err == nil {
+		who += " (" + u.Username + ")"
 	}
+	return operators.By{Who: who, Why: why}
 }

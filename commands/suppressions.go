@@ -120,7 +120,7 @@ legal reasons stays.`,
 			if err != nil {
 				return err
 			}
-			lifted, err := db.LiftSuppression(c.Context(), args[0], subscribers.ByOperator, reason, time.Now())
+			lifted, err := db.LiftFor(c.Context(), hereBy(reason), args[0], time.Now())
 			if errors.Is(err, subscribers.ErrWhy) {
 				return usagef("%s: give it with --reason", err)
 			}

@@ -12,6 +12,7 @@ import (
 
 	"broadsheet/intake"
 	"broadsheet/mailer/report"
+	"broadsheet/operators"
 	"broadsheet/store"
 	"broadsheet/subscribers"
 )
@@ -136,6 +137,7 @@ func (p *program) tasksShow() *cobra.Command {
 func (p *program) tasksDone() *cobra.Command {
 	var leave bool
 	var note string
+	var by func() operators.By
 	c := &cobra.Command{
 		Use: "done ID", Short: "Close a task", Args: cobra.ExactArgs(1),
 		Long: `Closes a task, with a note that is kept. --leave takes the reader whom it is about off everything first,
@@ -149,28 +151,22 @@ as the reader's own wish: the address is barred as "unsubscribed", and a new sig
 				fmt.Fprintf(p.stderr, "task %d was closed at %s\n", task.ID, task.Done.UTC().Format(time.RFC3339))
 				return &exitError{exitNothing, nil}
 			}
-			outcome := note
-			if leave {
-				left, err := p.leaveFor(c.Context(), db, &task)
-				if err != nil {
-					return err
-				}
-				outcome = joinNotes(left, note)
-			}
 			now, err := p.clock()
 			if err != nil {
 				return err
 			}
-			if _, err := db.FinishTask(c.Context(), task.ID, cmp.Or(outcome, "done"), now()); err != nil {
+			outcome, _, err := finishTask(c.Context(), db, by(), &task, leave, note, now())
+			if err != nil {
 				return err
 			}
-			fmt.Fprintf(p.stderr, "closed task %d: %s\n", task.ID, cmp.Or(outcome, "done"))
+			fmt.Fprintf(p.stderr, "closed task %d: %s\n", task.ID, outcome)
 			if task.Kind == intake.TaskLeave && !leave && task.Status == string(subscribers.Active) {
 				fmt.Fprintf(p.stderr, "note: the reader goes on getting mail; to end that: broadsheet subscribers suppress %s\n", shellWord(task.Address))
 			}
 			return nil
 		},
 	}
+	by = byFlag(c)
 	c.Flags().BoolVar(&leave, "leave", false, "the reader leaves everything")
 	c.Flags().StringVar(&note, "note", "", "`what` was done; it is kept")
 	return c
@@ -202,25 +198,17 @@ func (p *program) task(ctx context.Context, arg string) (*store.DB, store.Task, 
 	return db, task, err
 }
 
-// leaveFor has the reader of a task leave everything, and says so.
-func (p *program) leaveFor(ctx context.Context, db *store.DB, task *store.Task) (string, error) {
-	if task.Subscriber == 0 {
+// finishTask closes a task, and with leave has its reader leave everything.
+func finishTask(ctx context.Context, db *store.DB, by operators.By, task *store.Task, leave bool, note string, now time.Time) (outcome string, done bool, err error) {
+	outcome, done, err = db.FinishTask(ctx, by, task.ID, leave, note, now)
+	if errors.Is(err, store.ErrWhose) {
 		hint := "see bounces show"
 		if task.From != "" {
 			hint = "if it is the sender: broadsheet subscribers suppress " + shellWord(task.From)
 		}
-		return "", fmt.Errorf("task %d does not say whose it is; %s", task.ID, hint)
+		return "", false, fmt.Errorf("task %d does not say whose it is; %s", task.ID, hint)
 	}
-	left, err := db.LeaveAll(ctx, task.Subscriber, "reader", "", time.Now())
-	switch {
-	case errors.Is(err, subscribers.ErrNotFound):
-		return "the reader is gone", nil
-	case err != nil:
-		return "", err
-	case !left.Changed:
-		return "had left before", nil
-	}
-	return "left everything", nil
+	return outcome, done, err
 }
 
 // showLetter prints what a person wrote that a task comes of.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"broadsheet/operators"
 	"broadsheet/store"
 )
 
@@ -95,9 +96,10 @@ and another at the second one a day or more later.`,
 
 // decideWave makes a command that decides about a wave.
 func (p *program) decideWave(use, short, long string,
-	decide func(*store.DB, context.Context, int64, string, time.Time) (store.WaveEnd, error), done string) *cobra.Command {
+	decide func(*store.DB, context.Context, operators.By, int64, string, time.Time) (store.WaveEnd, error), done string) *cobra.Command {
 	var issue int64
 	var domain string
+	var by func() operators.By
 	c := &cobra.Command{
 		Use: use + " --issue ID --domain DOMAIN", Short: short, Long: long, Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -108,7 +110,7 @@ func (p *program) decideWave(use, short, long string,
 			if err != nil {
 				return err
 			}
-			end, err := decide(db, c.Context(), issue, strings.TrimSuffix(domain, "."), time.Now())
+			end, err := decide(db, c.Context(), by(), issue, strings.TrimSuffix(domain, "."), time.Now())
 			switch {
 			case errors.Is(err, store.ErrNotFound):
 				return fmt.Errorf("there is no issue %d", issue)
@@ -121,6 +123,7 @@ func (p *program) decideWave(use, short, long string,
 			return nil
 		},
 	}
+	by = byFlag(c)
 	c.Flags().Int64Var(&issue, "issue", 0, "`ID` of the issue")
 	c.Flags().StringVar(&domain, "domain", "", "`DOMAIN` of the addresses")
 	return c

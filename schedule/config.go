@@ -19,6 +19,7 @@ type Config struct {
 	Limits      []Limit
 	Pages       Pages
 	Intake      Intake
+	OnlyTo      []string // lower case: addresses, and domains as "@domain", to which alone mail goes; nil = all
 
 	source *source // the text, to point into it; nil if not read from any
 	zones  *Zones
@@ -132,6 +133,7 @@ type Edition struct {
 	Skip          []string // local dates 2006-01-02 without an issue
 	Roundup       bool
 	Approve       string // none (default), send or hold
+	Tripwires     Tripwires
 	Subject       string // text/template on top of the reader's own lead; "" = default form
 	Template      string // folder that replaces shipped templates, relative to the configuration file
 

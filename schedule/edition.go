@@ -54,6 +54,7 @@ func (e *Edition) fill() {
 	preset(&e.Spread, min(20*time.Minute, e.DeliverWithin/4))
 	preset(&e.MinGap, 3*time.Hour)
 	preset(&e.Approve, "none")
+	preset(&e.Tripwires, UsualTripwires)
 }
 
 func preset[T comparable](field *T, value T) {

@@ -12,7 +12,7 @@ import (
 
 var editionKeys = []string{"name", "title", "cron", "zone", "hours", "languages", "sections", "stories", "per_section",
 	"max_age", "first", "catch_up", "prepare", "deliver_within", "spread", "min_gap", "quiet", "skip", "roundup",
-	"approve", "subject", "template"}
+	"approve", "tripwires", "subject", "template"}
 
 func (r *reader) editions(t *table, c *Config) (editions []Edition) {
 	seen := make(map[string]mark)
@@ -40,6 +40,7 @@ func (t *table) edition(c *Config) Edition {
 		PerSection: t.whole("per_section", 0, 0, 20),
 		Roundup:    t.flag("roundup"),
 		Approve:    t.choice("approve", "none", "send", "hold"),
+		Tripwires:  t.tripwires(),
 		Subject:    t.text("subject"),
 		Template:   t.text("template"),
 
@@ -50,9 +51,6 @@ func (t *table) edition(c *Config) Edition {
 		DeliverWithin: t.span("deliver_within", time.Minute, "6h"),
 		Spread:        t.span("spread", 0, "20m"),
 		MinGap:        t.span("min_gap", 0, "3h"),
-	}
-	if e.Approve == "hold" {
-		t.bad("approve", "approve: hold would hold every issue for ever, since nothing can approve one yet; leave it out")
 	}
 	if t.need("name", "name: morning") {
 		e.Name = t.id("name")

@@ -72,7 +72,8 @@ func Parse(file string, text []byte) (*Config, error) {
 
 // config reads the whole tree; sections first, for what follows names them.
 func (r *reader) config(root ast.Node, c *Config) {
-	t, ok := r.table(root, "the file", "publication", "sections", "feeds", "articles", "fetch", "editions", "relays", "limits", "pages", "intake")
+	t, ok := r.table(root, "the file", "publication", "sections", "feeds", "articles", "fetch", "editions", "relays", "limits", "pages", "intake",
+		"only_to")
 	if !ok {
 		return
 	}
@@ -97,4 +98,5 @@ func (r *reader) config(root ast.Node, c *Config) {
 	c.Limits = r.limits(t)
 	c.Pages = r.pages(t.values["pages"])
 	c.Intake = r.intake(t.values["intake"], c)
+	c.OnlyTo = r.onlyTo(t)
 }

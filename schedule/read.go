@@ -18,7 +18,7 @@ import (
 const (
 	mostBytes    = 1 << 19 // 5,000 feeds are less
 	mostNesting  = 8       // the keys need four
-	mostKeys     = 100     // of one mapping; an edition has 22
+	mostKeys     = 100     // of one mapping; an edition has 23
 	mostProblems = 100     // who has more is served better by the first hundred
 )
 

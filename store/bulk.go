@@ -227,7 +227,7 @@ func (g *group) mark(ctx context.Context, m *mailer.Mark, now time.Time) (*maile
 	if row != nil {
 		g.undo = append(g.undo, undone{row, *row})
 		if row.sure = d != nil; row.sure {
-			row.d = d.Delivery
+			row.d, row.relay = d.Delivery, d.relay
 		}
 	}
 	if d == nil {
@@ -281,6 +281,7 @@ func (g *group) put(b *groupBatch, r *heldRow, m *mailer.Mark) {
 	key := setKey{batch: m.Batch.ID, step: m.Step}
 	d := &r.d
 	d.At = g.now
+	was := book{d.Issue, r.relay, string(d.State)}
 	switch m.Step {
 	case mailer.Intend:
 		key.keyID, key.selector = m.KeyID, m.Selector
@@ -297,8 +298,10 @@ func (g *group) put(b *groupBatch, r *heldRow, m *mailer.Mark) {
 		key.reason, key.relay, key.code, key.copies, key.enhanced = o.Reason, o.Relay, o.Reply.Code, o.Copies, o.Reply.Enhanced
 		key.text = cutIDs(o.Reply.Text)
 		d.State, d.Reason, d.Copies, d.Due = mailer.Accepted, o.Reason, o.Copies, time.Time{}
+		r.relay = o.Relay
 		g.t.tally(g.now, d, o.Relay, tallyTaken, 1)
 	}
+	g.t.answered(g.now, was, book{d.Issue, r.relay, string(d.State)}, 1)
 	s := g.sets[key]
 	if s == nil {
 		s = &set{setKey: key, h: b.held}

@@ -246,6 +246,9 @@ func (db *DB) transact(calls []*call, slow bool) (g *group, took time.Duration, 
 				return err
 			}
 		}
+		if err := g.t.writeBooks(ctx); err != nil {
+			return err
+		}
 		return g.journal(ctx)
 	})
 	if err == nil {

@@ -15,6 +15,7 @@ import (
 // delivery is a row of the ledger with what its batch, issue and reader say about it.
 type delivery struct {
 	mailer.Delivery
+	was                         book // as it stands on record
 	batch, edition, windowStart int64
 	relay                       string // that gave the last reply
 	reply                       mailer.Reply
@@ -67,6 +68,7 @@ func (t *tx) delivery(ctx context.Context, slot, subscriber int64) (*delivery, e
 	if err != nil {
 		return nil, err
 	}
+	d.was = book{d.Issue, d.relay, string(d.State)}
 	d.Digest, d.batch, d.fence, d.leaseUntil = digest.Int64, batch.Int64, fence.Int64, leaseUntil.Int64
 	d.Due, d.Date, d.Ends, d.At, d.handed, d.taken, d.minGap = fromUS(due), fromUS(date), fromUS(ends), fromUS(at), fromUS(handed), fromUS(taken), time.Duration(minGap)*time.Microsecond
 	return d, nil
@@ -92,12 +94,20 @@ func (t *tx) save(ctx context.Context, d *delivery, now time.Time) error {
 		d.KeyID, d.relay, d.reply.Code, d.reply.Enhanced, d.replyID, us(now), d.Selector); err != nil {
 		return err
 	}
+	t.keepBooks(d, now)
 	if unreached(d.State) && d.later() {
 		_, err := t.exec(ctx, `UPDATE followers SET carry = CASE WHEN carry < ?3 THEN carry ELSE ?3 END
 			WHERE edition = ?1 AND subscriber = ?2`, d.edition, d.Subscriber, d.windowStart)
 		return err
 	}
 	return nil
+}
+
+// keepBooks says where a delivery has gone since it was read or last written.
+func (t *tx) keepBooks(d *delivery, now time.Time) {
+	is := book{d.Issue, d.relay, string(d.State)}
+	t.answered(now, d.was, is, 1)
+	d.was = is
 }
 
 // open says that a delivery in this state may still go out or be answered.

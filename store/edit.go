@@ -23,35 +23,41 @@ const noticePause = 24 * time.Hour
 // where the reader does not want it any more.
 func (db *DB) EditReader(ctx context.Context, id int64, e subscribers.Edit, now time.Time) (out subscribers.Edited, err error) {
 	err = db.write(ctx, func(ctx context.Context, t *tx) error {
-		old, err := db.withSuppression(ctx, t, "s.id = ?1", id)
-		if err != nil {
-			return notFound(err, "subscriber %d", id)
-		}
-		out = subscribers.Edited{Subscriber: *old}
-		if e.By == "reader" {
-			switch {
-			case old.Status == subscribers.Unsubscribed && e.Leave:
-				return t.sealLeave(ctx, old, now)
-			case old.Status == subscribers.Unsubscribed, old.Status == subscribers.Pending && !e.Leave:
-				return subscribers.ErrNotActive
-			}
-		}
-		s := old.Clone()
-		if err := e.Do(&s); err != nil {
-			return err
-		}
-		if err := s.Validate(); err != nil && !e.Leave { // to leave is never refused for what else stands there
-			return err
-		}
-		if out, err = db.edit(ctx, t, old, s, e.By, e.Notice, e.Detail, now); err == nil && e.Leave && !out.Changed {
-			err = t.sealLeave(ctx, old, now)
-		}
+		out, err = db.editReader(ctx, t, id, e, now)
 		return err
 	})
 	if err != nil {
 		return subscribers.Edited{}, fmt.Errorf("edit reader: %w", err)
 	}
 	return out, nil
+}
+
+// editReader is [DB.EditReader] in a transaction.
+func (db *DB) editReader(ctx context.Context, t *tx, id int64, e subscribers.Edit, now time.Time) (out subscribers.Edited, err error) {
+	old, err := db.withSuppression(ctx, t, "s.id = ?1", id)
+	if err != nil {
+		return out, notFound(err, "subscriber %d", id)
+	}
+	out = subscribers.Edited{Subscriber: *old}
+	if e.By == "reader" {
+		switch {
+		case old.Status == subscribers.Unsubscribed && e.Leave:
+			return out, t.sealLeave(ctx, old, now)
+		case old.Status == subscribers.Unsubscribed, old.Status == subscribers.Pending && !e.Leave:
+			return out, subscribers.ErrNotActive
+		}
+	}
+	s := old.Clone()
+	if err := e.Do(&s); err != nil {
+		return out, err
+	}
+	if err := s.Validate(); err != nil && !e.Leave { // to leave is never refused for what else stands there
+		return out, err
+	}
+	if out, err = db.edit(ctx, t, old, s, e.By, e.Notice, e.Detail, now); err == nil && e.Leave && !out.Changed {
+		err = t.sealLeave(ctx, old, now)
+	}
+	return out, err
 }
 
 // LeaveAll unsubscribes a reader and bars the address, by a line in the journal first. It changes

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"broadsheet/digest"
+	"broadsheet/operators"
 	"broadsheet/subscribers"
 )
 
@@ -18,9 +19,19 @@ import (
 // found in the database's files afterwards, as soon as [DB.Scrub] gets its turn. The error is
 // [ErrNotFound] if there is no such reader.
 func (db *DB) Erase(ctx context.Context, id int64, now time.Time) error {
+	return db.eraseBy(ctx, nil, id, now)
+}
+
+// eraseBy is Erase by an operator, nil = by the reader.
+func (db *DB) eraseBy(ctx context.Context, by *operators.By, id int64, now time.Time) error {
 	loose, err := db.looseMail(ctx, db.read(), id) // long where much came in, so not in the writer's turn
 	if err == nil {
-		err = db.write(ctx, func(ctx context.Context, t *tx) error { return db.erase(ctx, t, id, loose, now) })
+		err = db.write(ctx, func(ctx context.Context, t *tx) error {
+			if err := db.erase(ctx, t, id, loose, now); err != nil || by == nil {
+				return err
+			}
+			return t.audit(ctx, *by, "reader erase", readerObject(id), "everything held is deleted", now)
+		})
 	}
 	if err != nil {
 		return fmt.Errorf("erase reader: %w", err)
@@ -52,6 +63,9 @@ func (db *DB) erase(ctx context.Context, t *tx, id int64, loose []int64, now tim
 		return err
 	}
 	if err := db.cutAddresses(ctx, t, id, owned); err != nil {
+		return err
+	}
+	if err := t.forgetAudit(ctx, id, owned); err != nil {
 		return err
 	}
 	if err := t.forgetMail(ctx, loose); err != nil {

@@ -36,6 +36,7 @@ type issueRow struct {
 type heldRow struct {
 	d      mailer.Delivery // as on record
 	id     any             // d.Subscriber, ready for a statement
+	relay  string          // that answered last
 	sure   bool            // false: look at the row
 	mayGo  bool            // the reader gets the edition and the address is not barred
 	fresh  bool            // intended by marks that are not written yet
@@ -129,11 +130,11 @@ func (db *DB) hold(ctx context.Context, t *tx, b *leased, now time.Time, only in
 	fresh := len(h.rows)
 	var state string
 	var date, due int64
-	err = read(`SELECT d.subscriber, coalesce(d.digest, 0), d.state, d.reason, d.attempts, d.copies, d.date, d.key_id, d.selector, d.due, d.at, `+
+	err = read(`SELECT d.subscriber, coalesce(d.digest, 0), d.state, d.reason, d.attempts, d.copies, d.date, d.key_id, d.selector, d.due, d.at, d.relay, `+
 		holdColumns+`WHERE d.batch = ?1 AND d.state IN ('queued', 'deferred') AND NOT (`+untried+`)`+holdOrder,
 		func(rows *sql.Rows, r *heldRow) error {
 			d := &r.d
-			err := rows.Scan(&d.Subscriber, &d.Digest, &state, &d.Reason, &d.Attempts, &d.Copies, &date, &d.KeyID, &d.Selector, &due, &at,
+			err := rows.Scan(&d.Subscriber, &d.Digest, &state, &d.Reason, &d.Attempts, &d.Copies, &date, &d.KeyID, &d.Selector, &due, &at, &r.relay,
 				&d.Address, &r.mayGo, &r.first)
 			d.State, d.Date, d.Due, d.At = mailer.State(state), fromUS(date), fromUS(due), fromUS(at)
 			return err
@@ -150,7 +151,7 @@ func (db *DB) hold(ctx context.Context, t *tx, b *leased, now time.Time, only in
 	barred, err := db.barred(ctx, t, addresses)
 	for n := range h.rows {
 		r := &h.rows[n]
-		r.mayGo = (r.mayGo || h.notice) && r.d.Address != "" && !i.stops(barred[n]) && err == nil
+		r.mayGo = (r.mayGo || h.notice) && r.d.Address != "" && !i.stops(barred[n]) && db.mayGet(r.d.Address) && err == nil
 	}
 	if errors.Is(err, ErrNoKey) {
 		err = nil // the intent will say so

@@ -51,7 +51,10 @@ func (db *DB) SaveFeed(ctx context.Context, f stories.FeedState) error {
 			ON CONFLICT (url) DO UPDATE SET etag = ?2, last_modified = ?3, fetched = ?4, ok = ?5, due = ?6,
 			failures = ?7, error = ?8, items = ?9`,
 			f.URL, f.ETag, f.LastModified, us(f.Fetched), us(f.OK), us(f.Due), f.Failures, f.Error, f.Items)
-		return err
+		if err != nil {
+			return err
+		}
+		return t.countFeed(ctx, &f)
 	})
 	if err != nil {
 		return fmt.Errorf("save feed: %w", err)

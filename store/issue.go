@@ -168,15 +168,14 @@ func (db *DB) Issues(ctx context.Context, f IssueFilter) iter.Seq2[digest.Issue,
 	}, "list issues")
 }
 
-// IssueCounts counts an issue's deliveries by state; their sum is its audience. It reads the
-// whole slot.
+// IssueCounts counts an issue's deliveries by state; their sum is its audience. It reads
+// counters (books.go).
 func (db *DB) IssueCounts(ctx context.Context, id int64) (map[string]int, error) {
 	type count struct {
 		state string
 		n     int
 	}
-	list, err := selectAll(ctx, db.read(), `SELECT d.state, count(*) FROM issues i JOIN deliveries d ON d.slot = i.slot AND d.issue = i.id
-		WHERE i.id = ?1 GROUP BY d.state`, args{id}, func(r *sql.Rows) (c count, err error) { return c, r.Scan(&c.state, &c.n) })
+	list, err := selectAll(ctx, db.read(), `SELECT state, sum(n) FROM issue_states WHERE issue = ?1 GROUP BY state HAVING sum(n) <> 0`, args{id}, func(r *sql.Rows) (c count, err error) { return c, r.Scan(&c.state, &c.n) })
 	if err != nil {
 		return nil, fmt.Errorf("count deliveries of issue %d: %w", id, err)
 	}

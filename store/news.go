@@ -294,6 +294,7 @@ func (t *tx) move(ctx context.Context, d *delivery, to mailer.State, e *intake.E
 		d.handed = at
 	}
 	d.State, d.Reason, d.At, d.Due = to, reason, at, time.Time{}
+	t.keepBooks(d, at)
 	d.reply, d.replyID = mailer.Reply{Code: e.Code, Enhanced: e.Status, Text: bareText(&e.News)}, reply
 	return err
 }
@@ -309,14 +310,21 @@ func (t *tx) arrive(ctx context.Context, k key, e *intake.Event, at time.Time) (
 	if err != nil {
 		return false, err
 	}
-	n, err := t.exec(ctx, `UPDATE deliveries SET taken = CASE WHEN taken > 0 THEN taken ELSE at END, state = 'delivered',
+	const arrived = `UPDATE deliveries SET taken = CASE WHEN taken > 0 THEN taken ELSE at END, state = 'delivered',
 			at = CASE WHEN at > ?3 THEN at ELSE ?3 END, reason = '', code = ?4, enhanced = ?5, reply = ?6, server = ?7
-		WHERE slot = ?1 AND subscriber = ?2 AND state IN ('accepted', 'delayed')`,
-		k.slot, k.subscriber, us(at), e.Code, oneLine(e.Status, maxStatus), reply, server)
+		WHERE slot = ?1 AND subscriber = ?2 AND state = ?8`
+	var n int64
+	var was mailer.State
+	for _, was = range []mailer.State{mailer.Accepted, mailer.Delayed} {
+		n, err = t.exec(ctx, arrived, k.slot, k.subscriber, us(at), e.Code, oneLine(e.Status, maxStatus), reply, server, string(was))
+		if err != nil || n > 0 {
+			break
+		}
+	}
 	if err != nil || n == 0 {
 		return false, err
 	}
-	here, err := t.countArrived(ctx, k)
+	here, err := t.countArrived(ctx, k, was, at)
 	if err == nil && !here { // the reader was erased: numbers only
 		_, err = t.exec(ctx, `UPDATE deliveries SET reply = NULL, server = NULL WHERE slot = ?1 AND subscriber = ?2`, k.slot, k.subscriber)
 	}

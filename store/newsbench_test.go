@@ -38,8 +38,9 @@ func BenchmarkNews(b *testing.B) {
 				defer raw.Close()
 				_, slots := raw.Exec(`UPDATE slots SET slot_key = '2026-04-02'`)
 				_, states := raw.Exec(`UPDATE deliveries SET state = 'accepted', copies = 1, attempts = 1, handed = at, relay = 'main', code = 250`)
+				_, books := raw.Exec(`UPDATE issue_states SET state = 'accepted', relay = 'main'`)
 				_, ids := raw.Exec(`INSERT INTO queue_ids (relay, id, slot, subscriber, at) SELECT 'main', '4X' || subscriber, slot, subscriber, at FROM deliveries`)
-				if err := errors.Join(slots, states, ids); err != nil {
+				if err := errors.Join(slots, states, books, ids); err != nil {
 					b.Fatal(err)
 				}
 				wall := (&digest.Issue{Slot: "2026-04-02"}).Wall()

@@ -98,6 +98,7 @@ func (w *chunkWriter) one(ctx context.Context, r *digest.Reader, p *digest.Plann
 	if err := w.supersede(ctx, r); err != nil {
 		return fmt.Errorf("supersede: %w", err)
 	}
+	w.t.moved(w.now, w.c.issue.ID, "", "", mailer.State(p.State), 1)
 	w.rows = append(w.rows, args{p.Subscriber, p.SettingsID, digestID, batch, p.State, p.Reason, p.WindowStart, p.WindowEnd})
 	return nil
 }
@@ -152,8 +153,17 @@ func (w *chunkWriter) supersede(ctx context.Context, r *digest.Reader) error {
 	if p == nil || !open(mailer.State(p.State)) || p.State == string(mailer.Handed) {
 		return nil
 	}
-	_, err := w.t.exec(ctx, `UPDATE deliveries SET state = CASE WHEN copies > 0 THEN 'uncertain' ELSE 'superseded' END,
-		reason = 'superseded by a later issue', due = 0, at = ?3 WHERE slot = ?1 AND subscriber = ?2`, p.Slot, r.Subscriber, us(w.now))
+	to := mailer.Superseded
+	if p.Copies > 0 {
+		to = mailer.Uncertain
+	}
+	var issue int64
+	var relay string
+	err := w.t.scan(ctx, `UPDATE deliveries SET state = ?4, reason = 'superseded by a later issue', due = 0, at = ?3
+		WHERE slot = ?1 AND subscriber = ?2 RETURNING issue, relay`, args{p.Slot, r.Subscriber, us(w.now), string(to)}, &issue, &relay)
+	if err == nil {
+		w.t.moved(w.now, issue, relay, mailer.State(p.State), to, 1)
+	}
 	return err
 }
 

@@ -221,7 +221,7 @@ func (db *DB) apply(ctx context.Context, t *tx, id int64, old *subscribers.Setti
 			us(now), us(db.real()), by}, &row); err != nil {
 		return 0, err
 	}
-	if _, err := t.exec(ctx, `UPDATE subscribers SET settings = ?2 WHERE id = ?1`, id, row); err != nil {
+	if _, err := t.exec(ctx, `UPDATE subscribers SET settings = ?2, status = ?3 WHERE id = ?1`, id, row, string(s.Status)); err != nil {
 		return 0, err
 	}
 	if old != nil && subscribers.Fold(old.Address) != subscribers.Fold(s.Address) {

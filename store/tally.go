@@ -92,13 +92,14 @@ func (t *tx) tally(sent time.Time, d *mailer.Delivery, relay string, what tallie
 	}
 }
 
-// countArrived counts a mail that has arrived. here is false if its reader was erased.
-func (t *tx) countArrived(ctx context.Context, k key) (here bool, err error) {
+// countArrived counts a mail that has arrived, and had been in a state. here is false if its reader was erased.
+func (t *tx) countArrived(ctx context.Context, k key, was mailer.State, at time.Time) (here bool, err error) {
 	var d mailer.Delivery
 	var relay string
 	var handed int64
-	err = t.scan(ctx, `SELECT coalesce(st.address, ''), d.relay, d.handed FROM deliveries d `+ofSettings+` WHERE d.slot = ?1 AND d.subscriber = ?2`,
-		args{k.slot, k.subscriber}, &d.Address, &relay, &handed)
+	err = t.scan(ctx, `SELECT coalesce(st.address, ''), d.relay, d.handed, d.issue FROM deliveries d `+ofSettings+` WHERE d.slot = ?1 AND d.subscriber = ?2`,
+		args{k.slot, k.subscriber}, &d.Address, &relay, &handed, &d.Issue)
+	t.moved(at, d.Issue, relay, was, mailer.Delivered, 1)
 	t.tally(fromUS(handed), &d, relay, tallyDelivered, 1)
 	return d.Address != "", err
 }

@@ -5,9 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"broadsheet/intake"
+	"broadsheet/operators"
 	"broadsheet/subscribers"
 )
 
@@ -159,23 +161,56 @@ func scanTask(r *sql.Rows) (t Task, err error) {
 	return t, err
 }
 
-// FinishTask closes a task, with the operator's word for what was done. done is false if it was
-// closed before, and that stays as it is; [ErrNotFound] if there is none.
-func (db *DB) FinishTask(ctx context.Context, id int64, outcome string, now time.Time) (done bool, err error) {
+// FinishTask closes a task, with the operator's word for what was done. With leave the reader whom it is
+// about leaves everything first, as the reader's own wish, in the same transaction; [ErrWhose] if it does
+// not say who that is. done is false if it was closed before, and that stays as it is; [ErrNotFound] if
+// there is none.
+func (db *DB) FinishTask(ctx context.Context, by operators.By, id int64, leave bool, note string, now time.Time) (outcome string, done bool, err error) {
 	err = db.write(ctx, func(ctx context.Context, t *tx) error {
-		var was int64
-		if err := t.scan(ctx, `SELECT done FROM tasks WHERE id = ?1`, args{id}, &was); err != nil {
-			if errors.Is(err, sql.ErrNoRows) {
-				return ErrNotFound
+		var subscriber, was int64
+		if err := t.scan(ctx, `SELECT subscriber, done FROM tasks WHERE id = ?1`, args{id}, &subscriber, &was); err != nil {
+			return notFound(err, "task %d", id)
+		}
+		if done = was == 0; !done {
+			return nil
+		}
+		outcome = note
+		if leave {
+			left, err := db.leaveOfTask(ctx, t, id, subscriber, now)
+			if err != nil {
+				return err
 			}
+			outcome = strings.TrimSuffix(left+"; "+note, "; ")
+		}
+		if outcome == "" {
+			outcome = "done"
+		}
+		if _, err := t.exec(ctx, `UPDATE tasks SET done = ?2, outcome = ?3 WHERE id = ?1`, id, us(now), oneLine(outcome, 500)); err != nil {
 			return err
 		}
-		done = was == 0
-		_, err := t.exec(ctx, `UPDATE tasks SET done = ?2, outcome = ?3 WHERE id = ?1 AND done = 0`, id, us(now), oneLine(outcome, 500))
-		return err
+		return t.audit(ctx, by, "task done", taskObject(id), oneLine(outcome, 500), now)
 	})
 	if err != nil {
-		return false, fmt.Errorf("close task %d: %w", id, err)
+		return "", false, fmt.Errorf("close task %d: %w", id, err)
 	}
-	return done, nil
+	return outcome, done, nil
+}
+
+// ErrWhose says that a task does not tell which reader it is about.
+var ErrWhose = errors.New("the task does not say whose it is")
+
+func (db *DB) leaveOfTask(ctx context.Context, t *tx, task, subscriber int64, now time.Time) (string, error) {
+	if subscriber == 0 {
+		return "", ErrWhose
+	}
+	left, err := db.leaveAll(ctx, t, subscriber, "reader", "", now)
+	switch {
+	case errors.Is(err, subscribers.ErrNotFound):
+		return "the reader is gone", nil
+	case err != nil:
+		return "", err
+	case !left.Changed:
+		return "had left before", nil
+	}
+	return "left everything", nil
 }

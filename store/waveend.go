@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"broadsheet/mailer"
+	"broadsheet/operators"
 	"broadsheet/subscribers"
 )
 
@@ -19,6 +20,12 @@ type WaveEnd struct {
 	Marks     int // that count for nothing from now on, or count after all
 	Addresses int // that get mail again, or are barred
 }
+
+func (e WaveEnd) words(domain, marks, addresses string) string {
+	return fmt.Sprintf("%s: %d hard bounces %s, %d addresses %s", domain, e.Marks, marks, e.Addresses, addresses)
+}
+
+func issueObject(id int64) string { return fmt.Sprintf("issue %d", id) }
 
 var (
 	// ErrNoWave says that there are no hard marks to decide about.
@@ -29,14 +36,16 @@ var (
 
 // UndoWave has the hard marks of a domain in the slot of an issue count for nothing for good, those that come
 // later among them, and lifts what they barred, whether or not they came into quarantine. A complaint
-// or a leave that came in between stays. Deliveries stay bounced or failed.
-func (db *DB) UndoWave(ctx context.Context, issue int64, domain string, now time.Time) (end WaveEnd, err error) {
+// or a leave that came in between stays. Deliveries stay bounced or failed. by is who decides so.
+func (db *DB) UndoWave(ctx context.Context, by operators.By, issue int64, domain string, now time.Time) (end WaveEnd, err error) {
 	err = db.decide(ctx, issue, domain, "undone", now, func(ctx context.Context, t *tx, slot int64, domain string, w *Wave) error {
 		if w.Ending == "undone" {
 			return fmt.Errorf("%w: undone at %s", ErrDecided, w.Ended.UTC().Format(time.RFC3339))
 		}
-		end, err = db.takeBack(ctx, t, slot, issue, domain, markUndone, now)
-		return err
+		if end, err = db.takeBack(ctx, t, slot, issue, domain, markUndone, now); err != nil {
+			return err
+		}
+		return t.audit(ctx, by, "wave undo", issueObject(issue), end.words(domain, "count for nothing", "get mail again"), now)
 	})
 	if err != nil {
 		return WaveEnd{}, fmt.Errorf("undo hard bounces of %s in issue %d: %w", domain, issue, err)
@@ -45,8 +54,8 @@ func (db *DB) UndoWave(ctx context.Context, issue int64, domain string, now time
 }
 
 // ApplyWave ends the quarantine of a domain's hard marks in the slot of an issue because what they say is true:
-// they count as if there had been none.
-func (db *DB) ApplyWave(ctx context.Context, issue int64, domain string, now time.Time) (end WaveEnd, err error) {
+// they count as if there had been none. by is who decides so.
+func (db *DB) ApplyWave(ctx context.Context, by operators.By, issue int64, domain string, now time.Time) (end WaveEnd, err error) {
 	err = db.decide(ctx, issue, domain, "applied", now, func(ctx context.Context, t *tx, slot int64, domain string, w *Wave) error {
 		switch {
 		case w.Ending != "":
@@ -54,8 +63,10 @@ func (db *DB) ApplyWave(ctx context.Context, issue int64, domain string, now tim
 		case w.Held.IsZero():
 			return fmt.Errorf("%w in quarantine: they count already", ErrNoWave)
 		}
-		end, err = db.letCount(ctx, t, slot, domain, now)
-		return err
+		if end, err = db.letCount(ctx, t, slot, domain, now); err != nil {
+			return err
+		}
+		return t.audit(ctx, by, "wave apply", issueObject(issue), end.words(domain, "count", "are barred"), now)
 	})
 	if err != nil {
 		return WaveEnd{}, fmt.Errorf("apply hard bounces of %s in issue %d: %w", domain, issue, err)

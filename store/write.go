@@ -37,6 +37,7 @@ type tx struct {
 	replaying bool    // what the journal says is done again, and needs no new line
 	news      newsMemory
 	counts    tally // of what became of mails
+	books     books // of issues
 	all       bool  // write what senders have counted too
 }
 
@@ -60,6 +61,9 @@ func (db *DB) write(ctx context.Context, fn func(ctx context.Context, t *tx) err
 		}
 		all = t.all
 		if err := t.writeTally(ctx, t.counts); err != nil {
+			return err
+		}
+		if err := t.writeBooks(ctx); err != nil {
 			return err
 		}
 		return db.journalLeaves(ctx, t)

@@ -169,6 +169,7 @@ func (f *Fetcher) fetch(ctx context.Context, client *http.Client, j job, force b
 		state.Due = now.Add(max(wait, backoff(j.every, state.Failures)))
 	}
 	result.Due, result.Failures = state.Due, state.Failures
+	state.Last = FeedRound{Unchanged: result.Status == Unchanged, New: result.Added.New}
 	if err := f.Shelf.SaveFeed(ctx, state); err != nil {
 		result.Status, result.Err = Failed, errors.Join(result.Err, fmt.Errorf("save feed: %w", err))
 	}

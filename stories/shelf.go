@@ -28,6 +28,13 @@ type FeedState struct {
 	Failures     int       // in a row
 	Error        string    // last failure in words, "" after a success
 	Items        int       // in the last good fetch
+	Last         FeedRound // what this try came to: it is counted by day and not read back
+}
+
+// FeedRound is what one try to fetch a feed came to, beside the error of its state.
+type FeedRound struct {
+	Unchanged bool // the server said that there is nothing new
+	New       int  // stories
 }
 
 // Added counts what became of a batch.

@@ -9,6 +9,7 @@ import (
 
 	"broadsheet/intake"
 	"broadsheet/mailer"
+	"broadsheet/operators"
 	"broadsheet/store"
 )
 
@@ -75,13 +76,13 @@ func testForwards(t *testing.T, w *world) {
 		tasks[1].Address == "" || tasks[1].Status != "active" || tasks[1].Subject != "Re: news" {
 		t.Errorf("%+v, %v", tasks, err)
 	}
-	if done, err := w.db.FinishTask(ctx, tasks[0].ID, "asked", w.now()); err != nil || !done {
+	if _, done, err := w.db.FinishTask(ctx, operators.By{Who: "ann"}, tasks[0].ID, false, "asked", w.now()); err != nil || !done {
 		t.Error(done, err)
 	}
-	if done, err := w.db.FinishTask(ctx, tasks[0].ID, "asked twice", w.now()); err != nil || done {
+	if _, done, err := w.db.FinishTask(ctx, operators.By{Who: "ann"}, tasks[0].ID, false, "asked twice", w.now()); err != nil || done {
 		t.Error(done, err)
 	}
-	if _, err := w.db.FinishTask(ctx, 99, "", w.now()); !errors.Is(err, store.ErrNotFound) {
+	if _, _, err := w.db.FinishTask(ctx, operators.By{Who: "ann"}, 99, false, "", w.now()); !errors.Is(err, store.ErrNotFound) {
 		t.Error(err)
 	}
 	one, err := w.db.Task(ctx, tasks[0].ID)
@@ -224,7 +225,7 @@ func testTasksOnce(t *testing.T, w *world) {
 		t.Errorf("read once more: %+v, %v", out, err)
 	}
 	// Once it is closed, the next message opens another.
-	_, err := w.db.FinishTask(ctx, 1, "done", w.now())
+	_, _, err := w.db.FinishTask(ctx, operators.By{Who: "ann"}, 1, false, "done", w.now())
 	w.must(err)
 	if got := take(intake.TaskLeave, ids[0], "a@example.org"); got != fresh {
 		t.Error(got)

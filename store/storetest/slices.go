@@ -7,6 +7,7 @@ import (
 
 	"broadsheet/digest"
 	"broadsheet/mailer"
+	"broadsheet/operators"
 	"broadsheet/subscribers"
 )
 
@@ -118,7 +119,7 @@ func testOldAddress(t *testing.T, w *world) {
 		o.Hard = true
 		return o
 	})
-	_, err := w.db.ApplyWave(ctx, i.ID, "example.org", w.now()) // all of a domain's mails are a wave
+	_, err := w.db.ApplyWave(ctx, operators.By{Who: "ann"}, i.ID, "example.org", w.now()) // all of a domain's mails are a wave
 	w.must(err)
 	for _, id := range ids {
 		s, err := w.db.SubscriberByID(ctx, id)

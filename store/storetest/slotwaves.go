@@ -7,6 +7,7 @@ import (
 
 	"broadsheet/digest"
 	"broadsheet/mailer"
+	"broadsheet/operators"
 	"broadsheet/store"
 	"broadsheet/subscribers"
 )
@@ -52,11 +53,11 @@ func testWaveOfZones(t *testing.T, w *world) {
 	if got := fmt.Sprint(w.waves(true)); got != "[wave.example held 5/9]" { // of the nine that had left at the third mark
 		t.Errorf("waves %s", got)
 	}
-	end, err := w.db.ApplyWave(t.Context(), issues[1].ID, "wave.example", w.now())
+	end, err := w.db.ApplyWave(t.Context(), operators.By{Who: "ann"}, issues[1].ID, "wave.example", w.now())
 	if err != nil || end.Marks != 5 || end.Addresses != 5 || w.barredOf(bad) != 5 {
 		t.Errorf("apply: %+v, %v", end, err)
 	}
-	if end, err = w.db.UndoWave(t.Context(), issues[4].ID, "wave.example", w.now()); err != nil || end.Addresses != 5 {
+	if end, err = w.db.UndoWave(t.Context(), operators.By{Who: "ann"}, issues[4].ID, "wave.example", w.now()); err != nil || end.Addresses != 5 {
 		t.Errorf("undo: %+v, %v", end, err)
 	}
 }
@@ -77,7 +78,7 @@ func testSizeOfWave(t *testing.T, w *world) {
 	// Those that are taken back count among all of them.
 	j := w.lateDay()
 	w.bounces(j, mailer.Hard, ids[40:44]...)
-	_, err := w.db.UndoWave(t.Context(), j.ID, "large.example", w.now())
+	_, err := w.db.UndoWave(t.Context(), operators.By{Who: "ann"}, j.ID, "large.example", w.now())
 	if got := w.waves(false); err != nil || got[0] != "large.example undone 4/400" {
 		t.Errorf("waves %q, %v", got, err)
 	}
@@ -90,7 +91,7 @@ func testRetriedWave(t *testing.T, w *world) {
 	i := w.day(refusing(ids[:2]))
 	w.must(w.db.RetryDelivery(t.Context(), store.DeliveryID(i.SlotID, ids[0]), "", w.now()))
 	w.sendAll(accepted)
-	if end, err := w.db.UndoWave(t.Context(), i.ID, "wave.example", w.now()); err != nil || end.Addresses != 2 || w.barredOf(ids) != 0 {
+	if end, err := w.db.UndoWave(t.Context(), operators.By{Who: "ann"}, i.ID, "wave.example", w.now()); err != nil || end.Addresses != 2 || w.barredOf(ids) != 0 {
 		t.Errorf("undo: %+v, %v, and %d are barred", end, err, w.barredOf(ids))
 	}
 	other := w.readersAt("other.example", 20)

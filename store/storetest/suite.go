@@ -360,4 +360,5 @@ func (w *world) audit() {
 	if total != 0 {
 		w.Errorf("issues and deliveries differ by %d rows", total)
 	}
+	w.auditBooks()
 }

@@ -9,6 +9,7 @@ import (
 
 	"broadsheet/digest"
 	"broadsheet/mailer"
+	"broadsheet/operators"
 	"broadsheet/store"
 	"broadsheet/subscribers"
 )
@@ -197,23 +198,23 @@ func testDecide(t *testing.T, w *world) {
 	}
 
 	// True after all.
-	end, err := w.db.ApplyWave(ctx, i.ID, "Wave.Example", w.now())
+	end, err := w.db.ApplyWave(ctx, operators.By{Who: "ann"}, i.ID, "Wave.Example", w.now())
 	decided("apply", end, err, 5, 3)
-	_, err = w.db.ApplyWave(ctx, i.ID, "wave.example", w.now())
+	_, err = w.db.ApplyWave(ctx, operators.By{Who: "ann"}, i.ID, "wave.example", w.now())
 	refusal("apply again", err, store.ErrDecided)
 	w.bounces(i, mailer.Hard, ids[5])
 	if got := w.why(ids[5]); got != "hard_bounce" {
 		t.Errorf("one that comes after that is barred for %q", got)
 	}
 	// And false in the end.
-	end, err = w.db.UndoWave(ctx, i.ID, "@wave.example", w.now())
+	end, err = w.db.UndoWave(ctx, operators.By{Who: "ann"}, i.ID, "@wave.example", w.now())
 	decided("undo", end, err, 6, 4)
 	if n := w.barredOf(ids); n != 2 {
 		t.Errorf("%d are barred, want the one who complained and the one who left", n)
 	}
-	_, err = w.db.UndoWave(ctx, i.ID, "wave.example", w.now())
+	_, err = w.db.UndoWave(ctx, operators.By{Who: "ann"}, i.ID, "wave.example", w.now())
 	refusal("undo again", err, store.ErrDecided)
-	_, err = w.db.ApplyWave(ctx, i.ID, "wave.example", w.now())
+	_, err = w.db.ApplyWave(ctx, operators.By{Who: "ann"}, i.ID, "wave.example", w.now())
 	refusal("apply what was taken back", err, store.ErrDecided)
 	if got := w.bounces(i, mailer.Hard, ids[6]); w.why(ids[6]) != "" || got[0] != "bounced, undone with its wave" {
 		t.Errorf("one that comes after that: %q, barred for %q", got, w.why(ids[6]))
@@ -221,18 +222,18 @@ func testDecide(t *testing.T, w *world) {
 	w.want(i, ids[2], mailer.Bounced, "userunknown")
 
 	// A few that never were a wave, of which one is barred for another reason too by now.
-	_, err = w.db.ApplyWave(ctx, i.ID, "few.example", w.now())
+	_, err = w.db.ApplyWave(ctx, operators.By{Who: "ann"}, i.ID, "few.example", w.now())
 	refusal("apply what counts", err, store.ErrNoWave)
 	_, err = w.db.ImportSuppressions(ctx, []subscribers.SuppressionRow{{Line: 2, Suppression: subscribers.Suppression{Address: "r1@few.example", Reason: "import"}}}, w.now())
 	w.must(err)
-	end, err = w.db.UndoWave(ctx, i.ID, "few.example", w.now())
+	end, err = w.db.UndoWave(ctx, operators.By{Who: "ann"}, i.ID, "few.example", w.now())
 	decided("undo a few", end, err, 2, 1)
 	if a, b := w.why(few[0]), w.why(few[1]); a != "" || b != "hard_bounce" {
 		t.Errorf("barred for %q, %q", a, b)
 	}
-	_, err = w.db.UndoWave(ctx, i.ID, "none.example", w.now())
+	_, err = w.db.UndoWave(ctx, operators.By{Who: "ann"}, i.ID, "none.example", w.now())
 	refusal("undo nothing", err, store.ErrNoWave)
-	_, err = w.db.UndoWave(ctx, 99, "few.example", w.now())
+	_, err = w.db.UndoWave(ctx, operators.By{Who: "ann"}, 99, "few.example", w.now())
 	refusal("undo an issue that is not there", err, store.ErrNotFound)
 	if got := fmt.Sprint(w.waves(false)); got != "[few.example undone 2/40 wave.example undone 7/20]" {
 		t.Errorf("waves %s", got)
@@ -271,7 +272,7 @@ func testTwoIssues(t *testing.T, w *world) {
 	if got := w.why(fresh[0]); got != "hard_bounce" {
 		t.Fatalf("barred for %q by a mark that is no wave's", got)
 	}
-	end, err := w.db.UndoWave(t.Context(), j.ID, "fresh.example", w.now())
+	end, err := w.db.UndoWave(t.Context(), operators.By{Who: "ann"}, j.ID, "fresh.example", w.now())
 	if got := w.why(fresh[0]); err != nil || got != "" || end.Addresses != 1 {
 		t.Fatalf("barred for %q, %+v, %v", got, end, err)
 	}

@@ -77,9 +77,13 @@ func (rm *Room) routes() []route {
 }
 
 // menu is what stands on top of every page.
-var menu = []struct{ Path, Name string }{
-	{"/", "Today"}, {"/issues", "Issues"}, {"/stories", "Stories"}, {"/subscribers", "Subscribers"}, {"/feeds", "Feeds"},
-	{"/returned", "Came back"}, {"/doctor", "Doctor"}, {"/audit", "Audit"},
+var menu = []struct {
+	Path, Name string
+	Role       operators.Role
+}{
+	{"/", "Today", operators.Look}, {"/issues", "Issues", operators.Look}, {"/stories", "Stories", operators.Look},
+	{"/subscribers", "Subscribers", operators.Look}, {"/feeds", "Feeds", operators.Look}, {"/returned", "Came back", operators.Look},
+	{"/doctor", "Doctor", operators.Look}, {"/audit", "Audit", operators.Look}, {"/operators", "Operators", operators.Manage}, {"/tokens", "Tokens", operators.Manage},
 }
 
 // Handler makes the pages ready and returns their router.
@@ -91,10 +95,10 @@ func (rm *Room) Handler() (http.Handler, error) {
 		return nil, err
 	}
 	for _, name := range names {
-		if name == "pages/layout.html" {
+		if name == "pages/layout.html" || name == "pages/parts.html" {
 			continue
 		}
-		t, err := template.New("layout.html").Funcs(vocabulary).ParseFS(files, "pages/layout.html", name)
+		t, err := template.New("layout.html").Funcs(vocabulary).ParseFS(files, "pages/layout.html", "pages/parts.html", name)
 		if err != nil {
 			return nil, err
 		}
@@ -127,7 +131,7 @@ func (rm *Room) showAs(w http.ResponseWriter, v *visit, status int, page string,
 	var b bytes.Buffer
 	here := "/" + strings.SplitN(strings.TrimPrefix(v.path, "/"), "/", 2)[0]
 	if err := rm.pages[page].Execute(&b, map[string]any{"Publication": rm.Publication, "Now": rm.Now(), "Menu": menu, "Here": here,
-		"Operator": v.Operator, "Said": v.said, "Data": data}); err != nil {
+		"Operator": v.Operator, "MayAct": v.Operator != nil && v.Role.Holds(operators.Act), "Said": v.said, "Data": data}); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
