@@ -337,11 +337,11 @@ func (s *Standing) Differs(publicURL string, accounts []string) (why []string) {
 		return why
 	}
 	if a.PublicURL != publicURL {
-		why = append(why, fmt.Sprintf("public_url is %s, and was %s when mail last went out", publicURL, a.PublicURL))
+		why = append(why, fmt.Sprintf("public_url is %s, and was %s when mail last went out: if that is meant, adopt it", publicURL, a.PublicURL))
 	}
 	for _, account := range accounts {
 		if !slices.Contains(a.Accounts, account) {
-			why = append(why, fmt.Sprintf("relay account %s is new: mail last went through %s", account, strings.Join(a.Accounts, ", ")))
+			why = append(why, fmt.Sprintf("relay account %s is new, mail last went through %s: if that is meant, adopt it", account, strings.Join(a.Accounts, ", ")))
 		}
 	}
 	return why
