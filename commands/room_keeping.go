@@ -155,5 +155,36 @@ func (w roomKeeping) alarms(ctx context.Context) (all []room.Alarm, err error) {
 
 // Retention meets [room.Keeping].
 func (w roomKeeping) Retention(ctx context.Context) ([]room.Retention, error) {
-	return []room.Retention{}, nil
+	dropped, err := w.db.Dropped(ctx)
+	if err != nil {
+		return nil, err
+	}
+	k := &w.cfg.Retention
+	list := []room.Retention{
+		{What: "deliveries", Kept: keptFor(k.Deliveries), Note: "dropped with their digests; the books of their issues stay, and the latest of each reader"},
+		{What: "attempts", Kept: keptFor(k.Attempts), Note: "dropped; the delivery keeps its last reply"},
+		{What: "events", Kept: keptFor(k.Events), Note: "dropped; counts by day and domain stay"},
+		{What: "inbound", Kept: keptFor(k.Inbound), Note: "text, sender and addresses of a message are deleted; that one came stays"},
+		{What: "audit", Kept: keptFor(k.Audit), Note: "dropped"},
+	}
+	for n := range list {
+		if d, ok := dropped[list[n].What]; ok {
+			list[n].Last = fmt.Sprintf("%s, %d rows in all", d.At.Format("2006-01-02 15:04 UTC"), d.Rows)
+		}
+	}
+	return append(list,
+		room.Retention{What: "stories", Kept: "for ever", Note: "an old item that a feed still lists would come as a new one"},
+		room.Retention{What: "subscribers, consents", Kept: "until erased", Note: "sign-ups that nobody confirms are forgotten by themselves"},
+		room.Retention{What: "journals", Kept: "30 days, 90 where readers left in them", Note: "deleted"}), nil
+}
+
+// keptFor is a duration in days, for people.
+func keptFor(d time.Duration) string {
+	switch {
+	case d == 0:
+		return "for ever"
+	case d%(24*time.Hour) == 0:
+		return fmt.Sprintf("%d days", d/(24*time.Hour))
+	}
+	return d.String()
 }

@@ -19,6 +19,7 @@ type Config struct {
 	Limits      []Limit
 	Pages       Pages
 	Intake      Intake
+	Retention   Retention
 	OnlyTo      []string // lower case: addresses, and domains as "@domain", to which alone mail goes; nil = all
 
 	source *source // the text, to point into it; nil if not read from any

@@ -73,7 +73,7 @@ func Parse(file string, text []byte) (*Config, error) {
 // config reads the whole tree; sections first, for what follows names them.
 func (r *reader) config(root ast.Node, c *Config) {
 	t, ok := r.table(root, "the file", "publication", "sections", "feeds", "articles", "fetch", "editions", "relays", "limits", "pages", "intake",
-		"only_to")
+		"only_to", "retention")
 	if !ok {
 		return
 	}
@@ -99,4 +99,5 @@ func (r *reader) config(root ast.Node, c *Config) {
 	c.Pages = r.pages(t.values["pages"])
 	c.Intake = r.intake(t.values["intake"], c)
 	c.OnlyTo = r.onlyTo(t)
+	c.Retention = r.retention(t.values["retention"], c)
 }
