@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"broadsheet/digest"
@@ -65,7 +66,16 @@ func (e *engine) deliveryIn(ctx context.Context, s *subscribers.Subscriber, issu
 	d, err := e.db.Delivery(ctx, store.DeliveryID(i.SlotID, s.ID))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return nil, &exitError{exitNothing, fmt.Errorf("%w: %s is not in the audience of issue %d, %s %s in %s", errNothing, s.Address, i.ID, i.Edition, i.Slot, i.Zone)}
+		zone, err := e.cfg.Location(i.Zone)
+		if err != nil {
+			zone = time.UTC
+		}
+		why, err := e.absence(ctx, s, &i, zone)
+		if err != nil {
+			return nil, err
+		}
+		return nil, &exitError{exitNothing, fmt.Errorf("%w: %s is not in the audience of issue %d, %s %s in %s: %s", errNothing, s.Address, i.ID, i.Edition, i.Slot, i.Zone,
+			strings.TrimPrefix(why, notInAudience))}
 	case err == nil && d.Issue != i.ID:
 		return nil, &exitError{exitNothing, fmt.Errorf("%w in issue %d: %s had that of %s %s with issue %d", errNothing, i.ID, s.Address, i.Edition, i.Slot, d.Issue)}
 	}
@@ -81,8 +91,8 @@ func (e *engine) recall(ctx context.Context, a *accounting) error {
 	a.issue, a.subject, a.follows = past.Issue, past.Subject, past.Reader.Sections
 	ed := e.cfg.Edition(past.Issue.Edition)
 	if ed == nil {
-		return fmt.Errorf("edition %q is not in %s any more, so what there was to choose from cannot be found; see deliveries show %d",
-			past.Issue.Edition, e.cfg.File, a.delivery.ID())
+		return &exitError{exitFailed, fmt.Errorf("edition %q is not in %s any more, so what there was to choose from cannot be found; see deliveries show %d",
+			past.Issue.Edition, e.cfg.File, a.delivery.ID())}
 	}
 	var items []digest.Item
 	if past.Digest != 0 {

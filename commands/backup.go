@@ -52,7 +52,7 @@ another disk. Without --to it is the folder backups beside the database.`,
 				}{b, list(gone)})
 			}
 			fmt.Fprintf(p.stdout, "%s\n%s, checked, in %.1f s: %d readers, %d issues, %d deliveries; %d journals beside it\n",
-				b.Path, octets(b.Size), b.Seconds, b.Readers, b.Issues, b.Deliveries, b.Journals)
+				b.Path, octets(uint64(b.Size)), b.Seconds, b.Readers, b.Issues, b.Deliveries, b.Journals)
 			for _, path := range gone {
 				fmt.Fprintf(p.stdout, "deleted %s\n", path)
 			}

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"broadsheet/digest"
@@ -42,11 +43,16 @@ type engine struct {
 	clicks    func(context.Context) error // writes those that its pages counted; nil before there are pages
 	told      map[forecast]bool           // that were logged
 	foretold  bool                        // what there was at the start was looked at
+	recasts   atomic.Int64                // times that digests followed an editor here
+	openings  map[string]string           // by edition: what its last opening failed for, as it is on record; for the scheduler alone
+	kept      keptAlarms
 	finder    digest.Finder
 	composer  *digest.Composer
 	routes    *digest.Routes
 	domains   *mailer.Domains
 	postman   *postman
+	board     *board // of the operator's pages
+	jobs      *jobs
 	presses   map[string]*digest.Press // by edition; made at the start, so that a broken template stops the program and not a run
 }
 
@@ -69,6 +75,10 @@ func (p *program) wire(ctx context.Context, cfg *schedule.Config, db *store.DB, 
 		return nil, err
 	}
 	e.patience = p.patience
+	if p.jobs == nil {
+		p.jobs = e.jobs
+	}
+	e.jobs = p.jobs // of one engine after another
 	if e.dkim, err = loadDKIM(p.getenv, domainOf(cfg.Publication.From)); err != nil {
 		return nil, err
 	}
@@ -88,8 +98,11 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 		routes:   digest.NewRoutes(cfg.Relays),
 		domains:  domainsOf(cfg),
 		presses:  map[string]*digest.Press{},
+		jobs:     newJobs(),
 		told:     map[forecast]bool{},
+		openings: map[string]string{},
 	}
+	e.board = newBoard(e)
 	if err := cfg.CheckLimits(mailer.Providers()); err != nil {
 		return nil, usage(err)
 	}
@@ -140,7 +153,7 @@ func domainOf(address string) string { return address[strings.LastIndexByte(addr
 
 func (e *engine) opener(ed *schedule.Edition, show func(*digest.Issue)) *digest.Opener {
 	return &digest.Opener{Ledger: e.db, Layout: e.presses[ed.Name], Config: e.cfg, Edition: ed, Now: e.now,
-		Log: e.log, Progress: show, Routes: e.routes, Domains: e.domains}
+		Log: e.log, Progress: show, Routes: e.routes, Domains: e.domains, Proofs: e.db}
 }
 
 // openDue opens every issue of an edition that is due and not yet open. One that cannot be opened does not stop the others.
@@ -192,6 +205,25 @@ const sendingGC = 50
 // many deliveries came to something. What a relay that is down leaves goes through those that stand
 // in for it.
 func (e *engine) sendAll(ctx context.Context, how sendRun) (tried int, err error) {
+	for show := how.show; ; {
+		before, recasts := tried, e.recasts.Load()
+		if show != nil {
+			how.show = func(n int) { show(before + n) }
+		}
+		n, err := e.sendOut(ctx, how)
+		tried += n
+		if err != nil || !how.untilIdle || ctx.Err() != nil {
+			return tried, err
+		}
+		// What waited for its digests when senders found nothing more goes too.
+		if err := e.recastWithheld(ctx); err != nil || e.recasts.Load() == recasts {
+			return tried, err
+		}
+	}
+}
+
+// sendOut is sendAll, but for what an editor's act holds back meanwhile.
+func (e *engine) sendOut(ctx context.Context, how sendRun) (tried int, err error) {
 	if os.Getenv("GOGC") == "" {
 		defer debug.SetGCPercent(debug.SetGCPercent(sendingGC))
 	}
@@ -208,13 +240,20 @@ func (e *engine) sendAll(ctx context.Context, how sendRun) (tried int, err error
 	paced, stop := context.WithCancel(ctx)
 	var pacing sync.WaitGroup
 	pacing.Go(func() { pacer.keep(paced) })
+	pacing.Go(func() { e.keepRecasting(paced) })
 	defer pacing.Wait()
 	defer stop()
 	var mu sync.Mutex
 	counts := map[*mailer.Sender]int{}
 	out := newLookout(e.cfg, cmp.Or(e.downAfter, downAfter), e.log)
+	watch := e.newRelayWatch()
+	pacing.Go(func() { watch.keep(paced) })
+	if !how.untilIdle {
+		pacing.Go(func() { watch.look(paced) })
+	}
 	count := func(s *mailer.Sender, stats mailer.Stats) {
 		out.heard(s.Relay.Name, stats)
+		watch.heard(s.Relay.Name, stats)
 		mu.Lock()
 		defer mu.Unlock()
 		counts[s] = 0
@@ -349,7 +388,7 @@ func (e *engine) nextDue(ctx context.Context) (at time.Time, ok bool, err error)
 
 // intake fetches the feeds that are due (all with force) and reads the folders of saved pages.
 func (e *engine) intake(ctx context.Context, force bool) ([]stories.FeedResult, []stories.FileResult, error) {
-	fetcher := &stories.Fetcher{Shelf: e.db, Sections: sectionNames(e.cfg), Allow: e.cfg.Fetch.Allow, Now: e.now, Log: e.log, Progress: e.read}
+	fetcher := e.fetcher()
 	feeds := make([]stories.Feed, len(e.cfg.Feeds))
 	for i, f := range e.cfg.Feeds {
 		feeds[i] = stories.Feed{URL: f.URL, Section: f.Section, Every: f.Every}
@@ -371,6 +410,10 @@ func (e *engine) intake(ctx context.Context, force bool) ([]stories.FeedResult, 
 		}
 	}
 	return results, files, nil
+}
+
+func (e *engine) fetcher() *stories.Fetcher {
+	return &stories.Fetcher{Shelf: e.db, Sections: sectionNames(e.cfg), Allow: e.cfg.Fetch.Allow, Now: e.now, Log: e.log, Progress: e.read}
 }
 
 func sectionNames(cfg *schedule.Config) map[string]string {

@@ -3,6 +3,7 @@ package commands
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -12,6 +13,8 @@ import (
 
 	"broadsheet/digest"
 	"broadsheet/mailer"
+	"broadsheet/store"
+	"broadsheet/web/room"
 )
 
 func (p *program) explain() *cobra.Command {
@@ -25,6 +28,8 @@ func (p *program) explain() *cobra.Command {
 another, muted, seen before, too old, other language, embargoed, in an earlier issue, in a later issue,
 not in your sections, not in this edition, under another section, could not be laid out, no mail (the
 address is barred, or no relay takes it). The reasons add up to the candidates. Then what became of the mail, as far as the mailbox.
+
+What became of today's issues of each edition that the reader takes stands in a table of its own.
 
 Without --issue it is the reader's latest mail; for a reader who has had none, the next one, as it
 would be now. Of a mail that is past, settings, windows and what the reader had seen are those of
@@ -41,7 +46,10 @@ then. Changes nothing. Exit code 3 says that there is no such mail, and why.`,
 			if err != nil {
 				return err
 			}
-			s, err := p.findSubscriber(c.Context(), e.db, as)
+			s, err := e.db.Subscriber(c.Context(), as)
+			if errors.Is(err, store.ErrNotFound) {
+				return e.noReader(c.Context(), as)
+			}
 			if err != nil {
 				return err
 			}
@@ -70,6 +78,19 @@ then. Changes nothing. Exit code 3 says that there is no such mail, and why.`,
 	return c
 }
 
+// noReader says that nobody has an address, and who may be meant.
+func (e *engine) noReader(ctx context.Context, address string) error {
+	near, err := e.db.NearReaders(ctx, address, nearMost)
+	if err != nil {
+		return err
+	}
+	says := "there is no reader " + address
+	for n := range near {
+		says += map[bool]string{true: "; perhaps ", false: ", "}[n == 0] + near[n].Address
+	}
+	return errors.New(says)
+}
+
 // accountJSON is what explain prints with --json.
 type accountJSON struct {
 	Address    string        `json:"address"`
@@ -89,6 +110,9 @@ type accountJSON struct {
 	Subject    *string       `json:"subject"`
 	Summary    *string       `json:"summary"`
 	Timeline   []momentJSON  `json:"timeline"`
+
+	Answer string           `json:"answer"` // what became of the mail, in words
+	Today  []room.DayAnswer `json:"today"`  // one for each slot of today
 }
 
 type followJSON struct {
@@ -126,17 +150,37 @@ func (p *program) printAccount(ctx context.Context, e *engine, a *accounting, as
 			return err
 		}
 	}
-	var reasons []reasonJSON
-	for _, v := range a.verdicts { // of one reason they follow each other
-		if n := len(reasons); n == 0 || reasons[n-1].Reason != v.Reason {
-			reasons = append(reasons, reasonJSON{Reason: v.Reason})
-		}
-		reasons[len(reasons)-1].Stories++
+	zone, err := e.cfg.Location(a.issue.Zone)
+	if err != nil {
+		zone = time.UTC
 	}
+	f, err := e.fateIn(ctx, a, zone)
+	if err != nil {
+		return err
+	}
+	today, err := e.answersToday(ctx, a.reader)
+	if err != nil {
+		return err
+	}
+	reasons := countReasons(a.verdicts)
 	if asJSON {
-		return p.printJSON(jsonAccount(a, reasons, headlines, life))
+		j := jsonAccount(a, reasons, headlines, life)
+		j.Answer, j.Today = f.says, []room.DayAnswer{}
+		for n := range today {
+			j.Today = append(j.Today, roomReaders{e}.dayAnswer(&today[n]))
+		}
+		return p.printJSON(j)
 	}
-	if err := p.accountHead(a); err != nil {
+	if err := p.accountHead(a, f.says); err != nil {
+		return err
+	}
+	fmt.Fprintln(p.stdout)
+	days := p.table("TODAY", "DUE", "WHAT BECAME OF IT")
+	for n := range today {
+		d := roomReaders{e}.dayAnswer(&today[n])
+		days.row(d.Edition, d.When, d.Answer)
+	}
+	if err := days.flush(); err != nil {
 		return err
 	}
 	fmt.Fprintln(p.stdout)
@@ -159,7 +203,7 @@ func (p *program) printAccount(ctx context.Context, e *engine, a *accounting, as
 	return p.printLife(life)
 }
 
-func (p *program) accountHead(a *accounting) error {
+func (p *program) accountHead(a *accounting, answer string) error {
 	t := p.table("reader", a.reader.Address)
 	id := "not open yet"
 	if a.issue.ID != 0 {
@@ -182,6 +226,7 @@ func (p *program) accountHead(a *accounting) error {
 		state += ": " + a.reason
 	}
 	t.row("mail", state)
+	t.row("in words", answer)
 	if a.subject != "" {
 		t.row("subject", a.subject)
 	}

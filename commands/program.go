@@ -33,6 +33,7 @@ type program struct {
 	ring *subscribers.Keys
 	db   *store.DB
 	now  func() time.Time
+	jobs *jobs // nil = none yet
 }
 
 // clockFlag adds --at to a command.
@@ -139,6 +140,9 @@ func (p *program) configAndDatabase(ctx context.Context, withKeys bool) (*schedu
 }
 
 func (p *program) close() error {
+	if p.jobs != nil {
+		p.jobs.end()
+	}
 	if p.db == nil {
 		return nil
 	}

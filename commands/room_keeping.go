@@ -71,7 +71,7 @@ func (w roomKeeping) Backups(ctx context.Context) ([]room.Backup, error) {
 	out := []room.Backup{}
 	for _, b := range list {
 		_, err := os.Stat(b.Path)
-		out = append(out, room.Backup{Path: b.Path, At: b.At, Size: octets(b.Size), Readers: b.Readers, Issues: b.Issues, There: err == nil})
+		out = append(out, room.Backup{Path: b.Path, At: b.At, Size: octets(uint64(b.Size)), Readers: b.Readers, Issues: b.Issues, There: err == nil})
 	}
 	return out, err
 }
@@ -85,7 +85,7 @@ func (w roomKeeping) Backup(ctx context.Context, by operators.By) (said string, 
 	if err != nil {
 		return "", err
 	}
-	said = fmt.Sprintf("Backed up to %s: %s, %d readers, checked, in %.1f s.", b.Path, octets(b.Size), b.Readers, b.Seconds)
+	said = fmt.Sprintf("Backed up to %s: %s, %d readers, checked, in %.1f s.", b.Path, octets(uint64(b.Size)), b.Readers, b.Seconds)
 	return said, w.db.Note(ctx, by, "backup", "database", b.Path, w.now())
 }
 
@@ -106,17 +106,6 @@ func backUp(ctx context.Context, db *store.DB, to string, now time.Time) (store.
 		to = filepath.Join(to, name+"-"+time.Now().UTC().Format("20060102T150405Z")+".db")
 	}
 	return db.Backup(ctx, to, now)
-}
-
-// octets is a size for people.
-func octets(n int64) string {
-	switch {
-	case n >= 1<<30:
-		return fmt.Sprintf("%.1f GB", float64(n)/(1<<30))
-	case n >= 1<<20:
-		return fmt.Sprintf("%.1f MB", float64(n)/(1<<20))
-	}
-	return fmt.Sprintf("%.0f kB", float64(n)/(1<<10))
 }
 
 // alarms lists what is wrong here.

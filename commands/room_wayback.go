@@ -2,9 +2,14 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 
+	"broadsheet/mailer/report"
+	"broadsheet/operators"
 	"broadsheet/store"
 	"broadsheet/web/room"
 )
@@ -29,7 +34,7 @@ func (w roomWayBack) Overview(ctx context.Context) (*room.Overview, error) {
 		return nil, err
 	}
 	for _, t := range tasks {
-		task := room.OverviewTask{ID: t.ID, Kind: t.Kind, Address: t.Address, From: t.From, Subject: t.Subject, Detail: t.Detail, Doubt: t.Doubt(), At: t.At}
+		task := room.OverviewTask{ID: t.ID, Reader: t.Subscriber, Inbound: t.Inbound, Kind: t.Kind, Address: t.Address, From: t.From, Subject: t.Subject, Detail: t.Detail, Doubt: t.Doubt(), At: t.At}
 		if task.Detail == task.Doubt {
 			task.Detail = ""
 		}
@@ -107,3 +112,92 @@ func (e *engine) overviewOfMail(ctx context.Context, o *room.Overview) error {
 
 // alarms lists what is wrong here.
 func (w roomWayBack) alarms(ctx context.Context) ([]room.Alarm, error) { return nil, nil }
+
+// FinishTask meets [room.WayBack].
+func (w roomWayBack) FinishTask(ctx context.Context, by operators.By, id int64, leave bool) (string, error) {
+	if err := needWhy(by); err != nil {
+		return "", err
+	}
+	task, err := w.db.Task(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return "", fmt.Errorf("%w: task %d", room.ErrNotFound, id)
+	}
+	if err != nil {
+		return "", err
+	}
+	if leave && task.Subscriber == 0 {
+		return "", fmt.Errorf("%w: the task does not say which reader it is about", room.ErrRefused)
+	}
+	outcome, done, err := finishTask(ctx, w.db, by, &task, leave, by.Why, w.now())
+	switch {
+	case err != nil:
+		return "", err
+	case !done:
+		return fmt.Sprintf("Task %d was closed before.", id), nil
+	}
+	return fmt.Sprintf("Task %d is closed: %s.", id, outcome), nil
+}
+
+// UndoWave meets [room.WayBack].
+func (w roomWayBack) UndoWave(ctx context.Context, by operators.By, issue int64, domain string) (string, error) {
+	return w.decide(ctx, by, issue, domain, (*store.DB).UndoWave, "%d hard bounces count for nothing, %d addresses get mail again.")
+}
+
+// ApplyWave meets [room.WayBack].
+func (w roomWayBack) ApplyWave(ctx context.Context, by operators.By, issue int64, domain string) (string, error) {
+	return w.decide(ctx, by, issue, domain, (*store.DB).ApplyWave, "%d hard bounces count, %d addresses are barred.")
+}
+
+func (w roomWayBack) decide(ctx context.Context, by operators.By, issue int64, domain string,
+	how func(*store.DB, context.Context, operators.By, int64, string, time.Time) (store.WaveEnd, error), done string) (string, error) {
+	if err := needWhy(by); err != nil {
+		return "", err
+	}
+	end, err := how(w.db, ctx, by, issue, domain, w.now())
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return "", fmt.Errorf("%w: issue %d", room.ErrNotFound, issue)
+	case errors.Is(err, store.ErrDecided), errors.Is(err, store.ErrNoWave):
+		return "", fmt.Errorf("%w: %w", room.ErrRefused, err)
+	case err != nil:
+		return "", err
+	}
+	return fmt.Sprintf(done, end.Marks, end.Addresses), nil
+}
+
+// letterMost is how much of a message the page shows, in octets.
+const letterMost = 64 << 10
+
+// Letter meets [room.WayBack].
+func (w roomWayBack) Letter(ctx context.Context, id int64) (*room.Letter, error) {
+	m, raw, err := w.db.InboundMail(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, fmt.Errorf("%w: message %d", room.ErrNotFound, id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	l := &room.Letter{ID: m.ID, At: m.At, Source: m.Source, To: m.To, From: m.From, Subject: m.Subject, Class: string(m.Class), Reason: joinNotes(m.Reason, m.Status),
+		Said: m.Text, Reader: m.Subscriber, Address: m.Reader, Issue: m.Issue, Delivery: m.Delivery(), Aside: m.Aside, Effect: m.Effect, Kept: m.Kept, Cut: m.Cut}
+	if len(raw) > 0 {
+		l.Text = legible(report.Read(raw).Text)
+		l.Cut = l.Cut || len(raw) > letterMost
+		l.Raw = legible(string(raw[:min(len(raw), letterMost)]))
+	}
+	return l, nil
+}
+
+// legible is text without the characters that could hide or turn others.
+func legible(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return r
+		case r == '\r':
+			return -1
+		case r < ' ', r >= 0x7f && r < 0xa0, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == utf8.RuneError:
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}

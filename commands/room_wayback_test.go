@@ -11,11 +11,12 @@ import (
 
 	"broadsheet/intake"
 	"broadsheet/mailer"
+	"broadsheet/operators"
 )
 
-// operated is a publication with something of everything on its operator's page, and the page's address.
-func operated(t *testing.T) (h *harbor, base string) {
-	h = newHarbor(t, "mailgun", harborSecret, 12)
+// operated is a publication with something of everything on its operator's page.
+func operated(t *testing.T) *harbor {
+	h := newHarbor(t, "mailgun", harborSecret, 12)
 	post := func(reader int, what map[string]any) {
 		t.Helper()
 		if status, text := h.post("/events/dock", h.signed(harborSecret, time.Now(), h.event(reader, what))); status != 200 {
@@ -49,14 +50,15 @@ func operated(t *testing.T) (h *harbor, base string) {
 	if err := h.db.KeepSlowDomains(t.Context(), []mailer.Slowed{{Name: "gmail", Rate: 2.5, Base: 10, Since: now, Heard: now, Why: "421 4.7.28 Our system has detected an unusual rate of mail"}}, nil); err != nil {
 		t.Fatal(err)
 	}
-	return h, roomOf(t, h.engine)
+	return h
 }
 
 // TestWayBackPage shows in the operator's room what came of mails that were sent, and changes nothing.
 func TestWayBackPage(t *testing.T) {
-	h, base := operated(t)
+	h := operated(t)
+	v := enter(t, h.engine, operators.Look)
 	before := h.dump()
-	status, page := fetch(t, "GET", base+"/returned")
+	status, page := v.get("/returned")
 	if status != http.StatusOK {
 		t.Fatalf("%d:\n%s\n%s", status, page, &h.log)
 	}
@@ -107,8 +109,9 @@ func TestWayBackInBrowser(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a browser: not with -short")
 	}
-	_, base := operated(t)
-	s := newSurfer(t, base)
+	h := operated(t)
+	s := newSurfer(t, roomOf(t, h.engine))
+	s.logsIn(h.engine, operators.Look)
 	s.opens("/returned")
 	s.shot("returned")
 }

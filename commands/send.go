@@ -106,6 +106,9 @@ func (p *program) sendEdition(ctx context.Context, e *engine, ed *schedule.Editi
 	if err != nil {
 		return err
 	}
+	if err := e.noteMissed(ctx, ed); err != nil {
+		return err
+	}
 	b := progress(p.stderr, "readers", 0)
 	opened, openErr := e.openDue(ctx, ed, func(i *digest.Issue) { b.set(int64(i.Audience)) })
 	b.done()
@@ -133,6 +136,7 @@ func (p *program) sendEdition(ctx context.Context, e *engine, ed *schedule.Editi
 		e.forwardAnswers(ctx) // for those who run no serve
 	}
 	e.tellWaves(context.WithoutCancel(ctx))
+	e.pingAtEnd(ctx)
 	err = errors.Join(openErr, sendErr)
 	if err == nil && len(opened) == 0 && sent == 0 && (expired == 0 || len(worked) == 0) {
 		return nothingDue(ed)

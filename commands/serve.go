@@ -24,7 +24,7 @@ import (
 const wake = 30 * time.Second
 
 func (p *program) serve() *cobra.Command {
-	var listen, operator string
+	var listen, operator, operatorAt string
 	var wait bool
 	c := &cobra.Command{
 		Use:   "serve",
@@ -56,6 +56,10 @@ with them is logged, and the old ones then stay.`,
 				return err
 			}
 			defer unlock()
+			public, err := operatorURL(operatorAt, operator)
+			if err != nil {
+				return err
+			}
 			hup := make(chan os.Signal, 1)
 			signal.Notify(hup, syscall.SIGHUP)
 			defer signal.Stop(hup)
@@ -68,12 +72,13 @@ with them is logged, and the old ones then stay.`,
 				l.Close()
 				return err
 			}
-			return p.serveOn(c.Context(), e, l, o, hup)
+			return p.serveOn(c.Context(), e, l, &roomServer{listener: o, public: public}, hup)
 		},
 	}
 	p.clockFlag(c)
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8080", "`ADDRESS` for the readers' links; put your web server in front of it")
 	c.Flags().StringVar(&operator, "operator", operatorAddress, "`ADDRESS` for the operator's room; off = none")
+	c.Flags().StringVar(&operatorAt, "operator-url", "", "`URL` at which a proxy or another machine reaches the operator's room, e.g. https://room.example.org")
 	c.Flags().BoolVar(&wait, "wait", false, "wait for another sender to end instead of exiting with 4")
 	return c
 }
@@ -94,12 +99,12 @@ type generation struct {
 	sent  chan struct{}  // closed once its senders, and those before, have ended
 }
 
-// serveOn runs until ctx ends: intake, scheduler, senders, readers' pages on l and the operator's room on
-// o, which may be nil, each on its own. What comes over hup makes it read its configuration again.
-func (p *program) serveOn(ctx context.Context, e *engine, l, o net.Listener, hup <-chan os.Signal) error {
+// serveOn runs until ctx ends: intake, scheduler, senders, readers' pages on l and the operator's room,
+// which may be nil, each on its own. What comes over hup makes it read its configuration again.
+func (p *program) serveOn(ctx context.Context, e *engine, l net.Listener, room *roomServer, hup <-chan os.Signal) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s := &server{program: p, room: &roomServer{listener: o}, failed: func(err error) { cancel(err) }}
+	s := &server{program: p, room: room, failed: func(err error) { cancel(err) }}
 	if err := s.room.serve(e); err != nil {
 		return err
 	}
@@ -172,6 +177,10 @@ func (s *server) start(ctx context.Context, e *engine, before <-chan struct{}) *
 	g.tasks.Go(func() { e.follow(ctx) })
 	g.tasks.Go(func() { repeat(ctx, e.tellWaves) })
 	g.tasks.Go(func() { e.takeMail(ctx) })
+	g.tasks.Go(func() { e.probePublic(ctx) })
+	g.tasks.Go(func() { repeat(ctx, e.watchClock(new(clockWatch))) })
+	g.tasks.Go(func() { repeat(ctx, e.pingEnded) })
+	g.tasks.Go(func() { repeat(ctx, e.reportDue) })
 	go func() {
 		defer close(g.sent)
 		if before != nil {
@@ -219,6 +228,7 @@ func (e *engine) intakeOnce(ctx context.Context) time.Duration {
 // that are past their life, which senders do not get to see while a relay is down. One edition's trouble does not stop the
 // others. It returns how long it is to the next slot.
 func (e *engine) openAll(ctx context.Context) time.Duration {
+	e.complain(ctx, "note wake", e.db.Find(ctx, findingWake, true, ""))
 	e.complain(ctx, "end pauses", e.endPauses(ctx))
 	if err := e.db.Scrub(ctx); !errors.Is(err, store.ErrBusy) { // somebody reads for long: the next time
 		e.complain(ctx, "scrub database", err)
@@ -232,8 +242,11 @@ func (e *engine) openAll(ctx context.Context) time.Duration {
 	}
 	news := !e.foretold
 	for i := range e.cfg.Editions {
-		opened, err := e.openDue(ctx, &e.cfg.Editions[i], nil)
-		e.complain(ctx, "open issues of "+e.cfg.Editions[i].Name, err)
+		ed := &e.cfg.Editions[i]
+		e.complain(ctx, "note missed slots of "+ed.Name, e.noteMissed(ctx, ed))
+		opened, err := e.openDue(ctx, ed, nil)
+		e.complain(ctx, "open issues of "+ed.Name, err)
+		e.noteOpening(ctx, ed, err)
 		news = news || len(opened) > 0
 	}
 	if news {

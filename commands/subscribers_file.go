@@ -111,12 +111,7 @@ func importRows[R any](ctx context.Context, from csvRows[R], bad func(*subscribe
 	chunk := make([]R, 0, importChunk)
 	flush := func() error {
 		n, err := save(ctx, chunk)
-		count.New += n.New
-		count.Changed += n.Changed
-		count.Same += n.Same
-		count.Suppressed += n.Suppressed
-		count.Idle += n.Idle
-		count.Erased += n.Erased
+		count.Add(n)
 		chunk = chunk[:0]
 		return err
 	}
@@ -187,18 +182,7 @@ func (p *program) subscribersExport() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.writeOutput(out, func(w io.Writer) error {
-				csv := subscribers.NewWriter(w)
-				for s, err := range db.Subscribers(c.Context(), store.SubscriberFilter{}) {
-					if err != nil {
-						return err
-					}
-					if err := csv.Write(s.Settings); err != nil {
-						return fmt.Errorf("write readers: %w", err)
-					}
-				}
-				return csv.Flush()
-			})
+			return p.writeOutput(out, func(w io.Writer) error { return exportReaders(c.Context(), db, w) })
 		},
 	}
 	c.Flags().StringVarP(&out, "out", "o", "", "write to `FILE`, readable by its owner alone, instead of standard output")

@@ -34,7 +34,7 @@ func (l *sheet) wordsShown() int {
 
 // assemble puts the pieces in order, with the values of their marks.
 func (l *sheet) assemble(d *Digest) error {
-	d.Pieces, d.Items = nil, nil
+	d.Pieces, d.Items, d.More = nil, nil, nil
 	var err error
 	if d.Subject, err = l.subject(); err != nil {
 		return err
@@ -51,6 +51,7 @@ func (l *sheet) assemble(d *Digest) error {
 	}
 	d.Pieces = append(d.Pieces, Piece{h, []string{string(subject)}})
 	for _, c := range l.columns {
+		d.More = append(d.More, c.more)
 		for _, e := range c.articles {
 			d.Items = append(d.Items, Item{Story: e.story.ID, Revision: e.story.Revision, Section: c.id, Role: e.role})
 		}

@@ -2,6 +2,7 @@ package digest
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"mime/quotedprintable"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
 
+	"broadsheet/stories"
 	"broadsheet/subscribers"
 )
 
@@ -37,11 +39,19 @@ const (
 )
 
 // BrowserPage makes the page of a digest whose pieces have their fragments' bodies. story gives the
-// address of a story, "" if there is none: pages link there and need no token. The error says
-// that the digest is damaged.
-func BrowserPage(d *Digest, story func(id int64) string) (*Page, error) {
+// address of a story, "" if there is none: pages link there and need no token. In the place of a story
+// for which gone has a text that text stands, as the subject too if it was the story's headline; gone may
+// be nil. The error says that the digest is damaged, or is [stories.ErrWithdrawn] if it cannot be told
+// where in it a story stands that is gone.
+func BrowserPage(d *Digest, story, gone func(id int64) string) (*Page, error) {
+	if gone == nil {
+		gone = func(int64) string { return "" }
+	}
 	p := &Page{Subject: d.Subject, Language: d.Language, Direction: "ltr"}
-	raw, err := bare(d)
+	if len(d.Items) > 0 {
+		p.Subject = cmp.Or(gone(d.Items[0].Story), p.Subject)
+	}
+	raw, err := bare(d, gone)
 	if err != nil {
 		return nil, fmt.Errorf("make page of digest: %w", err)
 	}
@@ -75,13 +85,30 @@ func BrowserPage(d *Digest, story func(id int64) string) (*Page, error) {
 	return p, nil
 }
 
-// bare is the message with nothing of a reader in it.
-func bare(d *Digest) ([]byte, error) {
+// bare is the message with nothing of a reader in it, and nothing of stories that are gone.
+func bare(d *Digest, gone func(id int64) string) ([]byte, error) {
 	var b []byte
+	absent := map[int64]bool{} // gone, and not met yet
+	for _, item := range d.Items {
+		if gone(item.Story) != "" {
+			absent[item.Story] = true
+		}
+	}
+	page := false
 	for n, piece := range d.Pieces {
 		segs, err := parse(piece.Fragment.Body)
 		if err != nil {
 			return nil, fmt.Errorf("piece %d: %w", n, err)
+		}
+		page = page || string(piece.Fragment.Body) == partHTML
+		if text, ok := instead(segs, gone, absent); ok {
+			if page {
+				text = `<tr><td class="pad" style="padding:16px 32px"><p class="muted" style="margin:0;color:#5f594f">` + html.EscapeString(text) + "</p></td></tr>\n"
+			} else {
+				text = "\n" + text + "\n"
+			}
+			b = append(b, quoteBody(text)...)
+			continue
 		}
 		for _, s := range segs {
 			b = append(b, s.text...)
@@ -102,7 +129,24 @@ func bare(d *Digest) ([]byte, error) {
 			}
 		}
 	}
+	if len(absent) > 0 { // an operator's own template shows stories without a link: what is theirs is not known
+		return nil, stories.ErrWithdrawn
+	}
 	return b, nil
+}
+
+// instead is the text that stands for a fragment, if it is a story that is gone. A story is known by the
+// link to it.
+func instead(segs []segment, gone func(id int64) string, absent map[int64]bool) (text string, ok bool) {
+	for _, s := range segs {
+		if s.kind == markLink && s.link.kind == subscribers.Read {
+			if text = gone(s.link.story); text != "" {
+				delete(absent, s.link.story)
+				return text, true
+			}
+		}
+	}
+	return "", false
 }
 
 // ownWord is a link or an address that stands in a text.

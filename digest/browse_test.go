@@ -35,7 +35,7 @@ func TestBrowserPage(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p, err := BrowserPage(d, storyPage)
+			p, err := BrowserPage(d, storyPage, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -83,7 +83,7 @@ func TestBrowserPageOfOwnTemplates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := BrowserPage(d, storyPage)
+	p, err := BrowserPage(d, storyPage, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,8 +93,50 @@ func TestBrowserPageOfOwnTemplates(t *testing.T) {
 func TestBrowserPageOfDamagedDigest(t *testing.T) {
 	for _, body := range []string{"", "a\r\n\r\nb", "a\r\n\r\n" + partHTML, "\x01v3\x02", "\x01l1;x;\x02"} {
 		d := &Digest{Pieces: []Piece{{&Fragment{Body: []byte(body)}, nil}}}
-		if p, err := BrowserPage(d, storyPage); err == nil {
+		if p, err := BrowserPage(d, storyPage, nil); err == nil {
 			t.Errorf("%q gives %+v", body, p)
+		}
+	}
+}
+
+// TestBrowserPageWithout: where a story was withdrawn a page says so, and nothing else of it is left.
+func TestBrowserPageWithout(t *testing.T) {
+	for _, text := range []bool{false, true} {
+		for n := range 12 {
+			s, sel := morning()
+			sel.TextOnly = text
+			d, err := samplePress(t, sampleConfig(), sampleEdition()).Layout(t.Context(), sampleIssue(), sel, s.story)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n >= len(d.Items) {
+				break
+			}
+			item := d.Items[n]
+			p, err := BrowserPage(d, storyPage, func(id int64) string {
+				if id == item.Story {
+					return "Not & any more."
+				}
+				return ""
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			st, err := s.story(item.Revision)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all := p.Subject + p.Body + p.Text
+			headline, _ := Brief(st)
+			if strings.Contains(all, headline) || strings.Contains(all, "/story/"+strconv.FormatInt(item.Story, 10)+"?") {
+				t.Errorf("story %d is still there: %s", item.Story, all)
+			}
+			if instead := strings.Count(p.Body, "Not &amp; any more.") + strings.Count(p.Text, "Not & any more."); instead != 1 {
+				t.Errorf("the page says %d times that story %d was withdrawn", instead, item.Story)
+			}
+			if (n == 0) != (p.Subject == "Not & any more.") {
+				t.Errorf("subject %q without story %d", p.Subject, n)
+			}
 		}
 	}
 }

@@ -21,6 +21,7 @@ const (
 	NotDrawn      Reason = "not in this edition"   // the edition does not draw from its section
 	Elsewhere     Reason = "under another section" // chosen from in the first of the reader's sections that has it
 	Unfit         Reason = "could not be laid out" // its template failed
+	Withdrawn     Reason = "withdrawn"             // by an editor
 	Unmailed      Reason = "no mail"               // there is no mail that it could stand in: the address is barred, or no relay takes it
 )
 
@@ -83,6 +84,7 @@ type offer struct {
 //     enough, in a language that reader and edition share, and not seen. It belongs to the first section of the
 //     reader's order that makes it so.
 //  2. Every section with news gets one place, in the reader's order, until the places run out.
+//     What editors have put on top comes first: of its section, or, with its section, of the whole mail.
 //  3. The places left go by rank over all sections: what arrived since the last mail before what rolled over
 //     from one that failed, then as the pool has them. A section takes one story if the reader wants less of it, and never
 //     more than per_section.
@@ -118,7 +120,9 @@ func (c *Chooser) begin(r *Reader, w Window, sent []int64) {
 	for _, id := range sent {
 		if s, ok := c.pool.index[id]; ok {
 			c.set(s, isSeen)
-			c.settle(s)
+			if !c.pool.stories[s].withdrawn { // else what tells of the event now is news
+				c.settle(s)
+			}
 		}
 	}
 	for _, f := range r.Sections {
@@ -183,8 +187,34 @@ func (c *Chooser) gather(r *Reader, w Window) {
 		}
 		o.pairs = append(o.pairs, c.rolled...)
 	}
+	if c.pool.tops {
+		c.lift()
+	}
 	if c.Told != nil {
 		c.tellRest(r)
+	}
+}
+
+// lift puts on top what editors want there: a story of its section's offer, and the lead with its section
+// before all others.
+func (c *Chooser) lift() {
+	for _, to := range []place{topOfSection, topOfMail} {
+		for n := range c.offers {
+			o := &c.offers[n]
+			k := slices.IndexFunc(o.pairs, func(i int32) bool { return c.pool.pairs[i].top == to })
+			if k < 0 {
+				continue
+			}
+			first := o.pairs[k]
+			copy(o.pairs[1:k+1], o.pairs[:k])
+			o.pairs[0] = first
+			if to == topOfMail {
+				lead := *o
+				copy(c.offers[1:n+1], c.offers[:n])
+				c.offers[0] = lead
+				break
+			}
+		}
 	}
 }
 
@@ -216,6 +246,8 @@ func (c *Chooser) judge(p *pair, w Window, language string) Reason {
 			return SeenBefore
 		}
 		return Earlier
+	case story.withdrawn:
+		return Withdrawn
 	case c.has(p.story, isMuted):
 		return Muted
 	case story.language != language || c.pool.languages != nil && !c.pool.languages[language]:

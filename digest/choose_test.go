@@ -112,6 +112,25 @@ func TestChoose(t *testing.T) {
 		{name: "seen", sections: "a", seen: []int64{2, 77},
 			items: []Candidate{item(1, 1, "a"), item(2, 2, "a")},
 			want:  "a: 1"},
+		{name: "the lead and its section come first", sections: "a b",
+			items: []Candidate{item(1, 1, "a"), item(2, 2, "a"), onTop(item(3, 3, "b"), Top{Edition: "e", Until: noon.Add(1)}), item(4, 4, "b")},
+			want:  "b: 3 4 | a: 2 1"},
+		{name: "no longer the lead, or in another edition", sections: "a b",
+			items: []Candidate{item(1, 1, "a"), onTop(item(2, 2, "b"), Top{Edition: "e", Until: noon}), onTop(item(3, 3, "b"), Top{Edition: "f", Until: noon.Add(1)}), item(4, 4, "b")},
+			want:  "a: 1 | b: 4 3 2"},
+		{name: "on top of a section", sections: "a b",
+			items: []Candidate{item(1, 1, "a"), onTop(item(2, 2, "b"), Top{Section: "b", Until: noon.Add(1)}), item(4, 4, "b"), item(5, 5, "a")},
+			edit:  func(_ *schedule.Config, e *schedule.Edition, _ *Reader, _ *Window) { e.Stories = 2 },
+			want:  "a: 5 +1 | b: 2 +1"},
+		{name: "a lead that is not eligible", sections: "a -b", seen: []int64{3},
+			items: []Candidate{item(1, 1, "a"), onTop(item(2, 2, "b"), Top{Edition: "e", Until: noon.Add(1)}), onTop(item(3, 3, "a"), Top{Edition: "e", Until: noon.Add(1)})},
+			want:  "a: 1"},
+		{name: "withdrawn", sections: "a",
+			items: []Candidate{item(1, 1, "a"), withdrawn(item(2, 2, "a"))},
+			want:  "a: 1"},
+		{name: "the same event as one that was sent and withdrawn", sections: "a", seen: []int64{2},
+			items: []Candidate{titled(item(1, 1, "a"), "Harbour bridge closes for the night after storm"), withdrawn(titled(item(2, 2, "a"), "Harbour bridge closes for the night after storm"))},
+			want:  "a: 1"},
 		{name: "rolled over stands behind fresh", sections: "a b",
 			items: []Candidate{item(1, 1, "a"), item(2, 2, "b"), item(8, 8, "b"), item(9, 9, "b"), pinned(item(3, 3, "b"), 5)},
 			edit: func(_ *schedule.Config, e *schedule.Edition, _ *Reader, w *Window) {
@@ -193,7 +212,7 @@ func TestChoose(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c, e, r, w := testConfig("a", "b", "c", "gossip"), &schedule.Edition{}, &Reader{Sections: follow(tt.sections)}, wide
+			c, e, r, w := testConfig("a", "b", "c", "gossip"), &schedule.Edition{Name: "e"}, &Reader{Sections: follow(tt.sections)}, wide
 			if tt.edit != nil {
 				tt.edit(c, e, r, &w)
 			}
@@ -388,4 +407,19 @@ func TestChooseAlways(t *testing.T) {
 			}
 		}
 	}
+}
+
+func onTop(c Candidate, t Top) Candidate {
+	c.Tops = append(c.Tops, t)
+	return c
+}
+
+func titled(c Candidate, title string) Candidate {
+	c.Headline = title
+	return c
+}
+
+func withdrawn(c Candidate) Candidate {
+	c.Withdrawn = true
+	return c
 }

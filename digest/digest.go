@@ -21,6 +21,7 @@ type Digest struct {
 	TextOnly bool
 	Subject  string
 	Items    []Item
+	More     []int   // of each section in order, the N of its "N more"; nil where that is not known
 	Pieces   []Piece // the whole message in order: header, text part, HTML part, end
 	HTMLSize int     // octets of the decoded HTML part, tokens included
 }

@@ -32,12 +32,12 @@ func (f *Finder) Due(ctx context.Context, e *schedule.Edition, now time.Time) ([
 	if e.Zone != schedule.ReaderZone {
 		return f.dueIn(ctx, e, Place{e.Zone, -1}, Audience{}, now)
 	}
-	wishes, err := f.Diary.Places(ctx, e.Name)
+	places, err := f.served(ctx, e)
 	if err != nil {
-		return nil, fmt.Errorf("list readers' zones of edition %s: %w", e.Name, err)
+		return nil, err
 	}
 	var out []Due
-	for place, audience := range f.places(e, wishes) {
+	for place, audience := range places {
 		due, err := f.dueIn(ctx, e, place, audience, now)
 		if err != nil {
 			return nil, err
@@ -49,6 +49,15 @@ func (f *Finder) Due(ctx context.Context, e *schedule.Edition, now time.Time) ([
 			cmp.Compare(a.Issue.Hour, b.Issue.Hour))
 	})
 	return out, nil
+}
+
+// served is where an edition in readers' zones is served, and whom.
+func (f *Finder) served(ctx context.Context, e *schedule.Edition) (map[Place]Audience, error) {
+	wishes, err := f.Diary.Places(ctx, e.Name)
+	if err != nil {
+		return nil, fmt.Errorf("list readers' zones of edition %s: %w", e.Name, err)
+	}
+	return f.places(e, wishes), nil
 }
 
 // places turns readers' wishes into the places an edition is served at, each with the settings that lead there.

@@ -56,7 +56,7 @@ func (c *Composer) newForm(p Packed) (*form, error) {
 	f := &form{zone: zone, text: append(append(make([]byte, 0, len(p.Subject)+len(p.Body)), p.Subject...), p.Body...), subject: int32(len(p.Subject))}
 	u := unpacker{b: f.text[f.subject:]}
 	at := func() int32 { return int32(len(f.text) - len(u.b)) }
-	u.form()
+	form := u.form()
 	f.strings = at()
 	count := u.count()
 	f.judge(0, p.Subject)
@@ -72,6 +72,7 @@ func (c *Composer) newForm(p Packed) (*form, error) {
 			u.place(count + 1)
 		}
 	}
+	u.more(form)
 	if u.end(); u.err != nil {
 		return nil, u.err
 	}

@@ -278,7 +278,7 @@ func TestHostileCorpus(t *testing.T) {
 		if h, x := linkTo.FindAllString(string(mail.html), -1), linkTo.FindAllString(string(mail.text), -1); strings.Join(h, " ") != strings.Join(x, " ") {
 			t.Error("links of HTML and text differ")
 		}
-		page, err := BrowserPage(d, func(int64) string { return "https://news.meridian.example/l/story" })
+		page, err := BrowserPage(d, func(int64) string { return "https://news.meridian.example/l/story" }, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -66,6 +66,16 @@ type Candidate struct {
 	Language  string    // "" = the publication's
 	Headline  string
 	Lead      string
+	Withdrawn bool  // it is for nobody, and counts for nothing
+	Tops      []Top // where editors want it on top
+}
+
+// Top is where a story is to be on top, if a reader gets it at all: of the whole mail in an edition, or
+// of a section.
+type Top struct {
+	Edition string // name; "" = Section is given
+	Section string // id
+	Until   time.Time
 }
 
 // Audience says whose issue it is.
@@ -123,4 +133,5 @@ type Planned struct {
 	WindowEnd   int64
 	Unreached   bool   // the last issue did not reach this reader: its batch goes earlier
 	Relay       string // of a queued one
+	Stories     int    // that its digest shows
 }

@@ -89,6 +89,8 @@ type modelChunk struct {
 
 func (c *modelChunk) Readers() []digest.Reader { return c.readers }
 
+func (c *modelChunk) Edits(context.Context) (map[int64]digest.Edit, error) { return nil, nil }
+
 func (c *modelChunk) Seen(_ context.Context, since time.Time, ownOnly bool) (map[int64][]int64, error) {
 	out := map[int64][]int64{}
 	for _, r := range c.m.rows {

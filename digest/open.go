@@ -45,6 +45,7 @@ type Opener struct {
 	Progress func(i *Issue)  // after each chunk, with the audience so far
 	Routes   *Routes         // which relay serves a reader; nil = one without a name
 	Domains  *mailer.Domains // for the forecast; nil = no limits
+	Proofs   Proofs          // what holds an issue back that is out of bounds or not approved; nil = nothing
 }
 
 // Open puts the issue, as [Finder.Due] names it, and the delivery of every reader of its audience on record. It may
@@ -68,6 +69,9 @@ func (o *Opener) Open(ctx context.Context, due Due) (Issue, error) {
 	if o.Now().Before(i.Ends) {
 		if err := o.write(ctx, &i, due.Audience, log); err != nil {
 			return i, fmt.Errorf("open issue %s %s in %s: %w", i.Edition, i.Slot, i.Zone, err)
+		}
+		if err := o.compare(ctx, &i, log); err != nil {
+			return i, fmt.Errorf("compare issue %s %s in %s with those before: %w", i.Edition, i.Slot, i.Zone, err)
 		}
 	} else {
 		log.Warn("issue was left half open and is too late to go on", slog.Int("audience", i.Audience))

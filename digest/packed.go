@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 )
 
 // ErrPacked says that a packed digest is not what [Packer.Pack] made.
@@ -18,16 +19,20 @@ type Packed struct {
 // A digest's items and pieces are kept in one compact form, for there are nearly as many digests
 // as readers:
 //
-//	form     1
+//	form     1, or 2 with counts behind the pieces
 //	strings  count, then for each its length and its octets
 //	items    count, then for each story, revision, section, role
 //	pieces   count, then for each fragment, number of values, values
+//	counts   count, then for each section how many stories more it had
 //
 // Every distinct string stands once: what the HTML and the text part share, sections, roles.
 // Place 0 of the table is the subject, which has a column of its own; the others follow.
 // Counts, lengths and places are uvarints. A story and a fragment is a varint: what it has more
 // than the one before it. So is a revision, counted from its story.
-const packedForm = 1
+const (
+	packedForm    = 1 // of digests made before counts were kept
+	packedCounted = 2
+)
 
 // Packer writes packed digests, one after the other. The zero value is ready. Not safe for
 // concurrent use.
@@ -65,8 +70,16 @@ func (p *Packer) Pack(d *Digest, fragments []int64) []byte {
 		}
 	}
 
+	form := byte(packedForm)
+	if len(d.More) > 0 {
+		form = packedCounted
+		p.number(len(d.More))
+		for _, n := range d.More {
+			p.number(n)
+		}
+	}
 	b := make([]byte, 0, 16+len(p.strings)+len(p.rest))
-	b = append(b, packedForm)
+	b = append(b, form)
 	b = binary.AppendUvarint(b, p.count)
 	b = append(b, p.strings...)
 	return append(b, p.rest...)
@@ -90,7 +103,7 @@ func (p *Packer) text(s string) {
 // ids are known. The error is [ErrPacked] if b is not what Pack made.
 func Unpack(b []byte, d *Digest) error {
 	u := unpacker{b: b}
-	u.form()
+	form := u.form()
 	table := u.table(d.Subject)
 	items := make([]Item, u.count())
 	var story, ahead int64
@@ -99,8 +112,9 @@ func Unpack(b []byte, d *Digest) error {
 		ahead += u.varint()
 		items[n] = Item{Story: story, Revision: story + ahead, Section: u.text(table), Role: Role(u.text(table))}
 	}
-	if pieces := u.pieces(table); u.err == nil {
-		d.Items, d.Pieces = items, pieces
+	pieces, more := u.pieces(table), u.more(form)
+	if u.end(); u.err == nil {
+		d.Items, d.Pieces, d.More = items, pieces, more
 	}
 	return u.err
 }
@@ -136,8 +150,23 @@ func (u *unpacker) pieces(table []string) []Piece {
 			pieces[n].Values = values[start:len(values):len(values)]
 		}
 	}
-	u.end()
 	return pieces
+}
+
+// more reads the counts, if the form has them.
+func (u *unpacker) more(form uint64) (counts []int) {
+	if form != packedCounted {
+		return nil
+	}
+	for range u.count() {
+		n := u.uvarint()
+		if n > math.MaxInt32 {
+			u.fail("%d stories more", n)
+			return nil
+		}
+		counts = append(counts, int(n))
+	}
+	return counts
 }
 
 // UnpackStories reads the stories of a packed digest and nothing else. The error is [ErrPacked].
@@ -172,10 +201,11 @@ func (u *unpacker) fail(format string, args ...any) {
 	u.b = nil
 }
 
-func (u *unpacker) form() {
-	if form := u.uvarint(); u.err == nil && form != packedForm {
+func (u *unpacker) form() (form uint64) {
+	if form = u.uvarint(); u.err == nil && form != packedForm && form != packedCounted {
 		u.fail("form %d is unknown", form)
 	}
+	return form
 }
 
 func (u *unpacker) uvarint() uint64 {

@@ -40,6 +40,9 @@ func anyDigest(rnd *rand.Rand) (*Digest, []int64) {
 	for n := range d.Items {
 		d.Items[n] = Item{Story: number(), Revision: number(), Section: word(), Role: Role(word())}
 	}
+	for range rnd.IntN(5) {
+		d.More = append(d.More, rnd.IntN(1<<rnd.IntN(20)))
+	}
 	d.Pieces = make([]Piece, rnd.IntN(60))
 	ids := make([]int64, len(d.Pieces))
 	for n := range d.Pieces {
@@ -153,6 +156,7 @@ func TestPackedSize(t *testing.T) {
 		}
 		piece("Your next digest: Friday 3 April 2026, 07:30, London")
 	}
+	d.More = []int{4, 5, 6, 7}
 	for n := range 12 {
 		d.Items = append(d.Items, Item{Story: 700_000 + int64(n*911%5000), Revision: 900_000 + int64(n*911%6000),
 			Section: fmt.Sprintf("section-%d", n/3), Role: Card})
@@ -168,7 +172,8 @@ func FuzzUnpack(f *testing.F) {
 		d, ids := anyDigest(rnd)
 		f.Add(new(Packer).Pack(d, ids), d.Subject)
 	}
-	f.Add([]byte{2}, "")
+	f.Add([]byte{3}, "")
+	f.Add([]byte{packedCounted, 0, 0, 0, 1, 7}, "")
 	f.Add([]byte{packedForm, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, "")
 	c := NewComposer(nil, nil, "example.com")
 	f.Fuzz(func(t *testing.T, b []byte, subject string) {

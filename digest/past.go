@@ -16,6 +16,7 @@ type Past struct {
 	Reader     Reader // by the settings that were used; without address
 	Start, End int64  // its window
 	Subject    string
+	Withdrawn  bool // the story whose headline the subject is was withdrawn
 }
 
 // Recount is what became of every story for the reader of a digest.

@@ -108,6 +108,11 @@ func (w *writer) plan(ctx context.Context, c Chunk) ([]Planned, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load what readers have seen: %w", err)
 	}
+	edits, err := c.Edits(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load what editors did: %w", err)
+	}
+	w.pool.edit(edits)
 	for done := false; !done; {
 		w.choose(readers, seen)
 		if done, err = w.layOut(ctx); err != nil {
@@ -244,6 +249,9 @@ func (w *writer) planned(r *Reader, c *choice) Planned {
 		WindowStart: c.window.Start,
 		WindowEnd:   c.window.End,
 		Unreached:   r.Previous != nil && !r.Previous.Reached(),
+	}
+	for _, picked := range c.selection.Sections {
+		p.Stories += len(picked.Stories)
 	}
 	switch {
 	case r.Barred != "":

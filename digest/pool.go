@@ -24,6 +24,7 @@ type Pool struct {
 	ids      []string         // the id shown for a section
 	closed   []bool           // sections the edition does not draw from
 	pairs    []pair           // best rank first
+	tops     bool             // some are on top
 	in       [][]int32        // pairs of each section, best rank first
 	arrivals []arrived        // by rising number
 	stories  []entry          // in order of their first arrival
@@ -37,7 +38,17 @@ type pair struct {
 	section int32
 	arrival int64
 	arrived int64 // Unix nanoseconds
+	top     place // where editors want it
 }
+
+// place is how far up editors want a pair.
+type place int8
+
+const (
+	asRanked place = iota
+	topOfSection
+	topOfMail
+)
 
 type arrived struct {
 	number int64
@@ -50,6 +61,8 @@ type entry struct {
 	first    int64  // Unix nanoseconds
 	language string // base
 	dropped  bool   // could not be laid out
+
+	withdrawn bool
 }
 
 // NewPool orders candidates, in any order, by the rules of an edition for an issue due at due: editor's pin first,
@@ -85,7 +98,7 @@ func NewPool(candidates []Candidate, c *schedule.Config, e *schedule.Edition, du
 	for _, c := range list {
 		if _, ok := p.index[c.Story]; !ok {
 			p.index[c.Story] = int32(len(p.stories))
-			p.stories = append(p.stories, entry{id: c.Story, revision: c.Revision, first: c.First.UnixNano(), language: p.base(c.Language)})
+			p.stories = append(p.stories, entry{id: c.Story, revision: c.Revision, first: c.First.UnixNano(), language: p.base(c.Language), withdrawn: c.Withdrawn})
 			texts = append(texts, newWording(c))
 		}
 		p.arrivals = append(p.arrivals, arrived{c.Arrival, c.Arrived})
@@ -114,7 +127,19 @@ func NewPool(candidates []Candidate, c *schedule.Config, e *schedule.Edition, du
 			s = p.addSection(c.Section, true)
 		}
 		p.in[s] = append(p.in[s], int32(len(p.pairs)))
-		p.pairs = append(p.pairs, pair{p.index[c.Story], s, c.Arrival, c.Arrived.UnixNano()})
+		one := pair{p.index[c.Story], s, c.Arrival, c.Arrived.UnixNano(), asRanked}
+		for _, t := range c.Tops {
+			section, known := p.sections[t.Section]
+			switch {
+			case !due.Before(t.Until):
+			case t.Edition != "" && t.Edition == e.Name:
+				one.top = topOfMail
+			case t.Edition == "" && known && section == s:
+				one.top = max(one.top, topOfSection)
+			}
+		}
+		p.tops = p.tops || one.top != asRanked
+		p.pairs = append(p.pairs, one)
 	}
 	return p
 }
@@ -175,6 +200,22 @@ func (p *Pool) Drop(story int64) bool {
 	}
 	p.stories[s].dropped = true
 	return true
+}
+
+// edit does to the pool what editors have done since it was made. A story that is held back is as if it
+// were not there. Not while another goroutine chooses.
+func (p *Pool) edit(edits map[int64]Edit) {
+	for id, e := range edits {
+		s, ok := p.index[id]
+		if !ok {
+			continue
+		}
+		story := &p.stories[s]
+		story.withdrawn = story.withdrawn || e.gone()
+		if e.Revision != 0 {
+			story.revision = e.Revision
+		}
+	}
 }
 
 // NumberAt is the highest arrival number given before t, as far as the pool reaches; end is the answer for a pool

@@ -35,6 +35,19 @@ type Ledger interface {
 	Rehearse(ctx context.Context, i Issue, subscriber int64, plan func(c Chunk) error) error
 }
 
+// Proofs is what holding a strange issue back needs from the database. store.DB meets it.
+type Proofs interface {
+	// Figures are what an issue came to so far, without Feeds and Hosts, and those of up to n issues of the
+	// same edition, zone and hour before it, the latest first. Of these are left out what was out of
+	// bounds and what nobody let go.
+	Figures(ctx context.Context, issue int64, n int) (now Figures, past []Figures, err error)
+	// Arrivals lists the stories with an arrival number behind after and up to upTo, each once.
+	Arrivals(ctx context.Context, after, upTo int64) ([]Arrival, error)
+	// KeepFigures puts Feeds and Hosts on record, what tripped, and whether the edition waits for
+	// approval. [Ledger.FinishIssue] holds the issue by that.
+	KeepFigures(ctx context.Context, f *Figures, trips []Trip, approve string) error
+}
+
 // Diary is what finding due issues needs from the database. store.DB meets it.
 type Diary interface {
 	// Places lists the distinct (zone, hour) of the active readers of an edition, as their settings have
@@ -60,6 +73,8 @@ type Chunk interface {
 	// edition: those of deliveries that are on their way or ended accepted, bounced or uncertain. Deliveries that
 	// this chunk is about to supersede do not count. ownOnly looks at this edition alone (roundup).
 	Seen(ctx context.Context, since time.Time, ownOnly bool) (map[int64][]int64, error)
+	// Edits says what editors have done to stories since the issue was begun, by story.
+	Edits(ctx context.Context) (map[int64]Edit, error)
 	// Assigned counts the deliveries that each relay has been assigned, by relay, for the day on which those of the
 	// chunk begin to go: i.Day(now) of [Ledger.WriteChunk], else that of i.Due.
 	Assigned(ctx context.Context) (day int64, counts map[string]int, err error)

@@ -184,6 +184,9 @@ func (p *Press) meta(w *templates.Words, s *stories.Story) []metaPart {
 		add(s.Byline)
 	}
 	var meta []metaPart
+	if !s.Corrected.IsZero() {
+		meta = append(meta, metaPart{templates.Mark(isolate(w.Corrected, w.RTL())), true})
+	}
 	for _, part := range parts {
 		meta = append(meta, metaPart{Text: templates.Mark(isolate(part, w.RTL()))})
 	}

@@ -16,6 +16,7 @@ type Conn struct {
 	r        *bufio.Reader
 	w        *bufio.Writer // through TLS; without, the group goes straight to the guard
 	secure   bool
+	expires  time.Time // end of the relay's certificate's validity; zero without TLS
 	guard    *guard
 	timeouts Timeouts
 

@@ -77,7 +77,11 @@ func dial(ctx context.Context, r Relay) (*Conn, Verb, Reply, error) {
 		return nil, verb, reply, err
 	}
 	g.unlimit()
-	return newConn(sc, g, t, r.TLS != "none"), "", Reply{}, nil
+	c := newConn(sc, g, t, r.TLS != "none")
+	if state, err := sc.GetTLSConnectionState(); err == nil && len(state.PeerCertificates) > 0 {
+		c.expires = state.PeerCertificates[0].NotAfter
+	}
+	return c, "", Reply{}, nil
 }
 
 func tlsConfig(r Relay) *tls.Config {

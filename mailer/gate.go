@@ -389,6 +389,13 @@ func (g *gate) until(ctx context.Context, due func(now time.Time) time.Duration)
 	}
 }
 
+// slowed reports whether the relay has throttled, and its rate has not come back yet.
+func (g *gate) slowed() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.rate != g.full
+}
+
 // health says whether the relay is held, since when nothing good was heard, and why.
 func (g *gate) health() (held bool, since time.Time, why string) {
 	g.mu.Lock()

@@ -62,6 +62,7 @@ type Stats struct {
 	Waiting  int           // deliveries that may not go yet
 	Dials    int           // connections tried
 	Held     bool          // the relay is held
+	Slowed   bool          // it throttles: mail goes at a lower rate than was set
 	Trouble  string        // what the relay last did wrong, "" while all is well
 	Since    time.Time     // since when, real time
 }
@@ -278,6 +279,7 @@ func (r *run) snapshot() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.stats
+	s.Slowed = r.gate.slowed()
 	s.Outcomes = maps.Clone(r.stats.Outcomes)
 	return s
 }

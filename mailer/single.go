@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // SendOne sends a message that is no delivery, a confirmation or a test copy, over a connection
@@ -34,6 +35,30 @@ func SendOne(ctx context.Context, relay Relay, m Message) (Reply, error) {
 		return reply, nil
 	}
 	return reply, refusal(verb, reply, err)
+}
+
+// Seen is what a look at a relay found.
+type Seen struct {
+	Held  bool      // it refuses us as such: a person must look
+	Until time.Time // end of its certificate's validity; zero without TLS, or if it was not reached
+}
+
+// Look does what [Probe] does and says more of it. The error holds no addresses.
+func Look(ctx context.Context, relay Relay) (Seen, error) {
+	if err := relay.Check(); err != nil {
+		return Seen{}, err
+	}
+	c, verb, reply, err := dial(ctx, relay)
+	if c != nil {
+		c.quit()
+		return Seen{Until: c.expires}, nil
+	}
+	_, effect := Decide(verb, reply, err, &Delivery{}, now(), func() float64 { return 0 })
+	said := reply.String()
+	if err != nil {
+		said = err.Error()
+	}
+	return Seen{Held: effect == Hold}, fmt.Errorf("%s: %s", verb, maskAll(said))
 }
 
 // Probe goes as far with a relay as a sender does before its first message, over TLS and AUTH,

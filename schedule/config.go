@@ -21,6 +21,7 @@ type Config struct {
 	Intake      Intake
 	Retention   Retention
 	OnlyTo      []string // lower case: addresses, and domains as "@domain", to which alone mail goes; nil = all
+	Report      *Report  // nil = nobody gets the morning report
 
 	source *source // the text, to point into it; nil if not read from any
 	zones  *Zones
@@ -137,6 +138,7 @@ type Edition struct {
 	Tripwires     Tripwires
 	Subject       string // text/template on top of the reader's own lead; "" = default form
 	Template      string // folder that replaces shipped templates, relative to the configuration file
+	Ping          string // address to be called when an issue has ended, with /fail behind it if it ended badly; "" = none
 
 	rule rule // compiled cron, filled by Load
 }

@@ -12,7 +12,7 @@ import (
 
 var editionKeys = []string{"name", "title", "cron", "zone", "hours", "languages", "sections", "stories", "per_section",
 	"max_age", "first", "catch_up", "prepare", "deliver_within", "spread", "min_gap", "quiet", "skip", "roundup",
-	"approve", "tripwires", "subject", "template"}
+	"approve", "tripwires", "subject", "template", "ping"}
 
 func (r *reader) editions(t *table, c *Config) (editions []Edition) {
 	seen := make(map[string]mark)
@@ -43,6 +43,7 @@ func (t *table) edition(c *Config) Edition {
 		Tripwires:  t.tripwires(),
 		Subject:    t.text("subject"),
 		Template:   t.text("template"),
+		Ping:       t.ping("ping"),
 
 		MaxAge:        t.span("max_age", time.Minute, "3d"),
 		First:         t.span("first", time.Minute, "24h"),

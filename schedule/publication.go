@@ -97,12 +97,11 @@ func (t *table) mailbox(key string) (name, address string) {
 		t.bad(key, "%s must be one mail address; write e.g. \"The Daily Lantern <news@lantern.example>\"", key)
 		return "", ""
 	}
-	at := strings.LastIndexByte(a.Address, '@')
-	domain := a.Address[at+1:]
+	domain := a.Address[strings.LastIndexByte(a.Address, '@')+1:]
 	switch {
-	case strings.IndexFunc(a.Address, func(r rune) bool { return r > 0x7e || r <= ' ' }) >= 0:
+	case !plainAddress(a.Address):
 		t.bad(key, "%s: address %q must be plain ASCII without spaces (a domain in its xn-- form)", key, clip(a.Address))
-	case !strings.Contains(domain, ".") || isAddress(domain) || hostProblem(domain) != "":
+	case !mailDomain(domain):
 		t.bad(key, "%s: %q is not a domain that mail can come from; write e.g. news@lantern.example", key, clip(domain))
 	case strings.IndexFunc(a.Name, func(r rune) bool { return r < ' ' || r == 0x7f }) >= 0:
 		t.bad(key, "%s: the name must be one line without control characters", key)
@@ -110,6 +109,15 @@ func (t *table) mailbox(key string) (name, address string) {
 		return a.Name, a.Address
 	}
 	return "", ""
+}
+
+// plainAddress reports whether an address needs no SMTPUTF8.
+func plainAddress(address string) bool {
+	return strings.IndexFunc(address, func(r rune) bool { return r > 0x7e || r <= ' ' }) < 0
+}
+
+func mailDomain(domain string) bool {
+	return strings.Contains(domain, ".") && !isAddress(domain) && hostProblem(domain) == ""
 }
 
 // publicURL is where readers' links lead.

@@ -199,7 +199,7 @@ func copyFile(from, to string) error {
 
 // Backups lists those that were made, the latest first, whether or not their files are still there.
 func (db *DB) Backups(ctx context.Context, most int) ([]Backup, error) {
-	list, err := selectAll(ctx, db.read(), `SELECT path, at, size, took, readers, issues, deliveries FROM backups ORDER BY id DESC LIMIT ?1`, args{most},
+	list, err := selectAll(ctx, db.read(), `SELECT path, at, size, took, readers, issues, deliveries FROM backups WHERE id > 0 ORDER BY id DESC LIMIT ?1`, args{most},
 		func(r *sql.Rows) (b Backup, err error) {
 			var at, took int64
 			err = r.Scan(&b.Path, &at, &b.Size, &took, &b.Readers, &b.Issues, &b.Deliveries)

@@ -176,14 +176,16 @@ type Book struct {
 	N     int
 }
 
-// Books lists an issue's books by relay and state, those of nothing left out. It reads counters.
-func (db *DB) Books(ctx context.Context, issue int64) ([]Book, error) {
-	list, err := selectAll(ctx, db.read(), `SELECT issue, relay, state, n FROM issue_states WHERE issue = ?1 AND n <> 0 ORDER BY relay, state`, args{issue},
-		func(r *sql.Rows) (b Book, err error) { return b, r.Scan(&b.Issue, &b.Relay, &b.State, &b.N) })
+// Books lists an issue's books by relay and state, those of nothing left out, and its audience as it is at
+// that moment. It reads counters.
+func (db *DB) Books(ctx context.Context, issue int64) (list []Book, audience int, err error) {
+	list, err = selectAll(ctx, db.read(), `SELECT b.issue, b.relay, b.state, b.n, i.audience FROM issues i JOIN issue_states b ON b.issue = i.id
+		WHERE i.id = ?1 AND b.n <> 0 ORDER BY b.relay, b.state`, args{issue},
+		func(r *sql.Rows) (b Book, err error) { return b, r.Scan(&b.Issue, &b.Relay, &b.State, &b.N, &audience) })
 	if err != nil {
-		return nil, fmt.Errorf("read books of issue %d: %w", issue, err)
+		return nil, 0, fmt.Errorf("read books of issue %d: %w", issue, err)
 	}
-	return list, nil
+	return list, audience, nil
 }
 
 // Minute is by how many deliveries a book grew in a minute.

@@ -32,8 +32,8 @@ func TestBooksOfOld(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	before, err := db.Books(ctx, i.ID)
-	if err != nil || len(before) != 3 {
+	before, audience, err := db.Books(ctx, i.ID)
+	if err != nil || len(before) != 3 || audience != 5 {
 		t.Fatal(before, err)
 	}
 	db.Close()
@@ -53,7 +53,7 @@ func TestBooksOfOld(t *testing.T) {
 	if err := db.CheckBooks(ctx, i.ID); err != nil {
 		t.Error(err)
 	}
-	after, err := db.Books(ctx, i.ID)
+	after, _, err := db.Books(ctx, i.ID)
 	if err != nil || len(after) != 3 || after[0] != before[0] || after[1] != before[1] || after[2] != before[2] {
 		t.Errorf("%v, %v; before: %v", after, err, before)
 	}

@@ -15,6 +15,7 @@ var (
 	_ digest.Ledger   = (*DB)(nil)
 	_ digest.Archive  = (*DB)(nil)
 	_ digest.Surveyor = (*DB)(nil)
+	_ digest.Proofs   = (*DB)(nil)
 )
 
 // chunk meets [digest.Chunk].
@@ -72,6 +73,9 @@ func (db *DB) WriteChunk(ctx context.Context, i *digest.Issue, a digest.Audience
 		}
 		out.Cursor = ids[len(ids)-1]
 		if err := t.assign(ctx, c.day, w.queued); err != nil {
+			return err
+		}
+		if err := t.addFigures(ctx, out.ID, &w.figures); err != nil {
 			return err
 		}
 		out.Audience += len(planned)

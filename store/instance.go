@@ -298,7 +298,7 @@ func (db *DB) Standing(ctx context.Context) (s Standing, err error) {
 func (db *DB) Adoptions(ctx context.Context) ([]Adoption, error) { return db.adoptions(ctx, 100) }
 
 func (db *DB) adoptions(ctx context.Context, most int) ([]Adoption, error) {
-	list, err := selectAll(ctx, db.read(), `SELECT at, who, why, instance, public_url, accounts FROM adoptions ORDER BY id DESC LIMIT ?1`, args{most},
+	list, err := selectAll(ctx, db.read(), `SELECT at, who, why, instance, public_url, accounts FROM adoptions WHERE id > 0 ORDER BY id DESC LIMIT ?1`, args{most},
 		func(r *sql.Rows) (a Adoption, err error) {
 			var at int64
 			var accounts string

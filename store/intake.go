@@ -133,7 +133,7 @@ func (c *counter) release(ctx context.Context) error {
 }
 
 func (c *counter) arrived(ctx context.Context, story int64) error {
-	_, err := c.t.exec(ctx, `UPDATE stories SET first = ?2 WHERE id = ?1 AND first = 0`, story, c.now)
+	_, err := c.t.exec(ctx, `UPDATE stories SET first = CASE WHEN first = 0 THEN ?2 ELSE first END, held = 0 WHERE id = ?1 AND (first = 0 OR held > 0)`, story, c.now)
 	return err
 }
 
@@ -153,6 +153,12 @@ func (c *counter) add(ctx context.Context, s *stories.Story, added *stories.Adde
 	}
 	if err := c.remember(ctx, id, keys); err != nil {
 		return err
+	}
+	if at, err := c.t.withdrawnAt(ctx, id); err != nil {
+		return err
+	} else if !at.IsZero() { // its source does not bring it back
+		added.Known++
+		return nil
 	}
 	revised, err := c.revise(ctx, id, s)
 	if err != nil {
@@ -214,42 +220,50 @@ func (c *counter) remember(ctx context.Context, story int64, keys []stories.Key)
 // revise adds a revision if the wording is new.
 func (c *counter) revise(ctx context.Context, story int64, s *stories.Story) (bool, error) {
 	hash := s.Hash()
-	var have string
-	err := c.t.scan(ctx, `SELECT r.hash FROM stories s JOIN revisions r ON r.id = s.revision WHERE s.id = ?1`, args{story}, &have)
+	var have string // what the source said last: an editor's correction stands until it says something else
+	err := c.t.scan(ctx, `SELECT hash FROM revisions WHERE story = ?1 AND editor = '' ORDER BY id DESC LIMIT 1`, args{story}, &have)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return false, err
 	}
 	if err == nil && have == hash {
 		return false, nil
 	}
+	_, err = c.reword(ctx, story, s, "")
+	return err == nil, err
+}
+
+// reword gives the story a new revision, of an editor's or, with "", of its source's.
+func (c *counter) reword(ctx context.Context, story int64, s *stories.Story, editor string) (revision int64, err error) {
 	body, err := encodeStory(s)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
-	var revision int64
-	if err := c.t.scan(ctx, `INSERT INTO revisions (story, hash, at, published, language, headline, lead, body)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id`,
-		args{story, hash, c.now, us(s.Published), s.Language, s.Headline, s.Lead, body}, &revision); err != nil {
-		return false, err
+	if err := c.t.scan(ctx, `INSERT INTO revisions (story, hash, at, published, language, headline, lead, body, editor)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING id`,
+		args{story, s.Hash(), c.now, us(s.Published), s.Language, s.Headline, s.Lead, body, editor}, &revision); err != nil {
+		return 0, err
 	}
-	if _, err := c.t.exec(ctx, `UPDATE stories SET revision = ?2 WHERE id = ?1`, story, revision); err != nil {
-		return false, err
-	}
-	return true, nil
+	_, err = c.t.exec(ctx, `UPDATE stories SET revision = ?2 WHERE id = ?1`, story, revision)
+	return revision, err
 }
 
 // place enters the story into its sections, with a number if it may be shown already.
 func (c *counter) place(ctx context.Context, story int64, s *stories.Story) (placed, held bool, err error) {
-	// The release of what is held follows the latest date.
-	if _, err := c.t.exec(ctx, `UPDATE story_sections SET release_at = ?2 WHERE story = ?1 AND arrival IS NULL`, story, us(s.Published)); err != nil {
+	// The release of what is held follows the latest date, unless an editor holds it for longer.
+	var until int64
+	if err := c.t.scan(ctx, `SELECT held FROM stories WHERE id = ?1`, args{story}, &until); err != nil {
 		return false, false, err
 	}
-	hold := us(s.Published) > c.now
+	until = max(until, us(s.Published))
+	if _, err := c.t.exec(ctx, `UPDATE story_sections SET release_at = ?2 WHERE story = ?1 AND arrival IS NULL`, story, until); err != nil {
+		return false, false, err
+	}
+	hold := until > c.now
 	for _, section := range s.Sections {
 		var arrival any
 		var arrived, release int64
 		if hold {
-			release = us(s.Published)
+			release = until
 		} else {
 			arrival, arrived = c.value+1, c.now
 		}

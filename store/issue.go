@@ -72,8 +72,8 @@ func (db *DB) BeginIssue(ctx context.Context, i digest.Issue, now time.Time) (di
 			return err
 		}
 		if _, err := t.exec(ctx, `INSERT INTO issues (edition, slot, zone, hour, local, due, next, ends, opened, cutoff, state,
-				position, audience, digests, min_gap, quiet)
-			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, 0, ?12, ?13)`,
+				position, audience, digests, min_gap, quiet, edits)
+			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, 0, ?12, ?13, (SELECT value FROM counters WHERE name = 'stories'))`,
 			edition, slot, i.Zone, i.Hour, i.Local, us(i.Due), us(i.Next), us(i.Ends), us(now), c.value, digest.Opening,
 			i.MinGap.Microseconds(), string(quiet)); err != nil {
 			return err
@@ -157,6 +157,7 @@ type IssueFilter struct {
 	Edition string
 	Since   time.Time // due at or after
 	Notices bool      // runs of notices too
+	Before  int64     // with a lower ID; 0 = all
 }
 
 // Issues lists issues, the latest on record first. Memory stays flat.
@@ -164,7 +165,7 @@ func (db *DB) Issues(ctx context.Context, f IssueFilter) iter.Seq2[digest.Issue,
 	return pages(func(after digest.Issue) ([]digest.Issue, error) {
 		return selectAll(ctx, db.read(), `SELECT `+issueColumns+`WHERE (?1 = 0 OR i.id < ?1) AND (?2 = '' OR e.name = ?2)
 			AND i.due >= ?3 AND (?5 OR e.name <> '`+digest.NoticeEdition+`') ORDER BY i.id DESC LIMIT ?4`,
-			args{after.ID, f.Edition, us(f.Since), pageSize, f.Notices || f.Edition == digest.NoticeEdition}, scanIssue)
+			args{cmp.Or(after.ID, f.Before), f.Edition, us(f.Since), pageSize, f.Notices || f.Edition == digest.NoticeEdition}, scanIssue)
 	}, "list issues")
 }
 

@@ -22,7 +22,34 @@ func (db *DB) OwnData(ctx context.Context, id int64, now time.Time) (*subscriber
 	return d, nil
 }
 
+// Record is OwnData without the deliveries and the messages that came in: what is quickly read.
+func (db *DB) Record(ctx context.Context, id int64, now time.Time) (*subscribers.Held, error) {
+	d, err := db.record(ctx, id, now)
+	if err != nil {
+		return nil, fmt.Errorf("load record of reader %d: %w", id, err)
+	}
+	return d, nil
+}
+
 func (db *DB) ownData(ctx context.Context, id int64, now time.Time) (*subscribers.Held, error) {
+	d, err := db.record(ctx, id, now)
+	if err != nil {
+		return nil, err
+	}
+	for row, err := range db.Deliveries(ctx, DeliveryFilter{Subscriber: id}) {
+		if err != nil {
+			return nil, err
+		}
+		o, err := db.ownDelivery(ctx, &row)
+		if err != nil {
+			return nil, err
+		}
+		d.Deliveries = append(d.Deliveries, o)
+	}
+	return d, db.ownMail(ctx, d.Now.Address, d)
+}
+
+func (db *DB) record(ctx context.Context, id int64, now time.Time) (*subscribers.Held, error) {
 	q := db.read()
 	s, err := db.withSuppression(ctx, q, "s.id = ?1", id)
 	if err != nil {
@@ -82,17 +109,7 @@ func (db *DB) ownData(ctx context.Context, id int64, now time.Time) (*subscriber
 	if err := db.ownHash(ctx, s.Address, d); err != nil {
 		return nil, err
 	}
-	for row, err := range db.Deliveries(ctx, DeliveryFilter{Subscriber: id}) {
-		if err != nil {
-			return nil, err
-		}
-		o, err := db.ownDelivery(ctx, &row)
-		if err != nil {
-			return nil, err
-		}
-		d.Deliveries = append(d.Deliveries, o)
-	}
-	return d, db.ownNews(ctx, s.Address, d)
+	return d, db.ownNews(ctx, d)
 }
 
 // some reads all rows; where there is none the list is empty and not nil, for JSON's sake.
@@ -157,7 +174,6 @@ func (db *DB) ownDelivery(ctx context.Context, row *DeliveryRow) (subscribers.Ow
 	if err != nil {
 		return o, err
 	}
-	o.Subject = dg.Subject
 	var revisions []int64
 	for _, item := range dg.Items {
 		revisions = append(revisions, item.Revision)
@@ -166,9 +182,18 @@ func (db *DB) ownDelivery(ctx context.Context, row *DeliveryRow) (subscribers.Ow
 	if err != nil {
 		return o, err
 	}
-	for _, item := range dg.Items {
+	o.Subject = dg.Subject
+	for n, item := range dg.Items {
 		story := subscribers.OwnStory{Section: item.Section}
-		if s := told[item.Revision]; s != nil {
+		s := told[item.Revision]
+		switch {
+		case s == nil:
+		case !s.Withdrawn.IsZero():
+			story.Headline = "(withdrawn)"
+			if n == 0 {
+				o.Subject = story.Headline
+			}
+		default:
 			story.Headline, story.URL = s.Headline, s.URL
 		}
 		o.Stories = append(o.Stories, story)

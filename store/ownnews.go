@@ -8,8 +8,8 @@ import (
 	"broadsheet/subscribers"
 )
 
-// ownNews adds what came of a reader's mails and is not of one delivery, and what the reader wrote.
-func (db *DB) ownNews(ctx context.Context, address string, d *subscribers.Held) error {
+// ownNews adds what came of a reader's mails and is not of one delivery.
+func (db *DB) ownNews(ctx context.Context, d *subscribers.Held) error {
 	loose, err := db.Events(ctx, d.Number) // of no slot
 	if err != nil {
 		return err
@@ -27,15 +27,18 @@ func (db *DB) ownNews(ctx context.Context, address string, d *subscribers.Held) 
 		}); err != nil {
 		return err
 	}
-	if d.Tasks, err = selectAll(ctx, q, `SELECT kind, at, done, outcome FROM tasks WHERE subscriber = ?1 ORDER BY id`, args{d.Number},
+	d.Tasks, err = selectAll(ctx, q, `SELECT kind, at, done, outcome FROM tasks WHERE subscriber = ?1 ORDER BY id`, args{d.Number},
 		func(r *sql.Rows) (o subscribers.OwnTask, err error) {
 			var at, done int64
 			err = r.Scan(&o.Kind, &at, &done, &o.Outcome)
 			o.At, o.Done = fromUS(at), fromUS(done)
 			return o, err
-		}); err != nil {
-		return err
-	}
+		})
+	return err
+}
+
+// ownMail adds what the reader wrote, and what came in about the reader's mails.
+func (db *DB) ownMail(ctx context.Context, address string, d *subscribers.Held) error {
 	seen := make(map[int64]bool)
 	for _, f := range []InboundFilter{{Subscriber: d.Number}, {Address: subscribers.Fold(address)}} {
 		for m, err := range db.Inbound(ctx, f) {

@@ -48,10 +48,35 @@ func (db *DB) pastOf(ctx context.Context, from string, a args) (digest.Past, err
 		return digest.Past{}, fmt.Errorf("load past digest: %w", err)
 	}
 	p := list[0]
-	if p.Issue, err = db.Issue(ctx, p.Issue.ID); err != nil {
+	if p.Issue, err = db.Issue(ctx, p.Issue.ID); err == nil {
+		err = db.withdrawnLeads(ctx, list)
+	}
+	if err != nil {
 		return p, fmt.Errorf("load past digest: %w", err)
 	}
+	p.Withdrawn = list[0].Withdrawn
 	return p, nil
+}
+
+// withdrawnLeads notes which digests' leads were withdrawn since. Mostly there is nothing to look for.
+func (db *DB) withdrawnLeads(ctx context.Context, list []digest.Past) error {
+	withdrawn, err := selectAll(ctx, db.read(), `SELECT id FROM stories WHERE withdrawn > 0`, nil, number)
+	if err != nil || len(withdrawn) == 0 {
+		return err
+	}
+	var ids []int64
+	for _, p := range list {
+		ids = append(ids, p.Digest)
+	}
+	told, err := db.storiesOf(ctx, db.read(), ids)
+	if err != nil {
+		return err
+	}
+	for n := range list {
+		stories := told[list[n].Digest]
+		list[n].Withdrawn = len(stories) > 0 && slices.Contains(withdrawn, stories[0])
+	}
+	return nil
 }
 
 // PastDigests lists what reached a reader, the latest first, of issues due before that instant.
@@ -67,6 +92,9 @@ func (db *DB) PastDigests(ctx context.Context, subscriber int64, before time.Tim
 		p.Issue.Due, p.Reader.Subscriber = fromUS(due), subscriber
 		return p, err
 	})
+	if err == nil {
+		err = db.withdrawnLeads(ctx, list)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("list past digests: %w", err)
 	}

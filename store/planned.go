@@ -24,6 +24,7 @@ type chunkWriter struct {
 	batches map[string]*openBatch // by relay
 	queued  map[string]int        // deliveries, by relay
 	digests int                   // new ones
+	figures figures
 
 	rows   []args           // of deliveries that are not written yet
 	fresh  []*digest.Digest // that were given an ID, to be taken back if it does not stay
@@ -75,10 +76,11 @@ func (w *chunkWriter) write(ctx context.Context, planned []digest.Planned) error
 
 func (w *chunkWriter) one(ctx context.Context, r *digest.Reader, p *digest.Planned) error {
 	var digestID, batch any
+	isNew := false
 	if p.Digest != nil {
 		if p.Digest.ID == 0 {
-			isNew, err := w.store(ctx, p.Digest)
-			if err != nil {
+			var err error
+			if isNew, err = w.store(ctx, p.Digest); err != nil {
 				return fmt.Errorf("store digest: %w", err)
 			}
 			if isNew {
@@ -87,6 +89,7 @@ func (w *chunkWriter) one(ctx context.Context, r *digest.Reader, p *digest.Plann
 		}
 		digestID = p.Digest.ID
 	}
+	w.figures.count(p, isNew)
 	if p.State == string(mailer.Queued) {
 		b, err := w.batch(ctx, p)
 		if err != nil {

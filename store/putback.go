@@ -50,7 +50,7 @@ func (t *tx) keepPutBack(ctx context.Context, b *PutBack, now time.Time) error {
 // PutBacks lists what came of journals after older databases were put back, the latest first.
 func (db *DB) PutBacks(ctx context.Context, most int) ([]PutBack, error) {
 	list, err := selectAll(ctx, db.read(), `SELECT at, since, mails, gone, barred, lifted, complaints, erased, paused, confirmed
-		FROM put_back ORDER BY id DESC LIMIT ?1`, args{most}, func(r *sql.Rows) (b PutBack, err error) {
+		FROM put_back WHERE id > 0 ORDER BY id DESC LIMIT ?1`, args{most}, func(r *sql.Rows) (b PutBack, err error) {
 		var at, since int64
 		err = r.Scan(&at, &since, &b.Mails, &b.Gone, &b.Barred, &b.Lifted, &b.Complaints, &b.Erased, &b.Paused, &b.Confirmed)
 		b.At, b.Since = fromUS(at), fromUS(since)

@@ -57,7 +57,7 @@ func (db *DB) lease(ctx context.Context, relay string, edition int64, worker str
 		}
 		for {
 			found, err := selectAll(ctx, t, batchColumns+`WHERE b.relay = ?1 AND b.done = 0 AND b.due <= ?2 AND b.lease_until < ?3
-				AND (?4 = 0 OR b.edition = ?4)
+				AND b.withheld = 0 AND (?4 = 0 OR b.edition = ?4)
 				ORDER BY b.due, b.priority DESC, b.shuffle LIMIT 1`+db.dialect.skipLocked, args{relay, us(now), us(db.leaseClock()), edition}, scanBatch)
 			if err != nil || len(found) == 0 {
 				return err
@@ -77,7 +77,7 @@ func (db *DB) lease(ctx context.Context, relay string, edition int64, worker str
 // leaseUrgent takes the first urgent batch; nil if none is due.
 func (db *DB) leaseUrgent(ctx context.Context, t *tx, relay, worker string, now time.Time) (*mailer.Batch, error) {
 	for {
-		found, err := selectAll(ctx, t, batchColumns+`WHERE b.relay = ?1 AND b.done = 0 AND b.urgent = 1 AND b.due <= ?2 AND b.lease_until < ?3
+		found, err := selectAll(ctx, t, batchColumns+`WHERE b.relay = ?1 AND b.done = 0 AND b.urgent = 1 AND b.due <= ?2 AND b.lease_until < ?3 AND b.withheld = 0
 			ORDER BY b.due LIMIT 1`+db.dialect.skipLocked, args{relay, us(now), us(db.leaseClock())}, scanBatch)
 		if err != nil || len(found) == 0 {
 			return nil, err
@@ -114,7 +114,7 @@ func (db *DB) LeaseOne(ctx context.Context, issue, subscriber int64, worker stri
 	err := db.write(ctx, func(ctx context.Context, t *tx) error {
 		found, err := selectAll(ctx, t, batchColumns+`JOIN issues i ON i.id = b.issue
 			JOIN deliveries d ON d.slot = i.slot AND d.subscriber = ?2 AND d.batch = b.id
-			WHERE i.id = ?1 AND i.state = 'open' AND i.due <= ?3 AND b.done = 0 AND b.lease_until < ?4`,
+			WHERE i.id = ?1 AND i.state = 'open' AND i.due <= ?3 AND b.done = 0 AND b.lease_until < ?4 AND b.withheld = 0`,
 			args{issue, subscriber, us(now), us(db.leaseClock())}, scanBatch)
 		if err != nil || len(found) == 0 {
 			return err
@@ -142,7 +142,11 @@ func (db *DB) take(ctx context.Context, t *tx, b *leased, worker string, now tim
 	if err != nil {
 		return nil, err
 	}
-	if len(h.rows) == 0 {
+	withheld, err := db.withhold(ctx, t, b, h)
+	if err != nil {
+		return nil, fmt.Errorf("look at edits: %w", err)
+	}
+	if withheld || len(h.rows) == 0 {
 		return nil, t.free(ctx, b.id)
 	}
 	h.until = db.leaseClock().Add(leaseTime)
@@ -303,7 +307,7 @@ func (db *DB) NextDue(ctx context.Context, relay string) (time.Time, bool, error
 func (db *DB) nextDue(ctx context.Context, relay string, edition int64) (time.Time, bool, error) {
 	var due sql.NullInt64
 	err := db.read().scan(ctx, `SELECT min(due) FROM batches WHERE relay = ?1 AND done = 0 AND due IS NOT NULL AND lease_until < ?2
-		AND (?3 = 0 OR edition = ?3)`, args{relay, us(db.leaseClock()), edition}, &due)
+		AND withheld = 0 AND (?3 = 0 OR edition = ?3)`, args{relay, us(db.leaseClock()), edition}, &due)
 	if err != nil {
 		return time.Time{}, false, fmt.Errorf("find next due delivery: %w", err)
 	}

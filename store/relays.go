@@ -123,7 +123,7 @@ func (db *DB) reassign(ctx context.Context, batch int64, routes *digest.Routes, 
 			if n == 0 {
 				_, err = t.exec(ctx, `UPDATE batches SET relay = ?2 WHERE id = ?1`, batch, relay)
 			} else {
-				err = t.split(ctx, batch, relay, byRelay[relay])
+				_, err = t.split(ctx, batch, relay, byRelay[relay])
 			}
 			if err != nil {
 				return err
@@ -139,20 +139,19 @@ func (db *DB) reassign(ctx context.Context, batch int64, routes *digest.Routes, 
 	return counts, err
 }
 
-// split moves deliveries of a batch to a new one like it, for another relay.
-func (t *tx) split(ctx context.Context, batch int64, relay string, list []key) error {
-	var id int64
+// split moves deliveries of a batch to a new one like it, for that relay.
+func (t *tx) split(ctx context.Context, batch int64, relay string, list []key) (id int64, err error) {
 	if err := t.scan(ctx, `INSERT INTO batches (issue, edition, relay, first, last, size, priority, shuffle, start, due, urgent)
 		SELECT issue, edition, ?2, ?3, ?4, ?5, priority, shuffle, start, due, urgent FROM batches WHERE id = ?1 RETURNING id`,
 		args{batch, relay, list[0].subscriber, list[len(list)-1].subscriber, len(list)}, &id); err != nil {
-		return err
+		return 0, err
 	}
 	for _, k := range list {
 		if _, err := t.exec(ctx, `UPDATE deliveries SET batch = ?3 WHERE slot = ?1 AND subscriber = ?2`, k.slot, k.subscriber, id); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return id, nil
 }
 
 // looked is how many batches of an issue and relay, of those begun and of the others, are read to

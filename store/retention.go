@@ -137,7 +137,7 @@ func (db *DB) dropEvents(ctx context.Context, before, n int64) (int, error) {
 
 // The log is in the order of its numbers, so that its oldest lines are the first.
 func (db *DB) dropAudit(ctx context.Context, before, n int64) (int, error) {
-	return db.dropRows(ctx, `DELETE FROM audit WHERE id IN (SELECT id FROM audit ORDER BY id LIMIT ?2) AND at < ?1`, before, n)
+	return db.dropRows(ctx, `DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id > 0 ORDER BY id LIMIT ?2) AND at < ?1`, before, n)
 }
 
 func (db *DB) dropRows(ctx context.Context, query string, values ...any) (dropped int, err error) {

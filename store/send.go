@@ -148,8 +148,8 @@ func (t *tx) hand(ctx context.Context, m *mailer.Mark, now time.Time) (row *deli
 
 // Recalled meets [mailer.Recaller].
 func (db *DB) Recalled(ctx context.Context, d *mailer.Delivery) (is bool, err error) {
-	err = db.read().scan(ctx, `SELECT EXISTS (SELECT 1 FROM deliveries WHERE slot = ?1 AND subscriber = ?2 AND state = 'handed' AND reason = ?3)`,
-		args{d.Slot, d.Subscriber, reasonRecalled}, &is)
+	err = db.read().scan(ctx, `SELECT EXISTS (SELECT 1 FROM deliveries WHERE slot = ?1 AND subscriber = ?2 AND state = 'handed' AND reason IN (?3, ?4))`,
+		args{d.Slot, d.Subscriber, reasonRecalled, reasonWithdrawn}, &is)
 	if err != nil {
 		return false, fmt.Errorf("look for recalled delivery: %w", err)
 	}
@@ -163,6 +163,7 @@ func (db *DB) settle(ctx context.Context, t *tx, m *mailer.Mark, now time.Time) 
 		return nil, verdict, err
 	}
 	o := &m.Outcome
+	withdrawn := row.State == mailer.Handed && row.Reason == reasonWithdrawn
 	first := row.Attempts <= 1 && row.Copies <= 1
 	row.State, row.Reason, row.Due, row.Copies = o.State, o.Reason, o.Due, o.Copies
 	row.relay, row.reply = o.Relay, o.Reply
@@ -174,6 +175,9 @@ func (db *DB) settle(ctx context.Context, t *tx, m *mailer.Mark, now time.Time) 
 	}
 	if row.Copies == 0 && open(row.State) {
 		row.Date, row.KeyID, row.Selector = time.Time{}, "", "" // nothing is out that the next try must equal
+	}
+	if withdrawn && open(row.State) && row.Copies > 0 {
+		row.State, row.Reason = mailer.Uncertain, reasonWithdrawn // no second copy of it
 	}
 	if err := t.save(ctx, row, now); err != nil {
 		return nil, nil, err

@@ -52,6 +52,26 @@ func encodeStory(s *stories.Story) (string, error) {
 	return string(b), err
 }
 
+// storyColumns are those that scanWording reads, of stories s and revisions r.
+func (d dialect) storyColumns() string {
+	return `s.id, r.id, ` + d.sectionsOf() + `, r.body, CASE WHEN r.editor <> '' THEN r.at ELSE 0 END, s.withdrawn`
+}
+
+// scanWording reads storyColumns and what follows them.
+func scanWording(r *sql.Rows, more ...any) (*stories.Story, error) {
+	var id, revision, corrected, withdrawn int64
+	var sections, body string
+	if err := r.Scan(append([]any{&id, &revision, &sections, &body, &corrected, &withdrawn}, more...)...); err != nil {
+		return nil, err
+	}
+	s, err := decodeStory(id, revision, sections, body)
+	if err != nil {
+		return nil, err
+	}
+	s.Corrected, s.Withdrawn = fromUS(corrected), fromUS(withdrawn)
+	return s, nil
+}
+
 // decodeStory reads a wording, and sections as a JSON array.
 func decodeStory(id, revision int64, sections, body string) (*stories.Story, error) {
 	var w wording
@@ -73,19 +93,26 @@ func decodeStory(id, revision int64, sections, body string) (*stories.Story, err
 // Pool meets [digest.Ledger].
 func (db *DB) Pool(ctx context.Context, since time.Time, upTo int64) ([]digest.Candidate, error) {
 	list, err := selectAll(ctx, db.read(), `SELECT p.story, r.id, p.section, p.arrival, p.arrived, s.first, r.published, p.pin,
-			r.language, r.headline, r.lead
+			r.language, r.headline, r.lead, s.withdrawn > 0
 		FROM story_sections p JOIN stories s ON s.id = p.story JOIN revisions r ON r.id = s.revision
 		WHERE p.arrival <= ?2 AND p.story IN
 			(SELECT story FROM story_sections WHERE arrival IS NOT NULL AND arrived >= ?1 AND +arrival <= ?2)
 		ORDER BY p.arrival`, args{us(since), upTo}, func(r *sql.Rows) (c digest.Candidate, err error) {
 		var arrived, first, published int64
 		err = r.Scan(&c.Story, &c.Revision, &c.Section, &c.Arrival, &arrived, &first, &published, &c.Pin,
-			&c.Language, &c.Headline, &c.Lead)
+			&c.Language, &c.Headline, &c.Lead, &c.Withdrawn)
 		c.Arrived, c.First, c.Published = fromUS(arrived), fromUS(first), fromUS(published)
 		return c, err
 	})
+	var on map[int64][]digest.Top
+	if err == nil {
+		on, err = tops(ctx, db.read())
+	}
 	if err != nil {
 		return nil, fmt.Errorf("list candidates: %w", err)
+	}
+	for n := range list {
+		list[n].Tops = on[list[n].Story]
 	}
 	return list, nil
 }
@@ -119,16 +146,9 @@ func (d dialect) sectionsOf() string {
 
 // Stories meets [digest.Ledger].
 func (db *DB) Stories(ctx context.Context, revisions []int64) (map[int64]*stories.Story, error) {
-	list, err := selectAll(ctx, db.read(), `SELECT s.id, r.id, `+db.dialect.sectionsOf()+`, r.body
+	list, err := selectAll(ctx, db.read(), `SELECT `+db.dialect.storyColumns()+`
 		FROM `+db.dialect.ids(1)+` v CROSS JOIN revisions r JOIN stories s ON s.id = r.story WHERE r.id = v.value`, args{idList(revisions)},
-		func(r *sql.Rows) (*stories.Story, error) {
-			var id, revision int64
-			var sections, body string
-			if err := r.Scan(&id, &revision, &sections, &body); err != nil {
-				return nil, err
-			}
-			return decodeStory(id, revision, sections, body)
-		})
+		func(r *sql.Rows) (*stories.Story, error) { return scanWording(r) })
 	if err != nil {
 		return nil, fmt.Errorf("load stories: %w", err)
 	}
@@ -171,7 +191,7 @@ type StoryFilter struct {
 }
 
 func (d dialect) storyRow() string {
-	return `SELECT s.id, r.id, ` + d.sectionsOf() + `, r.body,
+	return `SELECT ` + d.storyColumns() + `,
 		(SELECT coalesce(min(arrival), 0) FROM story_sections WHERE story = s.id), s.first,
 		(SELECT coalesce(min(release_at), 0) FROM story_sections WHERE story = s.id AND arrival IS NULL)
 		FROM stories s JOIN revisions r ON r.id = s.revision `
@@ -179,12 +199,8 @@ func (d dialect) storyRow() string {
 
 func scanStory(r *sql.Rows) (StoryRow, error) {
 	var row StoryRow
-	var id, revision, first, held int64
-	var sections, body string
-	if err := r.Scan(&id, &revision, &sections, &body, &row.Arrival, &first, &held); err != nil {
-		return row, err
-	}
-	s, err := decodeStory(id, revision, sections, body)
+	var first, held int64
+	s, err := scanWording(r, &row.Arrival, &first, &held)
 	if err != nil {
 		return row, err
 	}
@@ -224,6 +240,9 @@ func (db *DB) StoryLink(ctx context.Context, story int64) (url, headline string,
 	}
 	if len(list) == 0 {
 		return "", "", nil
+	}
+	if !list[0].Withdrawn.IsZero() {
+		return "", "", stories.ErrWithdrawn
 	}
 	return list[0].URL, list[0].Headline, nil
 }

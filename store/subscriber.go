@@ -299,6 +299,19 @@ type Imported struct {
 	Idle       int `json:"idle"`       // new readers with no edition or no section, who get no mail
 }
 
+// Add counts more rows.
+func (i *Imported) Add(n Imported) {
+	i.New += n.New
+	i.Changed += n.Changed
+	i.Same += n.Same
+	i.Suppressed += n.Suppressed
+	i.Erased += n.Erased
+	i.Idle += n.Idle
+}
+
+// Rows is how many rows were counted.
+func (i *Imported) Rows() int { return i.New + i.Changed + i.Same + i.Erased }
+
 // ImportRows upserts readers by [subscribers.Merge], all in one transaction. Call it with some
 // 500 rows at a time: more would hold up senders.
 func (db *DB) ImportRows(ctx context.Context, rows []subscribers.Row, now time.Time) (Imported, error) {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,6 +25,7 @@ type writer struct {
 	turn    chan struct{} // a mutex that a context can give up on
 	conn    *sql.Conn     // nil until needed, and again after an error that spoils it
 	stmts   map[string]*sql.Stmt
+	trouble atomic.Pointer[Trouble] // of the last transaction; nil = there was none
 }
 
 func newWriter(pool *sql.DB, d dialect) *writer {
@@ -98,6 +100,7 @@ func (w *writer) leave() { <-w.turn }
 
 // run runs fn in a transaction, in the writer's turn, and says how long its COMMIT took.
 func (w *writer) run(ctx context.Context, fn func(ctx context.Context, t *tx) error) (took time.Duration, err error) {
+	defer func() { w.note(err) }()
 	if w.conn == nil {
 		if w.conn, err = w.pool.Conn(ctx); err != nil {
 			return 0, err

@@ -62,6 +62,12 @@ func Keys(s *Story) []Key {
 	return keys
 }
 
+// PushScope is the scope of stories that a newsroom's own system hands over, under ids of its own.
+const PushScope = "push"
+
+// PushKey is the key of the story that a newsroom's own system calls so.
+func PushKey(externalID string) Key { return key("guid", 0, PushScope, externalID) }
+
 // name is what tells a story from others where its GUID does not: its title, else its text, else its link.
 func name(s *Story) string {
 	return cmp.Or(fold(s.Headline), fold(s.text()), s.URL)

@@ -1,6 +1,12 @@
 package stories
 
-import "time"
+import (
+	"errors"
+	"time"
+)
+
+// ErrWithdrawn says that a story is not to be shown any more: an editor has withdrawn it.
+var ErrWithdrawn = errors.New("this story was withdrawn")
 
 // Story is one piece of journalism with everything its source said about it.
 // The zero value of a field means the source did not say.
@@ -37,6 +43,10 @@ type Story struct {
 	Source        string // feed URL, or path of the file
 	Scope         string // within which GUID and headline are unique, if not Source
 	Warnings      []string
+
+	// What editors did, as the store knows it.
+	Corrected time.Time // when this wording was written by an editor; zero = it is the source's own
+	Withdrawn time.Time // when the story was withdrawn; zero = it was not
 }
 
 // Block is one paragraph-like part of a story's text.

@@ -75,3 +75,13 @@ func isFormula(cell string) bool {
 	cell = strings.TrimLeft(cell, "'")
 	return cell != "" && strings.IndexByte("=+-@\t\r\n\x00", cell[0]) >= 0
 }
+
+// WriteTable writes any table as CSV that is safe to open in a spreadsheet.
+func WriteTable(w io.Writer, heads []string, rows [][]string) error {
+	b := bufio.NewWriter(w)
+	_ = writeRow(b, heads) // bufio keeps the error for Flush
+	for _, row := range rows {
+		_ = writeRow(b, row)
+	}
+	return b.Flush()
+}

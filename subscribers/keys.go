@@ -1,6 +1,7 @@
 package subscribers
 
 import (
+	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/base64"
@@ -26,6 +27,7 @@ const (
 	labelMessageID   = "broadsheet message id 1"
 	labelAddress     = "broadsheet address 1"
 	labelReturnPath  = "broadsheet return path 1"
+	labelBox         = "broadsheet box 1"
 )
 
 // ErrNoKey says that the environment holds no key.
@@ -42,6 +44,7 @@ type Keys struct {
 	messageID   *sealer
 	address     *sealer
 	returnPath  *sealer
+	box         cipher.AEAD
 
 	pens sync.Pool // of *Pen
 }
@@ -124,6 +127,7 @@ func ParseKeys(list string) (*Keys, error) {
 	k.messageID = newSealer(oldest, labelMessageID)
 	k.address = newSealer(oldest, labelAddress)
 	k.returnPath = newSealer(oldest, labelReturnPath)
+	k.box = newBox(derive(oldest, labelBox))
 	return k, nil
 }
 

@@ -90,7 +90,7 @@ type Change struct {
 	ID     int64
 	At     time.Time // by the program's clock (--at)
 	RealAt time.Time // by the machine's clock
-	By     string    // command, import, reader, operator, or schedule: a pause came to its end
+	By     string    // command, import, reader, operator, api, or schedule: a pause came to its end
 	Settings
 }
 

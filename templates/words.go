@@ -31,11 +31,12 @@ type Words struct {
 	WeekdayTime string `yaml:"weekday_time"` // {weekday} {time}
 	DateTime    string `yaml:"date_time"`    // {day} {month} {time}
 
-	By      string `yaml:"by"`      // {names}
-	Comma   string `yaml:"comma"`   // between names
-	And     string `yaml:"and"`     // before the last name
-	Updated string `yaml:"updated"` // {time}
-	Credit  string `yaml:"credit"`  // {name}
+	By        string `yaml:"by"`        // {names}
+	Comma     string `yaml:"comma"`     // between names
+	And       string `yaml:"and"`       // before the last name
+	Updated   string `yaml:"updated"`   // {time}
+	Corrected string `yaml:"corrected"` // by an editor
+	Credit    string `yaml:"credit"`    // {name}
 
 	Stories  Plural `yaml:"stories"`   // {n}
 	MailMin  Plural `yaml:"mail_min"`  // {n} minutes to read the mail

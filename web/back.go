@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"broadsheet/digest"
@@ -69,7 +70,8 @@ type line struct {
 	Why                         string // why it is there
 }
 
-// lines are stories in a list, in the order of revisions; those that are not there are left out.
+// lines are stories in a list, in the order of revisions; those that are not there, or
+// were withdrawn, are left out.
 // Times are those of zone, as the issue of that instant shows them.
 func (p *Pages) lines(ctx context.Context, words *templates.Words, zone *time.Location, due time.Time, revisions []int64) ([]line, error) {
 	found, err := p.Archive.Stories(ctx, revisions)
@@ -78,7 +80,7 @@ func (p *Pages) lines(ctx context.Context, words *templates.Words, zone *time.Lo
 	}
 	var list []line
 	for _, revision := range revisions {
-		if s := found[revision]; s != nil {
+		if s := found[revision]; s != nil && s.Withdrawn.IsZero() {
 			list = append(list, p.line(words, zone, due, s))
 		}
 	}
@@ -94,26 +96,42 @@ func (p *Pages) line(words *templates.Words, zone *time.Location, due time.Time,
 	if !s.Published.IsZero() {
 		l.Meta = words.When(s.Published.In(zone), due, p.city(zone))
 	}
+	if !s.Corrected.IsZero() {
+		l.Meta = strings.TrimSuffix(words.Corrected+" · "+l.Meta, " · ")
+	}
 	return l
 }
 
-// addresses tells where the stories of items are read.
-func (p *Pages) addresses(ctx context.Context, items []digest.Item) (func(story int64) string, error) {
+// addresses tells where the stories of items are read, and what stands in the place of those that were
+// withdrawn, in a language.
+func (p *Pages) addresses(ctx context.Context, items []digest.Item, language string) (address, gone func(story int64) string, err error) {
 	var revisions []int64
 	for _, i := range items {
 		revisions = append(revisions, i.Revision)
 	}
 	found, err := p.Archive.Stories(ctx, revisions)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	by := make(map[int64]string, len(found))
+	note := p.texts.in(p.texts.match(language))["withdrawn_text"]
+	by, instead := make(map[int64]string, len(found)), make(map[int64]string)
 	for _, s := range found {
-		if public(s.URL) {
+		switch {
+		case !s.Withdrawn.IsZero():
+			instead[s.ID] = note
+		case public(s.URL):
 			by[s.ID] = s.URL
 		}
 	}
-	return func(story int64) string { return by[story] }, nil
+	return func(story int64) string { return by[story] }, func(story int64) string { return instead[story] }, nil
+}
+
+// subject is that of a past digest, unless it is the headline of a story that was withdrawn.
+func (p *Pages) subject(past *digest.Past, lang string) string {
+	if past.Withdrawn {
+		return p.texts.in(p.texts.match(lang))["withdrawn_text"]
+	}
+	return past.Subject
 }
 
 // city is the publication's own name for a zone's city.

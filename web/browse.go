@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"html"
 	"html/template"
 	"net/http"
 	"strings"
 
 	"broadsheet/digest"
+	"broadsheet/stories"
 	"broadsheet/templates"
 )
 
@@ -37,12 +39,16 @@ func (p *Pages) inBrowser(w http.ResponseWriter, r *http.Request, v *visit) {
 		p.trouble(w, r, "load digest", err)
 		return
 	}
-	story, err := p.addresses(r.Context(), d.Items)
+	story, gone, err := p.addresses(r.Context(), d.Items, d.Language)
 	if err != nil {
 		p.trouble(w, r, "load stories", err)
 		return
 	}
-	page, err := digest.BrowserPage(d, story)
+	page, err := digest.BrowserPage(d, story, gone)
+	if errors.Is(err, stories.ErrWithdrawn) {
+		p.message(w, r, http.StatusGone, v.lang, "withdrawn")
+		return
+	}
 	if err != nil {
 		p.trouble(w, r, "show digest", err)
 		return

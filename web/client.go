@@ -8,10 +8,13 @@ import (
 	"time"
 )
 
-// client is who asks: an IPv4 address, or the /64 network of an IPv6 one, which one line may use
-// freely. X-Forwarded-For counts as far as it was written by proxies that the configuration lists.
-func (p *Pages) client(r *http.Request) string {
-	addr := p.address(r)
+// client is [Client] with the proxies of the configuration.
+func (p *Pages) client(r *http.Request) string { return Client(r, p.Config.Pages.Proxies) }
+
+// Client is who asks: an IPv4 address, or the /64 network of an IPv6 one, which one line may use
+// freely. X-Forwarded-For counts as far as it was written by these proxies.
+func Client(r *http.Request, proxies []netip.Prefix) string {
+	addr := address(r, proxies)
 	if !addr.IsValid() {
 		return r.RemoteAddr
 	}
@@ -23,14 +26,14 @@ func (p *Pages) client(r *http.Request) string {
 }
 
 // address is the address of who asks; the zero Addr if there is none.
-func (p *Pages) address(r *http.Request) netip.Addr {
+func address(r *http.Request, proxies []netip.Prefix) netip.Addr {
 	port, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}
 	}
 	addr := port.Addr().Unmap()
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for n := len(hops) - 1; n >= 0 && p.proxy(addr); n-- {
+	for n := len(hops) - 1; n >= 0 && listed(addr, proxies); n-- {
 		hop, err := netip.ParseAddr(strings.TrimSpace(hops[n]))
 		if err != nil {
 			break
@@ -40,8 +43,8 @@ func (p *Pages) address(r *http.Request) netip.Addr {
 	return addr
 }
 
-func (p *Pages) proxy(a netip.Addr) bool {
-	for _, prefix := range p.Config.Pages.Proxies {
+func listed(a netip.Addr, proxies []netip.Prefix) bool {
+	for _, prefix := range proxies {
 		if prefix.Contains(a) {
 			return true
 		}

@@ -22,6 +22,8 @@ type Slots interface {
 	IssueBySlot(ctx context.Context, edition, slot, zone string, hour int) (digest.Issue, error)
 	// ArrivalAt is the highest arrival number given up to t, 0 if there is none.
 	ArrivalAt(ctx context.Context, t time.Time) (int64, error)
+	// StoryEdits rises with everything that editors do to stories, in any process.
+	StoryEdits(ctx context.Context) (int64, error)
 }
 
 // publicIssue is an issue as the public may see it: with all sections, in the edition's own place.
@@ -43,23 +45,24 @@ type keeper[K comparable, V any] struct {
 type made[V any] struct {
 	value V
 	at    time.Time
+	edits int64 // of stories, before it was made
 }
 
-// current is how long what is kept is shown: a story may be corrected.
+// current is how long what is kept is shown: a story may get a new revision. What editors do ends it at once.
 const current = 10 * time.Minute
 
-func (k *keeper[K, V]) get(key K, now time.Time) (value V, ok bool) {
+func (k *keeper[K, V]) get(key K, edits int64, now time.Time) (value V, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	one, ok := k.kept[key]
-	if age := now.Sub(one.at); !ok || age < 0 || age > current {
+	if age := now.Sub(one.at); !ok || age < 0 || age > current || one.edits != edits {
 		return value, false
 	}
 	return one.value, true
 }
 
-// put keeps a value, of most at a time.
-func (k *keeper[K, V]) put(key K, value V, now time.Time, most int) {
+// put keeps a value, of most at a time. edits were counted before it was made.
+func (k *keeper[K, V]) put(key K, value V, edits int64, now time.Time, most int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.kept == nil {
@@ -71,7 +74,7 @@ func (k *keeper[K, V]) put(key K, value V, now time.Time, most int) {
 		}
 		delete(k.kept, other)
 	}
-	k.kept[key] = made[V]{value, now}
+	k.kept[key] = made[V]{value, now, edits}
 }
 
 // settled is how long after its hour an issue that holds nothing is known to hold nothing for good.
@@ -158,19 +161,22 @@ func (p *Pages) publicIssue(ctx context.Context, e *schedule.Edition, key, langu
 	if _, ok := p.empty.Load(k); ok {
 		return nil, subscribers.ErrNotFound
 	}
-	one, ok := p.issues.get(k, p.Now())
+	edits, err := p.Slots.StoryEdits(ctx)
+	if err != nil {
+		return nil, err
+	}
+	one, ok := p.issues.get(k, edits, p.Now())
 	if !ok {
 		done := p.making.take(ctx)
 		if done == nil {
 			return nil, ctx.Err()
 		}
 		defer done()
-		if one, ok = p.issues.get(k, p.Now()); !ok { // else it was made while this one waited
-			var err error
+		if one, ok = p.issues.get(k, edits, p.Now()); !ok { // else it was made while this one waited
 			if one, err = p.makeIssue(ctx, e, key, language); err != nil {
 				return nil, err
 			}
-			p.issues.put(k, one, p.Now(), issuesKept)
+			p.issues.put(k, one, edits, p.Now(), issuesKept)
 			if one.Page == nil && p.Now().Sub(one.Issue.Due) > settled {
 				p.empty.Store(k, struct{}{})
 			}
@@ -216,11 +222,11 @@ func (p *Pages) makeIssue(ctx context.Context, e *schedule.Edition, key, languag
 	if err != nil {
 		return nil, err
 	}
-	story, err := p.addresses(ctx, d.Items)
+	story, gone, err := p.addresses(ctx, d.Items, language)
 	if err != nil {
 		return nil, err
 	}
-	if one.Page, err = digest.BrowserPage(d, story); err != nil {
+	if one.Page, err = digest.BrowserPage(d, story, gone); err != nil {
 		return nil, err
 	}
 	var revisions []int64

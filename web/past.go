@@ -52,7 +52,7 @@ func (p *Pages) pastDigests(w http.ResponseWriter, r *http.Request, v *visit) {
 			return
 		}
 		page.Digests = append(page.Digests, pastDigest{
-			Date: words.Day(d.Issue.Due.In(p.zone(d.Reader.Zone))), Edition: p.editionTitle(d.Issue.Edition), Subject: d.Subject, Token: token})
+			Date: words.Day(d.Issue.Due.In(p.zone(d.Reader.Zone))), Edition: p.editionTitle(d.Issue.Edition), Subject: p.subject(&d, v.lang), Token: token})
 	}
 	p.show(w, r, http.StatusOK, v.lang, "past", "past_title", page)
 }

@@ -144,6 +144,6 @@ func (p *Pages) privateEntry(ctx context.Context, past *digest.Past) (atomEntry,
 		return atomEntry{}, err
 	}
 	home := p.Config.Publication.PublicURL
-	return atomEntry{Lang: d.Language, ID: home + issuePath(past.Issue.Edition, past.Issue.Slot) + "#yours", Title: past.Subject,
+	return atomEntry{Lang: d.Language, ID: home + issuePath(past.Issue.Edition, past.Issue.Slot) + "#yours", Title: p.subject(past, d.Language),
 		Updated: atomTime(past.Issue.Due), Link: atomLink{"alternate", typeHTML, home + "/l/" + token}, Content: atomStories(lines)}, nil
 }

@@ -28,6 +28,8 @@ type Probe struct {
 	Roots     *x509.CertPool // whom the certificate must be from; nil = the system's
 	Limit     time.Duration  // most time that a POST may take; 0 = a second
 
+	Until time.Time // set by Run: end of the certificate's validity; zero if there is none
+
 	client *http.Client
 	link   string // of the one-click request
 }
@@ -56,6 +58,7 @@ func (p *Probe) Run(ctx context.Context, report func(what string, err error)) {
 	if first.tls == nil {
 		report("connection without TLS, which is for this machine alone", nil)
 	} else {
+		p.Until = first.tls.PeerCertificates[0].NotAfter
 		report(fmt.Sprintf("%s, certificate valid until %s", tls.VersionName(first.tls.Version), first.tls.PeerCertificates[0].NotAfter.UTC().Format(time.DateOnly)), nil)
 	}
 	err = first.wants(http.StatusOK)

@@ -2,15 +2,18 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 
 	"broadsheet/digest"
+	"broadsheet/stories"
 )
 
 // StoryFinder says where a story can be read. store.DB meets it.
 type StoryFinder interface {
-	// StoryLink returns the story's address and headline; "" if there is none.
+	// StoryLink returns the story's address and headline; "" if there is none. The error is
+	// [stories.ErrWithdrawn] if it is not to be shown any more.
 	StoryLink(ctx context.Context, story int64) (url, headline string, err error)
 }
 
@@ -18,6 +21,8 @@ type StoryFinder interface {
 func (p *Pages) read(w http.ResponseWriter, r *http.Request, v *visit) {
 	address, headline, err := p.Stories.StoryLink(r.Context(), v.Story)
 	switch {
+	case errors.Is(err, stories.ErrWithdrawn):
+		p.message(w, r, http.StatusGone, v.lang, "withdrawn")
 	case err != nil:
 		p.trouble(w, r, "find story", err)
 	case !public(address):

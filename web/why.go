@@ -29,7 +29,11 @@ func (p *Pages) recount(ctx context.Context, past *digest.Past, e *schedule.Edit
 }
 
 func (p *Pages) hindsight(ctx context.Context, past *digest.Past, e *schedule.Edition) (*digest.Hindsight, error) {
-	if h, ok := p.hinds.get(past.Issue.ID, p.Now()); ok {
+	edits, err := p.Slots.StoryEdits(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if h, ok := p.hinds.get(past.Issue.ID, edits, p.Now()); ok {
 		return h, nil
 	}
 	done := p.looking.take(ctx)
@@ -37,12 +41,12 @@ func (p *Pages) hindsight(ctx context.Context, past *digest.Past, e *schedule.Ed
 		return nil, ctx.Err()
 	}
 	defer done()
-	if h, ok := p.hinds.get(past.Issue.ID, p.Now()); ok { // made while this one waited
+	if h, ok := p.hinds.get(past.Issue.ID, edits, p.Now()); ok { // made while this one waited
 		return h, nil
 	}
 	h, err := p.Opener(e).Hindsight(ctx, past.Issue)
 	if err == nil {
-		p.hinds.put(past.Issue.ID, h, p.Now(), hindsightKept)
+		p.hinds.put(past.Issue.ID, h, edits, p.Now(), hindsightKept)
 	}
 	return h, err
 }
@@ -179,6 +183,10 @@ func (p *Pages) whyLines(ctx context.Context, words *templates.Words, zone *time
 	for n, item := range d.Items {
 		s := found[item.Revision]
 		if s == nil {
+			continue
+		}
+		if !s.Withdrawn.IsZero() {
+			lines = append(lines, line{Language: lang, Headline: p.texts.in(lang)["withdrawn_text"]})
 			continue
 		}
 		l := p.line(words, zone, past.Issue.Due, s)

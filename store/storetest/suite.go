@@ -52,6 +52,8 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		{"opt-out", testOptOut}, {"any news", testAnyNews}, {"news while sending", testNewsWhileSending}, {"inbound", testInbound}, {"inbound of old", testInboundOld}, {"reread", testReread},
 		{"log", testLog}, {"early log", testLogEarly}, {"old log", testOldLog}, {"taken name", testTakenName}, {"slow domains", testSlowDomains},
 		{"forwards", testForwards}, {"own wish", testOwnWish}, {"flood", testFlood}, {"flood of strangers", testFloodOfStrangers}, {"tasks once", testTasksOnce}, {"forward told", testForwardTold},
+		{"withdraw", testWithdraw}, {"withdraw the last", testWithdrawLast}, {"withdraw any time", testWithdrawAny},
+		{"correct", testCorrect}, {"hold back", testHoldBack}, {"pushed", testPushed}, {"pins", testPins},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -214,7 +216,7 @@ func (w *world) plan(ctx context.Context, db *store.DB, i digest.Issue, c digest
 		var items []digest.Item
 		for _, k := range pool {
 			follows := slices.ContainsFunc(r.Sections, func(f digest.Follow) bool { return f.Section == k.Section && !f.Muted })
-			if follows && k.Arrival > p.WindowStart && !slices.Contains(seen[r.Subscriber], k.Story) {
+			if follows && !k.Withdrawn && k.Arrival > p.WindowStart && !slices.Contains(seen[r.Subscriber], k.Story) {
 				items = append(items, digest.Item{Story: k.Story, Revision: k.Revision, Section: k.Section, Role: digest.Card})
 			}
 		}
@@ -226,12 +228,7 @@ func (w *world) plan(ctx context.Context, db *store.DB, i digest.Issue, c digest
 		default:
 			key := fmt.Sprint(items)
 			if stored[key] == nil {
-				d := &digest.Digest{Key: key, Language: "en", Zone: "UTC", Subject: "S", Items: items}
-				for _, item := range items {
-					d.Pieces = append(d.Pieces, digest.Piece{Values: []string{"7"},
-						Fragment: &digest.Fragment{Body: fmt.Appendf(nil, "story %d\r\n", item.Story)}})
-				}
-				stored[key] = d
+				stored[key] = digestOf(items)
 			}
 			p.Digest = stored[key]
 		}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -24,7 +25,9 @@ type Room struct {
 	Publication string
 	Now         func() time.Time
 	Log         *slog.Logger
-	Loopback    bool // listens on this machine alone
+	Loopback    bool                       // only this machine reaches it: nobody needs a one-time code
+	Public      *url.URL                   // where it is reached from elsewhere, scheme and host; nil = by the address it listens at
+	Client      func(*http.Request) string // who asks, for delays after failures; nil = the address that connects
 
 	Doors   Doors
 	Today   Today
@@ -62,6 +65,9 @@ type visit struct {
 	*operators.Operator // nil at routes for anybody
 	path                string
 	said                string // what the last act came to
+	session             string // the secret; "" = there is none
+	uncoded             bool   // may only look, until they log in with a one-time code
+	hasCode             bool   // and have one
 }
 
 // by is who acts; the reason is the form's.
@@ -74,6 +80,20 @@ func (rm *Room) routes() []route {
 	return slices.Concat(rm.doorRoutes(), rm.todayRoutes(), rm.issueRoutes(), rm.runRoutes(), rm.proofRoutes(), rm.storyRoutes(), rm.readerRoutes(),
 		rm.feedRoutes(), rm.doctorRoutes(), rm.keepingRoutes(), rm.wayBackRoutes(), rm.auditRoutes(), rm.apiRoutes(),
 		[]route{{"GET /assets/{name}", "", rm.asset}})
+}
+
+// Route is a way into the room, for tests that walk all of them.
+type Route struct {
+	Pattern string
+	Role    operators.Role // the least; "" = anybody
+}
+
+// Routes lists all that there are.
+func (rm *Room) Routes() (list []Route) {
+	for _, r := range rm.routes() {
+		list = append(list, Route{r.pattern, r.role})
+	}
+	return list
 }
 
 // menu is what stands on top of every page.
@@ -95,10 +115,10 @@ func (rm *Room) Handler() (http.Handler, error) {
 		return nil, err
 	}
 	for _, name := range names {
-		if name == "pages/layout.html" || name == "pages/parts.html" {
+		if name == "pages/layout.html" || strings.HasPrefix(name, "pages/_") { // parts are in every page
 			continue
 		}
-		t, err := template.New("layout.html").Funcs(vocabulary).ParseFS(files, "pages/layout.html", "pages/parts.html", name)
+		t, err := template.New("layout.html").Funcs(vocabulary).ParseFS(files, "pages/layout.html", "pages/_*.html", name)
 		if err != nil {
 			return nil, err
 		}
@@ -131,7 +151,7 @@ func (rm *Room) showAs(w http.ResponseWriter, v *visit, status int, page string,
 	var b bytes.Buffer
 	here := "/" + strings.SplitN(strings.TrimPrefix(v.path, "/"), "/", 2)[0]
 	if err := rm.pages[page].Execute(&b, map[string]any{"Publication": rm.Publication, "Now": rm.Now(), "Menu": menu, "Here": here,
-		"Operator": v.Operator, "MayAct": v.Operator != nil && v.Role.Holds(operators.Act), "Said": v.said, "Data": data}); err != nil {
+		"Operator": v.Operator, "MayAct": v.Operator != nil && v.Role.Holds(operators.Act), "Said": v.said, "Uncoded": v.uncoded, "HasCode": v.hasCode, "Data": data}); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -147,6 +167,8 @@ func (rm *Room) showAs(w http.ResponseWriter, v *visit, status int, page string,
 func (rm *Room) fail(w http.ResponseWriter, r *http.Request, v *visit, err error) {
 	status, title, text := http.StatusInternalServerError, "Something went wrong", "This cannot be shown or done at the moment; the log says why."
 	switch {
+	case errors.Is(err, errForbidden):
+		status, title, text = http.StatusForbidden, "Not for you", err.Error()
 	case errors.Is(err, ErrNotFound):
 		status, title, text = http.StatusNotFound, "Not found", err.Error()
 	case errors.Is(err, ErrRefused):
@@ -163,7 +185,7 @@ func (rm *Room) fail(w http.ResponseWriter, r *http.Request, v *visit, err error
 
 // back answers an act: the browser goes to a page, which says what was done.
 func (rm *Room) back(w http.ResponseWriter, r *http.Request, path, said string) error {
-	http.SetCookie(w, &http.Cookie{Name: "said", Value: encodeSaid(said), Path: "/", MaxAge: 60, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	rm.setCookie(w, "said", encodeSaid(said), 60)
 	http.Redirect(w, r, path, http.StatusSeeOther)
 	return nil
 }
@@ -179,6 +201,8 @@ func (rm *Room) asset(w http.ResponseWriter, r *http.Request, _ *visit) error {
 		w.Header().Set("Content-Type", "text/css; charset=utf-8")
 	case strings.HasSuffix(name, ".js"):
 		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+	case strings.HasSuffix(name, ".txt"):
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	case strings.HasSuffix(name, ".svg"):
 		w.Header().Set("Content-Type", "image/svg+xml")
 	}

@@ -11,6 +11,37 @@ import (
 // WayBack is what the page of what came back needs.
 type WayBack interface {
 	Overview(ctx context.Context) (*Overview, error)
+	// Letter is a message that came in; [ErrNotFound] if there is none of that number.
+	Letter(ctx context.Context, id int64) (*Letter, error)
+
+	// FinishTask closes a task; with leave its reader leaves everything first.
+	FinishTask(ctx context.Context, by operators.By, id int64, leave bool) (said string, err error)
+	// UndoWave says that hard bounces of a domain in an issue are a false alarm, ApplyWave that they are true.
+	UndoWave(ctx context.Context, by operators.By, issue int64, domain string) (said string, err error)
+	ApplyWave(ctx context.Context, by operators.By, issue int64, domain string) (said string, err error)
+}
+
+// Letter is a message that came in, as text.
+type Letter struct {
+	ID       int64     `json:"id"`
+	At       time.Time `json:"at"`
+	Source   string    `json:"source"`
+	To       string    `json:"to"`
+	From     string    `json:"from"`
+	Subject  string    `json:"subject"`
+	Class    string    `json:"class"`
+	Reason   string    `json:"reason"`
+	Said     string    `json:"said"`       // by the server
+	Reader   int64     `json:"subscriber"` // 0 = nobody's
+	Address  string    `json:"address"`    // of that reader now
+	Issue    int64     `json:"issue"`
+	Delivery int64     `json:"delivery"`
+	Aside    string    `json:"aside"`
+	Effect   string    `json:"effect"`
+	Kept     bool      `json:"kept"`
+	Cut      bool      `json:"cut"`  // Raw is not all
+	Text     string    `json:"text"` // what a person wrote, as far as it can be told
+	Raw      string    `json:"raw"`
 }
 
 // Overview is what the page of what came back shows. Lists are in the order in which they are shown.
@@ -29,6 +60,8 @@ type Overview struct {
 // OverviewTask is something that a person has to decide.
 type OverviewTask struct {
 	ID      int64
+	Reader  int64  // 0 = nobody knows
+	Inbound int64  // message that opened it, 0 = none
 	Kind    string // leave, complaint, forward, flood
 	Address string // of the reader; "" = nobody knows
 	From    string
@@ -96,7 +129,17 @@ type OverviewAside struct {
 func (o *Overview) Waiting() int { return len(o.Tasks) + len(o.Waves) }
 
 func (rm *Room) wayBackRoutes() []route {
-	return []route{{"GET /returned", operators.Look, rm.returned}}
+	return []route{
+		{"GET /returned", operators.Look, rm.returned},
+		{"GET /inbound/{id}", operators.Look, rm.letter},
+		{"POST /tasks/{id}/done", operators.Act, rm.finishTask},
+		{"POST /waves/undo", operators.Act, rm.onWave(func(ctx context.Context, by operators.By, issue int64, domain string) (string, error) {
+			return rm.WayBack.UndoWave(ctx, by, issue, domain)
+		})},
+		{"POST /waves/apply", operators.Act, rm.onWave(func(ctx context.Context, by operators.By, issue int64, domain string) (string, error) {
+			return rm.WayBack.ApplyWave(ctx, by, issue, domain)
+		})},
+	}
 }
 
 func (rm *Room) returned(w http.ResponseWriter, r *http.Request, v *visit) error {
@@ -105,4 +148,43 @@ func (rm *Room) returned(w http.ResponseWriter, r *http.Request, v *visit) error
 		return err
 	}
 	return rm.show(w, v, "returned", o)
+}
+
+func (rm *Room) letter(w http.ResponseWriter, r *http.Request, v *visit) error {
+	id, err := number64(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	l, err := rm.WayBack.Letter(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	return rm.show(w, v, "inbound", l)
+}
+
+func (rm *Room) finishTask(w http.ResponseWriter, r *http.Request, v *visit) error {
+	id, err := number64(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	said, err := rm.WayBack.FinishTask(r.Context(), v.by(r), id, r.PostFormValue("leave") != "")
+	if err != nil {
+		return err
+	}
+	return rm.back(w, r, "/returned", said)
+}
+
+// onWave serves a decision about a wave.
+func (rm *Room) onWave(act func(ctx context.Context, by operators.By, issue int64, domain string) (string, error)) func(http.ResponseWriter, *http.Request, *visit) error {
+	return func(w http.ResponseWriter, r *http.Request, v *visit) error {
+		issue, err := number64(r.PostFormValue("issue"))
+		if err != nil {
+			return err
+		}
+		said, err := act(r.Context(), v.by(r), issue, r.PostFormValue("domain"))
+		if err != nil {
+			return err
+		}
+		return rm.back(w, r, "/returned", said)
+	}
 }

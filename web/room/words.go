@@ -15,6 +15,9 @@ var vocabulary = template.FuncMap{
 	"rate":   func(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) + " a second" },
 	"share":  func(hard, mails int) string { return percent(float64(hard) / float64(max(mails, 1))) },
 	"dict":   dict,
+	"list":   func(texts ...string) []string { return texts },
+	"inc":    func(n int) int { return n + 1 },
+	"dec":    func(n int) int { return n - 1 },
 	"things": things, "kind": kindOfTask, "whom": firstOf, "bad": func(f float64) bool { return f >= badShare },
 }
 

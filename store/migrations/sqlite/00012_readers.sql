@@ -5,8 +5,9 @@ UPDATE subscribers SET status = coalesce((SELECT st.status FROM settings st WHER
 CREATE INDEX subscribers_status ON subscribers (status);
 CREATE INDEX settings_external ON settings (external_id) WHERE external_id <> '';
 CREATE INDEX settings_name ON settings (name COLLATE NOCASE) WHERE name <> '';
-CREATE INDEX suppressions_address ON suppressions (address) WHERE address IS NOT NULL;
+CREATE INDEX suppressions_address ON suppressions (lower(address)) WHERE address IS NOT NULL;
 CREATE INDEX suppressions_at ON suppressions (at);
+CREATE INDEX suppressions_reason ON suppressions (reason, at);
 
 -- What became of fetching a feed, by the day in UTC.
 CREATE TABLE feed_days (

@@ -1,0 +1,284 @@
+package commands
+
+import (
+	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"broadsheet/operators"
+	"broadsheet/web/room"
+)
+
+// tower is an engine with an operator's room and a clock that can be moved.
+type tower struct {
+	*harbor
+	at time.Time
+}
+
+func newTower(t *testing.T) *tower {
+	w := &tower{harbor: newHarbor(t, "mailgun", harborSecret, 1)}
+	w.at = w.now()
+	w.engine.now = func() time.Time { return w.at }
+	return w
+}
+
+// roomAt serves the room as if at another listener.
+func (w *tower) roomAt(public string) *visitor {
+	w.Helper()
+	rm := w.engine.room(false)
+	if public != "" {
+		u, err := url.Parse(public)
+		if err != nil {
+			w.Fatal(err)
+		}
+		rm.Public = u
+	}
+	handler, err := rm.Handler()
+	if err != nil {
+		w.Fatal(err)
+	}
+	srv := httptest.NewServer(handler)
+	w.Cleanup(srv.Close)
+	if rm.Public != nil && rm.Public.Host == "" {
+		rm.Public.Host = strings.TrimPrefix(srv.URL, "http://")
+	}
+	return stranger(w.T, srv.URL)
+}
+
+// tries logs in and says what came of it.
+func (v *visitor) tries(name, password, code string) (status int, page string) {
+	v.Helper()
+	return v.ask("POST", "/login", url.Values{"name": {name}, "password": {password}, "code": {code}})
+}
+
+// TestLogIn: nobody is in by default, one answer for all that is wrong, a session that ends as it should.
+func TestLogIn(t *testing.T) {
+	w := newTower(t)
+	v := stranger(t, roomOf(t, w.engine))
+	if status, _ := v.get("/audit?act=x"); status != http.StatusSeeOther {
+		t.Errorf("without a log-in a page gives %d", status)
+	}
+	if _, page := v.get("/login"); !strings.Contains(page, "broadsheet operators add NAME --role manage") {
+		t.Errorf("with no operator the page does not say how to make one:\n%s", page)
+	}
+	hire(t, w.engine, operators.Act)
+	if _, page := v.get("/login"); strings.Contains(page, "operators add") {
+		t.Error("with an operator it still says how to make one")
+	}
+	status, wrong := v.tries("the-act", "something else", "")
+	if status != http.StatusUnauthorized {
+		t.Errorf("a wrong password: %d", status)
+	}
+	if status, page := v.tries("nobody", "something else", ""); status != http.StatusUnauthorized || strings.ReplaceAll(page, "nobody", "the-act") != wrong {
+		t.Errorf("a wrong name: %d, and another answer than for a wrong password", status)
+	}
+	v.client.CheckRedirect = func(r *http.Request, _ []*http.Request) error { return http.ErrUseLastResponse }
+	before := w.dump()
+	status, _ = v.ask("POST", "/login", url.Values{"name": {"The-Act "}, "password": {passOf}, "to": {"//evil.example/"}})
+	u, _ := url.Parse(v.base)
+	cookies := v.client.Jar.Cookies(u)
+	if status != http.StatusSeeOther || len(cookies) != 1 || len(cookies[0].Value) < 43 || strings.Contains(w.dump(), cookies[0].Value) || w.dump() == before {
+		t.Fatalf("log in: %d, %v", status, cookies)
+	}
+	first := cookies[0].Value
+	if status, page := v.get("/account"); status != 200 || !strings.Contains(page, "<bdi>the-act</bdi>") {
+		t.Errorf("the account page gives %d", status)
+	}
+	// A second log-in in the same browser is another session, and ends the first.
+	if status, _ := v.tries("the-act", passOf, ""); status != http.StatusSeeOther || v.client.Jar.Cookies(u)[0].Value == first {
+		t.Errorf("the second log-in: %d, with the session of the first", status)
+	}
+	thief := stranger(t, v.base)
+	thief.client.Jar.SetCookies(u, []*http.Cookie{{Name: "room", Value: first}})
+	if status, _ := thief.get("/account"); status != http.StatusSeeOther {
+		t.Errorf("the first session still opens: %d", status)
+	}
+	// It lives while it is used, and ends idle.
+	for range 5 {
+		w.at = w.at.Add(operators.SessionIdle - 2*time.Minute)
+		if status, _ := v.get("/account"); status != 200 {
+			t.Fatalf("in use it ends: %d", status)
+		}
+	}
+	w.at = w.at.Add(operators.SessionIdle)
+	if status, _ := v.get("/account"); status != http.StatusSeeOther {
+		t.Errorf("idle it lives on: %d", status)
+	}
+	// Log out ends it in the database, not only in the browser.
+	v.tries("the-act", passOf, "")
+	kept := v.client.Jar.Cookies(u)[0].Value
+	if status, _ := v.post("/logout", url.Values{}); status != http.StatusSeeOther {
+		t.Errorf("log out: %d", status)
+	}
+	thief.client.Jar.SetCookies(u, []*http.Cookie{{Name: "room", Value: kept}})
+	if status, _ := thief.get("/account"); status != http.StatusSeeOther {
+		t.Errorf("after the log-out the session opens: %d", status)
+	}
+	// No session lives longer than half a day.
+	v.tries("the-act", passOf, "")
+	for end := w.at.Add(operators.SessionLife); w.at.Before(end); w.at = w.at.Add(20 * time.Minute) {
+		if status, _ := v.get("/account"); status != 200 {
+			t.Fatalf("in use it ends %s early: %d", end.Sub(w.at), status)
+		}
+	}
+	if status, _ := v.get("/account"); status != http.StatusSeeOther {
+		t.Errorf("after half a day it lives on: %d", status)
+	}
+	if strings.Contains(w.log.String(), passOf) {
+		t.Error("a password is in the log")
+	}
+}
+
+// TestNewPassword ends all sessions of the operator, in other browsers too.
+func TestNewPassword(t *testing.T) {
+	w := newTower(t)
+	v := enter(t, w.engine, operators.Look)
+	other := stranger(t, v.base)
+	other.tries("the-look", passOf, "")
+	const next = "another horse, another stable"
+	for what, form := range map[string]url.Values{
+		"a wrong old one": {"password": {"wrong"}, "new": {next}, "again": {next}},
+		"two that differ": {"password": {passOf}, "new": {next}, "again": {next + "x"}},
+		"too short a one": {"password": {passOf}, "new": {"short"}, "again": {"short"}},
+	} {
+		if status, page := v.post("/account/password", form); status/100 != 4 || !strings.Contains(page, "Not changed: ") {
+			t.Errorf("%s: %d\n%s", what, status, page)
+		}
+	}
+	if status, _ := v.post("/account/password", url.Values{"password": {passOf}, "new": {next}, "again": {next}}); status != http.StatusSeeOther {
+		t.Fatalf("changed: %d", status)
+	}
+	for _, who := range []*visitor{v, other} {
+		if status, _ := who.get("/account"); status != http.StatusSeeOther {
+			t.Errorf("a session lives on: %d", status)
+		}
+	}
+	if status, _ := v.tries("the-look", passOf, ""); status != http.StatusUnauthorized {
+		t.Errorf("the old password: %d", status)
+	}
+	if status, _ := v.tries("the-look", next, ""); status != http.StatusSeeOther {
+		t.Errorf("the new password: %d", status)
+	}
+}
+
+// TestManyTries: who fails waits, with the real one's name too; the real one comes in from elsewhere.
+func TestManyTries(t *testing.T) {
+	w := newTower(t)
+	hire(t, w.engine, operators.Look)
+	doors := roomDoors{w.engine, new(operators.Delays)}
+	last := error(nil)
+	for range 6 {
+		_, last = doors.LogIn(t.Context(), room.Try{Name: "the-look", Password: "guess", Client: "203.0.113.9"})
+	}
+	if _, ok := last.(room.TooSoon); !ok {
+		t.Errorf("the sixth guess: %v", last)
+	}
+	if _, err := doors.LogIn(t.Context(), room.Try{Name: "the-look", Password: passOf, Client: "203.0.113.9"}); err == nil {
+		t.Error("who guesses comes in without a wait")
+	}
+	if _, err := doors.LogIn(t.Context(), room.Try{Name: "the-look", Password: passOf, Client: "198.51.100.7"}); err != nil {
+		t.Errorf("the real one: %v", err)
+	}
+}
+
+// TestCodesAtTheDoor: where others reach the room, acting takes a one-time code, and each is good once.
+func TestCodesAtTheDoor(t *testing.T) {
+	w := newTower(t)
+	hire(t, w.engine, operators.Manage)
+	v := w.roomAt("http:")
+	if status, _ := v.tries("the-manage", passOf, ""); status != http.StatusSeeOther {
+		t.Fatalf("log in: %d", status)
+	}
+	if status, page := v.get("/account"); status != 200 || !strings.Contains(page, "set up one-time codes") {
+		t.Errorf("it does not say what is needed: %d", status)
+	}
+	before := w.dump()
+	if status, page := v.post("/tokens", url.Values{"name": {"x"}, "role": {"look"}}); status != http.StatusForbidden || !strings.Contains(page, "takes a one-time code") || w.dump() != before {
+		t.Errorf("acting without a code: %d\n%s", status, page)
+	}
+	_, page := v.get("/account/code")
+	text, _, _ := strings.Cut(after(page, `name="secret" value="`), `"`)
+	secret, err := operators.ParseCodeSecret(text)
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, page)
+	}
+	if status, _ := v.post("/account/code", url.Values{"secret": {text}, "password": {passOf}, "code": {"000000"}}); status != http.StatusConflict {
+		t.Errorf("a wrong code: %d", status)
+	}
+	code := secret.At(time.Now())
+	if status, page := v.post("/account/code", url.Values{"secret": {text}, "password": {passOf}, "code": {code}}); status != http.StatusSeeOther {
+		t.Fatalf("set up: %d\n%s", status, page)
+	}
+	if dump := w.dump(); strings.Contains(dump, text) || bytes.Contains([]byte(dump), secret) {
+		t.Error("the secret is in the database as it is")
+	}
+	if status, _ := v.tries("the-manage", passOf, ""); status != http.StatusUnauthorized {
+		t.Errorf("without a code: %d", status)
+	}
+	if status, _ := v.tries("the-manage", passOf, code); status != http.StatusUnauthorized {
+		t.Errorf("with the code that set it up: %d", status)
+	}
+	next := secret.At(time.Now().Add(30 * time.Second))
+	if status, _ := v.tries("the-manage", "wrong wrong wrong", next); status != http.StatusUnauthorized {
+		t.Errorf("with a wrong password: %d", status)
+	}
+	if status, _ := v.tries("the-manage", passOf, next); status != http.StatusSeeOther {
+		t.Fatalf("with the next code: %d", status)
+	}
+	if status, page := v.post("/tokens", url.Values{"name": {"newsroom"}, "role": {"look"}}); status != 200 || !strings.Contains(page, operators.TokenPrefix) {
+		t.Errorf("acting with a code: %d\n%s", status, page)
+	}
+	if status, _ := stranger(t, v.base).tries("the-manage", passOf, next); status != http.StatusUnauthorized {
+		t.Errorf("the same code again: %d", status)
+	}
+}
+
+func after(s, part string) string { _, rest, _ := strings.Cut(s, part); return rest }
+
+// TestRoomByName: a room answers to its own name alone; behind https its cookie is out of others' reach.
+func TestRoomByName(t *testing.T) {
+	w := newTower(t)
+	hire(t, w.engine, operators.Look)
+	ask := func(base, method, path, host string, header http.Header) *http.Response {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, base+path, strings.NewReader(url.Values{"name": {"the-look"}, "password": {passOf}}.Encode()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host, req.Header = host, header.Clone()
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp
+	}
+	v := w.roomAt("https://room.tidewater.example")
+	if resp := ask(v.base, "POST", "/login", "room.tidewater.example", http.Header{"X-Forwarded-For": {"198.51.100.7"}}); resp.StatusCode != http.StatusSeeOther {
+		t.Errorf("log in: %s", resp.Status)
+	} else if c := resp.Header.Get("Set-Cookie"); !strings.HasPrefix(c, "__Host-room=") || !strings.Contains(c, "; HttpOnly; Secure; SameSite=Strict") || !strings.Contains(c, "; Path=/") || strings.Contains(c, "Domain") ||
+		resp.Header.Get("Strict-Transport-Security") == "" {
+		t.Errorf("cookie %q, headers %v", c, resp.Header)
+	}
+	for _, host := range []string{"127.0.0.1", "localhost:8081", "evil.example", "room.tidewater.example.evil.example"} {
+		if resp := ask(v.base, "GET", "/login", host, http.Header{}); resp.StatusCode != http.StatusMisdirectedRequest {
+			t.Errorf("%s: %s", host, resp.Status)
+		}
+	}
+	alone := roomOf(t, w.engine)
+	if resp := ask(alone, "GET", "/login", "127.0.0.1:8081", http.Header{"X-Forwarded-For": {"198.51.100.7"}}); resp.StatusCode != http.StatusMisdirectedRequest {
+		t.Errorf("handed on by a proxy, the room for this machine alone gives %s", resp.Status)
+	}
+	if resp := ask(alone, "POST", "/login", "127.0.0.1:8081", http.Header{"Sec-Fetch-Site": {"cross-site"}}); resp.StatusCode != http.StatusForbidden {
+		t.Errorf("a log-in from another site: %s", resp.Status)
+	}
+	// A link in a mail: our own page leads on, with the cookie.
+	if resp := ask(alone, "GET", `/audit?act=a"><script>`, "127.0.0.1:8081", http.Header{"Sec-Fetch-Site": {"cross-site"}, "Sec-Fetch-Mode": {"navigate"}}); resp.StatusCode != http.StatusOK {
+		t.Errorf("from a mail: %s", resp.Status)
+	}
+}
