@@ -60,7 +60,7 @@ backup come too. Stop serve first: exit code 4 says that somebody has the databa
 			if err != nil {
 				return err
 			}
-			if _, err := db.Recover(c.Context(), now()); err != nil {
+			if _, err := db.RecoverOld(c.Context(), now()); err != nil {
 				return err
 			}
 			back, err := db.PutBacks(c.Context(), 1)

@@ -28,7 +28,7 @@ type keeper struct {
 func newKeeper(t *testing.T, readers int) *keeper {
 	k := &keeper{console: &console{t: t, dir: t.TempDir()}, relay: relaytest.Start(t)}
 	fixture := read(t, "testdata/fixture/schedule.yaml") + "intake: {pipe: true}\n"
-	write(t, k.dir+"/schedule.yaml", strings.NewReplacer("$LISTEN", "1", "$FEEDS", "1", "$SMTP", itoa(int64(k.relay.Port)), "connections: 1", "connections: 4").Replace(fixture))
+	write(t, k.dir+"/schedule.yaml", strings.NewReplacer("$LISTEN", "1", "$FEEDS", "1", "$SMTP", itoa(int64(k.relay.Port)), "connections: 1", "connections: 8", "rate: 1000", "rate: 400").Replace(fixture))
 	var list strings.Builder
 	list.WriteString("email,sections,editions,consent_source\n")
 	for n := range readers {
@@ -54,8 +54,9 @@ func (k *keeper) program(stdin string, log *output) *program {
 		stdin: strings.NewReader(stdin), stdout: log, stderr: log, configFile: k.dir + "/schedule.yaml", at: keptDay(2).Add(-2 * time.Hour).Format(time.RFC3339)}
 }
 
-// sendSome sends the morning until the relay has taken so many mails in all, and is then told to end.
-func (k *keeper) sendSome(until int, at string) {
+// sendSome sends the morning until the relay has taken so many mails in all, does what is given, and is then
+// told to end.
+func (k *keeper) sendSome(until int, at string, then ...func()) {
 	k.t.Helper()
 	ctx, end := context.WithCancel(k.t.Context())
 	defer end()
@@ -77,11 +78,14 @@ func (k *keeper) sendSome(until int, at string) {
 			k.t.Fatalf("the relay got %d mails\n%s", len(k.relay.Messages()), &log)
 		}
 	}
+	for _, do := range then {
+		do()
+	}
 	end()
 	<-done
 }
 
-// leave has readers press one-click, from their number on.
+// oneClicks has readers press one-click, from their number on.
 func (k *keeper) oneClicks(from, to int) {
 	k.t.Helper()
 	var log output
@@ -140,13 +144,17 @@ func (k *keeper) complains(n int) {
 // back; and the run again: none of the hundred and twenty is mailed, and nobody twice.
 func TestRestore(t *testing.T) {
 	if testing.Short() {
-		t.Skip("sends some 700 mails twice over: not with -short")
+		t.Skip("sends some 500 mails three times over: not with -short")
 	}
-	const readers = 400
+	const readers = 260
 	// Commands without --at go by the machine's clock, so the days to come are those of the run.
 	yesterday, today := keptDay(1).Format(time.RFC3339), keptDay(2).Format(time.RFC3339)
-	for name, opened := range map[string]bool{"before the issue": false, "in the middle of it": true} {
-		t.Run(name, func(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		opened  bool // the issue is in the backup
+		sending bool // and a sender is at work when it is made
+	}{{"before the issue", false, false}, {"in the middle of it", true, false}, {"while it is sent", true, true}} {
+		t.Run(c.name, func(t *testing.T) {
 			k := newKeeper(t, readers)
 			k.must(0, "stories", "import", "--section", "world", "--at", keptDay(1).Add(-3*time.Hour).Format(time.RFC3339), k.dir+"/world.xml")
 			k.must(0, "send", "morning", "--at", yesterday)
@@ -155,10 +163,16 @@ func TestRestore(t *testing.T) {
 			if sent != readers {
 				t.Fatalf("%d mails yesterday", sent)
 			}
-			if opened {
-				k.sendSome(sent+40, today)
+			backUp := func() { k.must(0, "backup", "--to", k.dir+"/backup.db") }
+			switch {
+			case c.sending:
+				k.sendSome(sent+30, today, backUp)
+			case c.opened:
+				k.sendSome(sent+30, today)
+				fallthrough
+			default:
+				backUp()
 			}
-			k.must(0, "backup", "--to", k.dir+"/backup.db")
 
 			k.oneClicks(0, 100)
 			for n := 100; n < 110; n++ {
@@ -168,7 +182,7 @@ func TestRestore(t *testing.T) {
 				k.complains(n)
 			}
 			k.must(0, "subscribers", "add", "late@reader.example", "--consent-source", "test", "--sections", "world", "--editions", "morning")
-			k.sendSome(len(k.relay.Messages())+100, today)
+			k.sendSome(len(k.relay.Messages())+60, today)
 			before := len(k.relay.Messages())
 
 			k.must(0, "restore", k.dir+"/backup.db", "--why", "a trial")

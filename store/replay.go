@@ -28,8 +28,9 @@ const (
 // alone, of which nothing says that its transaction was committed, is that of a sender that died
 // in between: nothing of it has left, for that waits for the commit. More than that means that an
 // older database was put back: those mails have left, what became of them is not known, and they
-// do not go again.
-func (db *DB) replay(ctx context.Context, t *tx, now time.Time) error {
+// do not go again. old says that this is known without them. Of a mail that was in hand when the backup
+// was made, its hand is on record and its answer is not: it does not go again either.
+func (db *DB) replay(ctx context.Context, t *tx, old bool, now time.Time) error {
 	var database string
 	if err := t.scan(ctx, `SELECT value FROM meta WHERE name = 'database'`, nil, &database); err != nil {
 		return err
@@ -53,6 +54,11 @@ func (db *DB) replay(ctx context.Context, t *tx, now time.Time) error {
 			return fmt.Errorf("journal %s: %w", filepath.Base(db.path)+journalInfix+name, err)
 		}
 		leaves = append(leaves, found...)
+	}
+	if old || back.Mails > 0 {
+		if err := t.endHanded(ctx, &back, now); err != nil {
+			return err
+		}
 	}
 	if _, err := t.exec(ctx, `DELETE FROM handed_before WHERE at < ?1`, us(now.Add(-keepHanded))); err != nil {
 		return err
@@ -155,6 +161,21 @@ func (t *tx) putBack(ctx context.Context, l *journalLine, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// endHanded ends the deliveries that are in hand by what the database says.
+func (t *tx) endHanded(ctx context.Context, back *PutBack, now time.Time) error {
+	type hand struct{ slot, subscriber, at int64 }
+	list, err := selectAll(ctx, t, `SELECT d.slot, d.subscriber, d.handed FROM batches b CROSS JOIN deliveries d ON d.batch = b.id
+		WHERE b.lease_until > 0 AND d.batch IS NOT NULL AND d.state = 'handed'`, nil,
+		func(r *sql.Rows) (h hand, err error) { return h, r.Scan(&h.slot, &h.subscriber, &h.at) })
+	for n := 0; n < len(list) && err == nil; n++ {
+		h := list[n]
+		back.saw(fromUS(h.at))
+		back.Mails++
+		err = t.endPutBack(ctx, h.slot, h.subscriber, fromUS(h.at), now)
+	}
+	return err
 }
 
 // endPutBack ends a delivery that would go, or go again; [sql.ErrNoRows] if there is none.
