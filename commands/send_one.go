@@ -46,7 +46,7 @@ func (e *engine) sendTest(ctx context.Context, ed *schedule.Edition, address str
 	}
 	reply, err := e.sendOne(ctx, r, mail.Message)
 	if errors.Is(err, errNotAdopted) {
-		return &exitError{exitHeld, err}
+		return "", &exitError{exitHeld, err}
 	}
 	if err != nil {
 		return "", fmt.Errorf("send test copy through %s: %w", r.Name, err)
