@@ -95,11 +95,7 @@ func (e *engine) answer(ctx context.Context, s *subscribers.Subscriber, a *answe
 		a.level, a.says = f.level, f.says
 		return err
 	}
-	hour := -1
-	if a.edition.Zone == schedule.ReaderZone {
-		hour = a.edition.ReaderHour(s.Hour)
-	}
-	i, err := e.db.IssueBySlot(ctx, a.edition.Name, a.slot.Key, a.zone.String(), hour)
+	i, err := e.db.IssueBySlot(ctx, a.edition.Name, a.slot.Key, a.slot.Zone, a.slot.Hour)
 	if err == nil {
 		a.issue, a.level = i.ID, "amber"
 		a.says, err = e.absence(ctx, s, &i, a.zone)
@@ -108,12 +104,16 @@ func (e *engine) answer(ctx context.Context, s *subscribers.Subscriber, a *answe
 	if !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	return e.unopened(ctx, s, a, hour)
+	return e.unopened(ctx, s, a)
 }
 
 // unopened says why a slot has no issue yet, and whether it will be the reader's.
-func (e *engine) unopened(ctx context.Context, s *subscribers.Subscriber, a *answer, hour int) error {
+func (e *engine) unopened(ctx context.Context, s *subscribers.Subscriber, a *answer) error {
 	now := e.now()
+	hour := -1
+	if a.edition.Zone == schedule.ReaderZone {
+		hour = a.edition.ReaderHour(s.Hour)
+	}
 	late := now.After(a.slot.Due)
 	last, opened, err := e.db.LastIssue(ctx, a.edition.Name, a.zone.String(), hour)
 	if err != nil {

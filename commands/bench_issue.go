@@ -116,12 +116,22 @@ func (p *program) benchIssue(ctx context.Context, f benchFlags, dir string, far 
 	r.PeakRSS = max(r.PeakRSS, w.Peak)
 
 	b = progress(p.stderr, "mails", int64(f.readers))
+	var watching *watchers
+	if f.watchers > 0 {
+		if watching, err = p.watch(ctx, e, f.watchers, opened[0].ID); err != nil {
+			return err
+		}
+	}
 	before := db.Stats()
 	w, err = measured(f.profile, func() error {
 		_, err := e.sendAll(ctx, sendRun{untilIdle: true, show: func(n int) { b.set(int64(n)) }})
 		return errors.Join(err, ctx.Err())
 	})
 	b.done()
+	if watching != nil {
+		err = errors.Join(err, watching.end())
+		r.watched(watching)
+	}
 	if err != nil {
 		return err
 	}

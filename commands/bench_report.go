@@ -52,6 +52,11 @@ type benchReport struct {
 	SendRSS       int64 `json:"send_rss_bytes"`
 	DatabaseBytes int64 `json:"database_bytes"`
 
+	Pages   *int     `json:"pages"` // that watchers opened
+	Slowest *float64 `json:"slowest_page_ms"`
+	Where   *string  `json:"slowest_page"`
+	Oldest  *float64 `json:"oldest_figures_s"` // that a watcher saw
+
 	Unfinished int  `json:"unfinished"` // deliveries without an outcome
 	Balanced   bool `json:"balanced"`
 
@@ -75,6 +80,11 @@ func (r *benchReport) ledger(before, after store.Stats) {
 	r.CommitS = new((after.Commit - before.Commit).Seconds())
 	r.JournalS = new((after.Sync - before.Sync).Seconds())
 	r.Marks = per(after.Marks-before.Marks, commits)
+}
+
+// watched puts in what those saw who watched.
+func (r *benchReport) watched(w *watchers) {
+	r.Pages, r.Slowest, r.Where, r.Oldest = &w.pages, new(float64(w.slowest)/1e6), &w.where, &w.oldest
 }
 
 // relay puts in what bench's own relay counted.
@@ -133,6 +143,9 @@ func (p *program) printBench(r *benchReport, asJSON bool) error {
 	t.row("peak memory", fmt.Sprintf("%s (import %s, opening %s, sending %s)", mega(r.PeakRSS), mega(r.ImportRSS), mega(r.OpenRSS), mega(r.SendRSS)))
 	if r.Reference == nil {
 		t.row("database", mega(r.DatabaseBytes))
+	}
+	if r.Pages != nil {
+		t.row("watched", fmt.Sprintf("%d pages, the slowest %.0f ms (%s), figures %.1f s old at most", *r.Pages, *r.Slowest, *r.Where, *r.Oldest))
 	}
 	if r.Balanced && r.Unfinished == 0 {
 		t.row("books", "balance")

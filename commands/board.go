@@ -26,11 +26,12 @@ type board struct {
 }
 
 const (
-	liveLeast = 900 * time.Millisecond // between two readings
-	liveShare = 25                     // and so many times what the last one took: it may not cost a run more than that part of a processor
-	paceLong  = 15 * time.Second       // over which a rate is taken
-	paceShort = 2 * time.Second        // over less it would jump
-	liveRuns  = 40                     // shown at most: an edition in readers' zones has one in each
+	liveLeast = 900 * time.Millisecond  // between two readings
+	liveShare = 20                      // and so many times what the last one took: it may not cost a run more than that part of a processor
+	liveMost  = 1500 * time.Millisecond // but figures that are older are of no use
+	paceLong  = 15 * time.Second        // over which a rate is taken
+	paceShort = 2 * time.Second         // over less it would jump
+	liveRuns  = 40                      // shown at most: an edition in readers' zones has one in each
 )
 
 func newBoard(e *engine) *board {
@@ -69,7 +70,7 @@ func (b *board) read(ctx context.Context) (*room.Live, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.live, b.next = live, began.Add(max(liveLeast, liveShare*time.Since(began)))
+	b.live, b.next = live, began.Add(min(max(liveLeast, liveShare*time.Since(began)), liveMost))
 	return live, nil
 }
 
@@ -77,6 +78,14 @@ func (b *board) look(ctx context.Context, at time.Time) (*room.Live, error) {
 	e := b.e
 	live := &room.Live{At: at, Runs: []room.LiveRun{}, Red: []room.Alarm{}}
 	ids, err := e.db.RunningIssues(ctx)
+	if err != nil {
+		return nil, err
+	}
+	holds, err := e.db.Holds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	states, err := relayWords(ctx, e.db)
 	if err != nil {
 		return nil, err
 	}
@@ -90,6 +99,14 @@ func (b *board) look(ctx context.Context, at time.Time) (*room.Live, error) {
 			return nil, err
 		}
 		if r != nil {
+			for _, h := range holds {
+				if h.Issue == id || h.Issue == 0 {
+					r.Held = append(r.Held, heldWords(roomRuns{e}.heldOf(h)))
+				}
+			}
+			for k := range r.Relays {
+				r.Relays[k].State = states[r.Relays[k].Name]
+			}
 			live.Runs = append(live.Runs, *r)
 			now.runs[id] = p
 		}
@@ -108,6 +125,34 @@ func (b *board) look(ctx context.Context, at time.Time) (*room.Live, error) {
 		}
 	}
 	return live, nil
+}
+
+// heldWords is a hold in a line.
+func heldWords(h room.Held) string {
+	if h.Reason != "" {
+		return h.Words + ": " + h.Reason
+	}
+	return h.Words
+}
+
+// relayWords says how relays were last seen to be.
+func relayWords(ctx context.Context, db *store.DB) (map[string]string, error) {
+	list, err := db.RelayStates(ctx)
+	words := make(map[string]string, len(list))
+	for _, s := range list {
+		w := s.State
+		if s.State != store.RelayUp {
+			w += " since " + s.Since.UTC().Format("15:04") + " UTC"
+			if s.Why != "" {
+				w += ": " + s.Why
+			}
+		}
+		if time.Since(s.Seen) > time.Minute {
+			w += ", last seen " + s.Seen.UTC().Format("2 Jan 15:04") + " UTC"
+		}
+		words[s.Relay] = w
+	}
+	return words, err
 }
 
 // run is a run on its way, nil if nothing of it is to go any more.

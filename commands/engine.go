@@ -45,14 +45,14 @@ type engine struct {
 	clicks      func(context.Context) error // writes those that its pages counted; nil before there are pages
 	told        map[forecast]bool           // that were logged
 	acts        *underway                   // of its pages
-	health      *examined
-	dns         *doctor.DNS                            // nil = the machine's
-	leavesFrom  func(ctx context.Context) []netip.Addr // addresses that mail leaves from; nil = as far as this machine knows
-	secretFiles map[string]string                      // by what is in them
-	foretold    bool                                   // what there was at the start was looked at
-	recasts     atomic.Int64                           // times that digests followed an editor here
-	openings    map[string]string                      // by edition: what its last opening failed for, as it is on record; for the scheduler alone
+	foretold    bool                        // what there was at the start was looked at
+	recasts     atomic.Int64                // times that digests followed an editor here
+	counts      storyCounts
+	openings    map[string]string // by edition: what its last opening failed for, as it is on record; for the scheduler alone
 	kept        keptAlarms
+	readiness   readiness
+	metered     keptMetrics
+	meters      *meters // of the process: they outlive a configuration
 	finder      digest.Finder
 	composer    *digest.Composer
 	routes      *digest.Routes
@@ -60,7 +60,12 @@ type engine struct {
 	postman     *postman
 	board       *board // of the operator's pages
 	jobs        *jobs
+	ahead       *outlook                 // what the operator's room knows of coming slots
 	presses     map[string]*digest.Press // by edition; made at the start, so that a broken template stops the program and not a run
+	health      *examined
+	dns         *doctor.DNS                            // nil = the machine's
+	leavesFrom  func(ctx context.Context) []netip.Addr // addresses that mail leaves from; nil = as far as this machine knows
+	secretFiles map[string]string                      // by what is in them
 }
 
 // engine opens configuration, keys and database and wires the rooms together.
@@ -82,7 +87,10 @@ func (p *program) wire(ctx context.Context, cfg *schedule.Config, db *store.DB, 
 		return nil, err
 	}
 	e.patience = p.patience
-	e.secretFiles = secretFiles(cfg, db.Path(), p.getenv)
+	if p.meters == nil {
+		p.meters = e.meters
+	}
+	e.meters = p.meters
 	if p.jobs == nil {
 		p.jobs = e.jobs
 	}
@@ -111,6 +119,8 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 		acts:     &underway{},
 		health:   &examined{},
 		openings: map[string]string{},
+		meters:   newMeters(),
+		ahead:    &outlook{},
 	}
 	e.board = newBoard(e)
 	if err := cfg.CheckLimits(mailer.Providers()); err != nil {
@@ -316,6 +326,7 @@ func (e *engine) sendOut(ctx context.Context, how sendRun) (tried int, err error
 func (e *engine) sender(r schedule.Relay, how sendRun) *mailer.Sender {
 	s := &mailer.Sender{Queue: how.queue, Composer: e.composer, Relay: relayOf(e.cfg, r), Worker: e.worker, KeyID: e.keys.SigningID(),
 		Now: e.now, Log: e.log, Patience: e.patience, Poll: poll, Domains: e.domains, Signer: e.dkim.signer(r.Profile)}
+	s.Taken = e.taken
 	s.Relay.RootCAs = e.roots
 	if how.connections > 0 {
 		s.Relay.Connections = how.connections
@@ -400,6 +411,9 @@ func (e *engine) intake(ctx context.Context, force bool) ([]stories.FeedResult, 
 		feeds[i] = stories.Feed{URL: f.URL, Section: f.Section, Every: f.Every}
 	}
 	results, err := fetcher.FetchAll(ctx, feeds, force)
+	if e.meters != nil {
+		e.meters.fetched(results)
+	}
 	if err != nil {
 		return results, nil, err
 	}

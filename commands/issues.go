@@ -17,7 +17,8 @@ import (
 
 func (p *program) issues() *cobra.Command {
 	return group("issues", "What went out and what comes next", p.issuesList(), p.issuesShow(), p.issuesNext(),
-		p.issuesHolds(), p.issuesPause(), p.issuesResume(), p.issuesStop(), p.issuesRetry(), p.issuesSettle())
+		p.issuesHolds(), p.issuesPause(), p.issuesResume(), p.issuesStop(), p.issuesRetry(), p.issuesSettle(),
+		p.issuesForecast(), p.issuesProof(), p.issuesApprove(), p.issuesDisapprove())
 }
 
 // issueJSON is an issue with its books.

@@ -24,6 +24,7 @@ type program struct {
 	configFile, dsn string
 	verbose         bool
 	at              string // --at as given
+	log             logForm
 
 	patience      time.Duration // how long send waits for a relay that is down; 0 = the sender's own default
 	earlyPatience time.Duration // see there; 0 = that
@@ -32,7 +33,10 @@ type program struct {
 	ring *subscribers.Keys
 	db   *store.DB
 	now  func() time.Time
-	jobs *jobs // nil = none yet
+
+	jobs     *jobs        // nil = none yet
+	meters   *meters      // of the process, once there is an engine
+	watching *watchServer // nil = nobody watches
 }
 
 // clockFlag adds --at to a command.
@@ -156,5 +160,9 @@ func (p *program) logger() *slog.Logger {
 	if p.verbose {
 		level = slog.LevelDebug
 	}
-	return slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
+	options := &slog.HandlerOptions{Level: level}
+	if p.log == logJSON {
+		return slog.New(slog.NewJSONHandler(p.stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(p.stderr, options))
 }

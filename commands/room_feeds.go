@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"broadsheet/operators"
@@ -45,6 +46,18 @@ func redacted(raw string) string {
 	return raw
 }
 
+// spell is a duration without parts that are zero: 15m, 1h30m.
+func spell(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
 // List meets [room.Feeds].
 func (w roomFeeds) List(ctx context.Context) (*room.FeedList, error) {
 	states, err := w.db.Feeds(ctx)
@@ -72,7 +85,7 @@ func (w roomFeeds) List(ctx context.Context) (*room.FeedList, error) {
 
 func (w roomFeeds) health(f *schedule.Feed, state *stories.FeedState, days []store.FeedDay) room.FeedHealth {
 	now := w.now()
-	h := room.FeedHealth{ID: sourceID(f.URL), URL: redacted(f.URL), Section: f.Section, Every: f.Every.String(), Fetched: state.Fetched, OK: state.OK,
+	h := room.FeedHealth{ID: sourceID(f.URL), URL: redacted(f.URL), Section: f.Section, Every: spell(f.Every), Fetched: state.Fetched, OK: state.OK,
 		Due: state.Due, Failures: state.Failures, Error: state.Error, Items: state.Items, ETag: state.ETag != "" || state.LastModified != ""}
 	today := now.UTC().Truncate(24 * time.Hour)
 	for n := range feedDays {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -98,11 +99,15 @@ func TestLive(t *testing.T) {
 	if err := s.serve(h.engine); err != nil {
 		t.Fatal(err)
 	}
-	resp, err := http.Get("http://" + l.Addr().String() + "/live")
-	if err != nil {
-		t.Fatal(err)
+	hire(t, h.engine, operators.Look)
+	v := stranger(t, "http://"+l.Addr().String())
+	if resp := v.listens(); resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("a stranger is told %d", resp.StatusCode)
 	}
-	defer resp.Body.Close()
+	if status, page := v.ask("POST", "/login", url.Values{"name": {"the-look"}, "password": {passOf}}); status != http.StatusSeeOther {
+		t.Fatalf("log in: %d\n%s", status, page)
+	}
+	resp := v.listens()
 	lines := bufio.NewScanner(resp.Body)
 	var last time.Time
 	for n := 0; n < 2 && lines.Scan(); {
@@ -131,4 +136,20 @@ func TestLive(t *testing.T) {
 	if d := time.Since(began); d > 2*time.Second {
 		t.Errorf("it took %s to end", d)
 	}
+}
+
+// listens opens the stream of live figures, which ends with the test.
+func (v *visitor) listens() *http.Response {
+	v.Helper()
+	req, err := http.NewRequestWithContext(v.Context(), "GET", v.base+"/live", nil)
+	if err != nil {
+		v.Fatal(err)
+	}
+	req.Header.Set("Accept", "text/event-stream")
+	resp, err := v.client.Do(req)
+	if err != nil {
+		v.Fatal(err)
+	}
+	v.Cleanup(func() { resp.Body.Close() })
+	return resp
 }

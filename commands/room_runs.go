@@ -297,7 +297,7 @@ func (e *engine) held(ctx context.Context, issues []int64) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if !left || i.Due.After(e.now()) {
+		if i.Due.After(e.now()) {
 			continue
 		}
 		holds, err := e.db.HoldsOf(ctx, id)
@@ -305,6 +305,9 @@ func (e *engine) held(ctx context.Context, issues []int64) (string, error) {
 			return "", err
 		}
 		for _, h := range holds {
+			if !left && (h.Kind != digest.HoldTripwire || !i.Ends.After(e.now())) { // that there is nothing for anybody is strange in itself
+				continue
+			}
 			w := roomRuns{e}.heldOf(h)
 			line := fmt.Sprintf("issue %d, %s %s in %s: %s", id, i.Edition, i.Slot, i.Zone, w.Words)
 			if h.Reason != "" {

@@ -59,12 +59,17 @@ must look; everything then stays queued.`,
 			case f.dryRun:
 				return p.dryRun(c.Context(), e, ed, f.asJSON)
 			case f.to != "":
-				return p.sendTest(c.Context(), e, ed, f.to)
+				said, err := e.sendTest(c.Context(), ed, f.to)
+				if err == nil {
+					fmt.Fprintln(p.stderr, said)
+				}
+				return err
 			}
 			return p.sendEdition(c.Context(), e, ed, f)
 		},
 	}
 	p.clockFlag(c)
+	p.logFlag(c)
 	c.Flags().StringVar(&f.only, "only", "", "open the issue for all, but send the delivery of this `ADDRESS` alone")
 	c.Flags().StringVar(&f.to, "to", "", "send this reader's `ADDRESS` a test copy that touches no history")
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "print what would be opened; open and send nothing")

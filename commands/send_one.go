@@ -25,31 +25,30 @@ func (p *program) sendOnly(ctx context.Context, e *engine, reader int64, issues 
 
 // sendTest sends a reader a copy of the digest that is next in line: with inert links, a
 // subject that says what it is, and no trace in the history.
-func (p *program) sendTest(ctx context.Context, e *engine, ed *schedule.Edition, address string) error {
-	s, err := p.findSubscriber(ctx, e.db, address)
+func (e *engine) sendTest(ctx context.Context, ed *schedule.Edition, address string) (said string, err error) {
+	s, err := e.findReader(ctx, address)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if s.Status != subscribers.Active { // who left, paused or never confirmed has not asked for this mail
-		return &exitError{exitNothing, fmt.Errorf("%w: %s is %s; a test copy goes to active readers only", errNothing, s.Address, s.Status)}
+		return "", &exitError{exitNothing, fmt.Errorf("%w: %s is %s; a test copy goes to active readers only", errNothing, s.Address, s.Status)}
 	}
 	mail, err := e.rehearse(ctx, ed, address, true)
 	if errors.Is(err, errNothing) {
-		return &exitError{exitNothing, err}
+		return "", &exitError{exitNothing, err}
 	}
 	if err != nil {
-		return err
+		return "", err
 	}
 	r, err := e.relayFor(s)
 	if err != nil {
-		return err
+		return "", err
 	}
 	reply, err := mailer.SendOne(ctx, r, mail.Message)
 	if err != nil {
-		return fmt.Errorf("send test copy through %s: %w", r.Name, err)
+		return "", fmt.Errorf("send test copy through %s: %w", r.Name, err)
 	}
-	fmt.Fprintf(p.stderr, "test copy of %s %s taken by %s: %s\n", ed.Name, mail.Issue.Slot, r.Name, reply)
-	return nil
+	return fmt.Sprintf("test copy of %s %s taken by %s: %s", ed.Name, mail.Issue.Slot, r.Name, reply), nil
 }
 
 // rehearsed is a mail that was put together and not sent.
@@ -59,6 +58,9 @@ type rehearsed struct {
 	Issue    digest.Issue
 	Delivery mailer.Delivery
 	relay    string // that it goes or went through
+	edition  *schedule.Edition
+	digest   int64 // that is on record, 0 = none
+	stories  int   // of one that is not
 }
 
 // errNothing says that a reader would get no mail.
@@ -67,10 +69,7 @@ var errNothing = errors.New("no mail for this reader")
 // rehearse puts together a reader's mail of the issue that is on record for now's slot, or of
 // the one that would be opened. The reader need not follow the edition for a test.
 func (e *engine) rehearse(ctx context.Context, ed *schedule.Edition, address string, test bool) (rehearsed, error) {
-	s, err := e.db.Subscriber(ctx, address)
-	if errors.Is(err, store.ErrNotFound) {
-		return rehearsed{}, fmt.Errorf("there is no reader %s: add one with subscribers add", address)
-	}
+	s, err := e.findReader(ctx, address)
 	if err != nil {
 		return rehearsed{}, err
 	}
@@ -78,8 +77,22 @@ func (e *engine) rehearse(ctx context.Context, ed *schedule.Edition, address str
 	if err != nil {
 		return rehearsed{}, err
 	}
+	return e.rehearseIn(ctx, ed, s, issue, test)
+}
+
+// findReader is the reader of an address.
+func (e *engine) findReader(ctx context.Context, address string) (*subscribers.Subscriber, error) {
+	s, err := e.db.Subscriber(ctx, address)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, fmt.Errorf("there is no reader %s: add one with subscribers add", address)
+	}
+	return s, err
+}
+
+// rehearseIn puts together a reader's mail of an issue.
+func (e *engine) rehearseIn(ctx context.Context, ed *schedule.Edition, s *subscribers.Subscriber, issue digest.Issue, test bool) (rehearsed, error) {
 	d := mailer.Delivery{Issue: issue.ID, Slot: issue.SlotID, Subscriber: s.ID, Address: s.Address, KeyID: e.keys.SigningID(), Date: e.now()}
-	out := rehearsed{Reader: s, Issue: issue, Delivery: d}
+	out := rehearsed{Reader: s, Issue: issue, Delivery: d, edition: ed}
 	if r, err := e.relayFor(s); err == nil {
 		out.relay = r.Name
 	}
@@ -97,12 +110,13 @@ func (e *engine) rehearse(ctx context.Context, ed *schedule.Edition, address str
 			if !stored.Date.IsZero() {
 				out.Delivery.Date, out.Delivery.KeyID, out.Delivery.Selector = stored.Date, stored.KeyID, stored.Selector
 			}
+			out.Delivery.State, out.digest = stored.State, stored.Digest
 			out.Delivery.Digest, out.Delivery.Address, out.Delivery.Issue = stored.Digest, stored.Address, stored.Issue
 			out.relay = stored.Relay
 			out.Message, err = e.composer.Compose(ctx, &out.Delivery, nil)
 			return e.signed(out, err)
 		case stored.Digest != 0:
-			if dg, err = e.storedDigest(ctx, stored.Digest); err != nil {
+			if dg, err = e.showable(ctx, stored.Digest); err != nil {
 				return out, err
 			}
 		case !test:
@@ -118,10 +132,12 @@ func (e *engine) rehearse(ctx context.Context, ed *schedule.Edition, address str
 			return out, fmt.Errorf("%w: %s in %s %s: %s", errNothing, r.State, ed.Name, issue.Slot, r.Reason)
 		}
 	}
+	out.stories = len(dg.Items)
 	compose := e.composer.Message
 	if test {
 		compose = e.composer.Test
 	}
+	var err error
 	out.Message, err = compose(dg, &issue, &out.Delivery, nil)
 	return e.signed(out, err)
 }
@@ -132,6 +148,28 @@ func (e *engine) signed(r rehearsed, err error) (rehearsed, error) {
 		r.Message, err = e.dkim.sign(r.Message, &r.Delivery, e.profile(r.relay))
 	}
 	return r, err
+}
+
+// showable is a digest on record with its fragments; nil if a story that it shows was withdrawn.
+func (e *engine) showable(ctx context.Context, id int64) (*digest.Digest, error) {
+	dg, err := e.storedDigest(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	var revisions []int64
+	for _, item := range dg.Items {
+		revisions = append(revisions, item.Revision)
+	}
+	found, err := e.db.Stories(ctx, revisions)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range found {
+		if !s.Withdrawn.IsZero() {
+			return nil, nil
+		}
+	}
+	return dg, nil
 }
 
 // storedDigest is a digest on record with its fragments.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"broadsheet/operators"
 	"broadsheet/schedule"
 	"broadsheet/store"
 	"broadsheet/subscribers"
@@ -19,7 +20,7 @@ func (p *program) subscribers() *cobra.Command {
 	return group("subscribers", "Readers: who they are and what they follow",
 		p.subscribersAdd(), p.subscribersChange(), p.subscribersList(), p.subscribersShow(),
 		p.subscribersSuppress(), p.subscribersImport(), p.subscribersExport(),
-		p.subscribersData(), p.subscribersErase())
+		p.subscribersData(), p.subscribersErase(), p.subscribersFind(), p.subscribersLeave(), p.subscribersLink())
 }
 
 // settingsFlags are the columns of the CSV form as flags.
@@ -120,6 +121,7 @@ func (p *program) subscribersAdd() *cobra.Command {
 }
 
 func (p *program) subscribersChange() *cobra.Command {
+	var by func() operators.By
 	c := &cobra.Command{
 		Use:   "change ADDRESS",
 		Short: "Change what a reader follows, or when, or the status",
@@ -142,7 +144,7 @@ func (p *program) subscribersChange() *cobra.Command {
 				fmt.Fprintln(p.stderr, "nothing to change")
 				return &exitError{exitNothing, nil}
 			}
-			if _, err := db.ChangeSettings(c.Context(), old.ID, s, "command", time.Now()); err != nil {
+			if _, err := db.ChangeFor(c.Context(), by(), old.ID, s, time.Now()); err != nil {
 				return err
 			}
 			fmt.Fprintf(p.stderr, "changed %s\n", old.Address)
@@ -150,11 +152,13 @@ func (p *program) subscribersChange() *cobra.Command {
 		},
 	}
 	addSettingsFlags(c)
+	by = byFlag(c)
 	return c
 }
 
 func (p *program) subscribersSuppress() *cobra.Command {
 	var reason, note string
+	var by func() operators.By
 	c := &cobra.Command{
 		Use:   "suppress ADDRESS",
 		Short: "Bar an address from all mail, reader or not",
@@ -171,7 +175,7 @@ func (p *program) subscribersSuppress() *cobra.Command {
 			if !slices.Contains(subscribers.Reasons(), reason) {
 				return usagef("--reason %q is none of %s", reason, strings.Join(subscribers.Reasons(), ", "))
 			}
-			added, err := db.Suppress(c.Context(), subscribers.Suppression{Address: address, Reason: reason, Note: note}, time.Now())
+			added, err := db.SuppressFor(c.Context(), by(), subscribers.Suppression{Address: address, Reason: reason, Note: note}, time.Now())
 			if err != nil {
 				return err
 			}
@@ -183,6 +187,7 @@ func (p *program) subscribersSuppress() *cobra.Command {
 			return nil
 		},
 	}
+	by = byFlag(c)
 	c.Flags().StringVar(&reason, "reason", "operator", "`why`: "+strings.Join(subscribers.Reasons(), ", "))
 	c.Flags().StringVar(&note, "note", "", "free `text` kept beside it")
 	return c

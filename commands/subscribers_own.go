@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"broadsheet/operators"
 	"broadsheet/store"
 )
 
@@ -52,6 +53,7 @@ confirmed or written.`,
 
 func (p *program) subscribersErase() *cobra.Command {
 	var yes bool
+	var by func() operators.By
 	c := &cobra.Command{
 		Use:   "erase ADDRESS",
 		Short: "Delete everything held about a reader; only a keyed hash of the address stays",
@@ -74,13 +76,14 @@ Backups are yours to delete.`,
 					return err
 				}
 			}
-			if err := db.Erase(c.Context(), s.ID, time.Now()); err != nil {
+			if err := db.EraseFor(c.Context(), by(), s.ID, time.Now()); err != nil {
 				return err
 			}
 			fmt.Fprintf(p.stderr, "erased %s\n", args[0])
 			return p.scrub(c.Context(), db)
 		},
 	}
+	by = byFlag(c)
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return c
 }

@@ -61,6 +61,7 @@ type surfer struct {
 	seen int    // pages that were looked at
 
 	silent bool // pages run no scripts
+	room   bool // they are the operator's
 }
 
 func newSurfer(t *testing.T, base string) *surfer {
@@ -197,6 +198,9 @@ func (s *surfer) prefers(language string) {
 // widths are those of a small phone, a tablet upright, and two screens.
 var widths = []int64{320, 390, 768, 1280}
 
+// roomWidths are those in which the operator's room is looked at.
+var roomWidths = []int64{375, 1440}
+
 // looks has axe look at the page that is open, in every width, light and dark; and whether anything
 // reaches beyond the screen.
 func (s *surfer) looks() {
@@ -210,13 +214,17 @@ func (s *surfer) looks() {
 	if _, err := chromedp.Run(s.ctx, chromedp.Evaluate[string](s.axe+still)); err != nil {
 		s.Fatalf("%s: load axe: %v", s.at, err)
 	}
+	widths, long := widths, os.Getenv("BROADSHEET_LONG") != ""
+	if s.room {
+		widths, long = roomWidths, true
+	}
 	for k, scheme := range []string{"light", "dark"} {
 		if _, err := chromedp.Call(s.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}); err != nil {
 			s.Fatal(err)
 		}
 		for n, width := range widths {
-			if n != (len(widths)-1)*(1-k) && os.Getenv("BROADSHEET_LONG") == "" {
+			if n != (len(widths)-1)*(1-k) && !long {
 				continue // light at the desk, dark on the smallest phone: every corner takes minutes
 			}
 			if _, err := chromedp.Call(s.ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{

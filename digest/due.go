@@ -44,11 +44,49 @@ func (f *Finder) Due(ctx context.Context, e *schedule.Edition, now time.Time) ([
 		}
 		out = append(out, due...)
 	}
-	slices.SortFunc(out, func(a, b Due) int {
+	inOrder(out)
+	return out, nil
+}
+
+// Coming lists the next issue of an edition in each zone and hour that readers have, of those that are not
+// open yet: what is due already is not among them. The order is that of [Finder.Due].
+func (f *Finder) Coming(ctx context.Context, e *schedule.Edition, now time.Time) ([]Due, error) {
+	places := map[Place]Audience{{e.Zone, -1}: {}}
+	if e.Zone == schedule.ReaderZone {
+		wishes, err := f.Diary.Places(ctx, e.Name)
+		if err != nil {
+			return nil, fmt.Errorf("list readers' zones of edition %s: %w", e.Name, err)
+		}
+		places = f.places(e, wishes)
+	}
+	var out []Due
+	for p, a := range places {
+		zone, err := f.Zones.Load(p.Zone)
+		if err != nil {
+			return nil, fmt.Errorf("find coming issues of edition %s: %w", e.Name, err)
+		}
+		last, opened, err := f.Diary.LastIssue(ctx, e.Name, p.Zone, p.Hour)
+		if err != nil {
+			return nil, fmt.Errorf("load last issue of edition %s in %s: %w", e.Name, p.Zone, err)
+		}
+		slot, ok := e.Next(zone, p.Hour, now)
+		if ok && opened && last.Slot == slot.Key {
+			slot, ok = e.Next(zone, p.Hour, slot.Due)
+		}
+		if ok {
+			out = append(out, Due{Issue: NewIssue(e, zone, p.Hour, slot, now), Audience: on(a, slot.Local)})
+		}
+	}
+	inOrder(out)
+	return out, nil
+}
+
+// inOrder sorts by due time, zone and hour.
+func inOrder(list []Due) {
+	slices.SortFunc(list, func(a, b Due) int {
 		return cmp.Or(a.Issue.Due.Compare(b.Issue.Due), cmp.Compare(a.Issue.Zone, b.Issue.Zone),
 			cmp.Compare(a.Issue.Hour, b.Issue.Hour))
 	})
-	return out, nil
 }
 
 // served is where an edition in readers' zones is served, and whom.

@@ -22,6 +22,9 @@ type Forecast struct {
 	Issue  Issue // with Audience and Digests
 	Counts map[mailer.State]int
 	Loads  []Load // what relays get of it
+
+	Stories int // in all mails together
+	Octets  int // of all mails together, but for what is each reader's own
 }
 
 // Survey chooses for every reader of a due issue as [Opener.Open] does, and writes nothing.
@@ -58,6 +61,8 @@ func (o *Opener) Survey(ctx context.Context, db Surveyor, due Due) (Forecast, er
 			out.Counts[mailer.State(p.State)]++
 			if p.State == string(mailer.Queued) {
 				count(p.Relay, readers[n].Address, met)
+				out.Stories += p.Stories
+				out.Octets += p.Digest.octets()
 			}
 		}
 		for k := range w.fresh {
@@ -78,4 +83,15 @@ func (o *Opener) Survey(ctx context.Context, db Surveyor, due Due) (Forecast, er
 		return out, fmt.Errorf("look ahead at issue %s %s in %s: %w", due.Issue.Edition, due.Issue.Slot, due.Issue.Zone, err)
 	}
 	return out, nil
+}
+
+// octets are those of the mail that d makes, without the reader's own marks.
+func (d *Digest) octets() (n int) {
+	for i := range d.Pieces {
+		n += len(d.Pieces[i].Fragment.Body)
+		for _, v := range d.Pieces[i].Values {
+			n += len(v)
+		}
+	}
+	return n
 }

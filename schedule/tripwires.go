@@ -21,7 +21,7 @@ type Tripwires struct {
 }
 
 // UsualTripwires are those of an edition that says nothing of them.
-var UsualTripwires = Tripwires{Readers: 0.5, Stories: 0.6, Empty: 0.4, Feeds: 0.8, Links: 0.5, Size: 0.6, Digests: 0.8}
+var UsualTripwires = Tripwires{Readers: 0.5, Stories: 0.75, Empty: 0.4, Feeds: 0.8, Links: 0.5, Size: 0.6, Digests: 0.8}
 
 // NoTripwires hold nothing.
 var NoTripwires = Tripwires{Readers: 1, Stories: 1, Empty: 1, Feeds: 1, Links: 1, Size: 1, Digests: 1}

@@ -81,6 +81,14 @@
 // domain in one slot are a wave and bar nobody (waves.go, waveend.go). What became of mails is counted
 // by day, domain and relay (tally.go, rates.go).
 //
+// What editors do with stories is in editing.go and withdraw.go. Each act raises the counter `stories`, by
+// which whoever keeps pages in memory knows, and is kept at the story (stories.edited): digests of issues
+// begun before it (issues.edits) may be stale. The act takes what is stale out of senders' hands and
+// withholds all batches of such issues (batches.withheld, edits.go); [DB.Recast] lays their digests out anew and lets
+// them go, batch by batch. Each lease looks once more ([DB.Lease], withhold), so that nothing stale goes
+// whatever reopens it: a crash, a retry, an answer that was late. A delivery with a copy out keeps its digest.
+// [DB.Having] says who has a story.
+//
 // Times are microseconds since 1970 in UTC, 0 where there is none. SQL is written once, with ?1
 // ?2; what engines do differently is in dialect.go, and their tables are in migrations. Texts
 // that people see are wrapped with what was tried; a full, locked or damaged database is

@@ -119,6 +119,9 @@ func (db *DB) FinishIssue(ctx context.Context, i *digest.Issue, spread time.Dura
 			}
 		}
 		out.State = digest.Open
+		if err := t.waits(ctx, &out, now); err != nil {
+			return err
+		}
 		_, err = t.exec(ctx, `UPDATE issues SET state = ?2 WHERE id = ?1`, i.ID, digest.Open)
 		return err
 	})

@@ -235,3 +235,18 @@ func fromUS(v int64) time.Time {
 	}
 	return time.UnixMicro(v).UTC()
 }
+
+// Size is how many octets the database takes on its disk.
+func (db *DB) Size() (size int64, err error) {
+	for _, name := range []string{db.path, db.path + "-wal"} {
+		info, err := os.Stat(name)
+		if errors.Is(err, fs.ErrNotExist) && name != db.path {
+			continue
+		}
+		if err != nil {
+			return 0, fmt.Errorf("measure database: %w", err)
+		}
+		size += info.Size()
+	}
+	return size, nil
+}

@@ -37,6 +37,24 @@ func (db *DB) EditFor(ctx context.Context, by operators.By, id int64, e subscrib
 	return out, nil
 }
 
+// ChangeFor is [DB.ChangeSettings] by an operator on the command line.
+func (db *DB) ChangeFor(ctx context.Context, by operators.By, id int64, s subscribers.Settings, now time.Time) (changed bool, err error) {
+	if err := s.Validate(); err != nil {
+		return false, fmt.Errorf("change reader %d: %w", id, err)
+	}
+	err = db.write(ctx, func(ctx context.Context, t *tx) error {
+		old, err := db.changeSettings(ctx, t, id, s, "command", now)
+		if changed = old != nil; err != nil || !changed {
+			return err
+		}
+		return t.audit(ctx, by, "reader change", readerObject(id), inWords(old.Differences(s)), now)
+	})
+	if err != nil {
+		return false, fmt.Errorf("change reader %d: %w", id, err)
+	}
+	return changed, nil
+}
+
 // inWords is a change in a line. Addresses and names are not repeated there.
 func inWords(list []subscribers.Difference) string {
 	var parts []string

@@ -179,21 +179,27 @@ func (db *DB) ChangeSettings(ctx context.Context, id int64, s subscribers.Settin
 		return false, fmt.Errorf("change settings: %w", err)
 	}
 	err = db.write(ctx, func(ctx context.Context, t *tx) error {
-		old, err := load(ctx, t, "s.id = ?1", id)
-		if err != nil {
-			return notFound(err, "subscriber %d", id)
-		}
-		changed = !old.Equal(s)
-		if !changed {
-			return nil
-		}
-		_, err = db.apply(ctx, t, id, &old.Settings, s, by, now)
+		old, err := db.changeSettings(ctx, t, id, s, by, now)
+		changed = old != nil
 		return err
 	})
 	if err != nil {
 		return false, fmt.Errorf("change settings: %w", err)
 	}
 	return changed, nil
+}
+
+// changeSettings returns the settings before, nil if nothing is different.
+func (db *DB) changeSettings(ctx context.Context, t *tx, id int64, s subscribers.Settings, by string, now time.Time) (*subscribers.Settings, error) {
+	old, err := load(ctx, t, "s.id = ?1", id)
+	if err != nil {
+		return nil, notFound(err, "subscriber %d", id)
+	}
+	if old.Equal(s) {
+		return nil, nil
+	}
+	_, err = db.apply(ctx, t, id, &old.Settings, s, by, now)
+	return &old.Settings, err
 }
 
 // apply writes a dated row and everything that follows from it, and returns the row's id.

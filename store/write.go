@@ -99,7 +99,7 @@ func (w *writer) leave() { <-w.turn }
 
 // run runs fn in a transaction, in the writer's turn, and says how long its COMMIT took.
 func (w *writer) run(ctx context.Context, fn func(ctx context.Context, t *tx) error) (took time.Duration, err error) {
-	defer func() { w.note(err) }()
+	defer func() { w.note(ctx, err) }()
 	if w.conn == nil {
 		if w.conn, err = w.pool.Conn(ctx); err != nil {
 			return 0, err

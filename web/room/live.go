@@ -71,8 +71,8 @@ type LiveRelay struct {
 
 const (
 	liveBeat       = time.Second
-	liveLook       = 5 * time.Second  // so often it is looked whether the watcher may still look
-	liveMost       = 30 * time.Minute // then the browser comes anew, through the door
+	liveMost       = 15 * time.Second // then the browser comes anew, through the door: who has logged out does not get in
+	liveRetry      = 200              // milliseconds until it does
 	streamPatience = 30 * time.Second // with who does not read
 )
 
@@ -89,7 +89,7 @@ func (rm *Room) live(w http.ResponseWriter, r *http.Request, _ *visit) error {
 	}
 	w.Header().Set("X-Accel-Buffering", "no") // a web server in front must pass it on at once
 	to := http.NewResponseController(w)
-	end, looked := time.Now().Add(liveMost), time.Now()
+	end := time.Now().Add(liveMost)
 	beat := time.NewTimer(0)
 	defer beat.Stop()
 	for now := first; ; {
@@ -101,13 +101,13 @@ func (rm *Room) live(w http.ResponseWriter, r *http.Request, _ *visit) error {
 			return err
 		}
 		_ = to.SetWriteDeadline(time.Now().Add(streamPatience))
-		if _, err := fmt.Fprintf(w, "data: %s\n\n", b); err != nil {
+		if _, err := fmt.Fprintf(w, "retry: %d\ndata: %s\n\n", liveRetry, b); err != nil {
 			return nil // gone
 		}
 		if err := to.Flush(); err != nil {
 			return nil
 		}
-		beat.Reset(liveBeat)
+		beat.Reset(max(liveBeat-now.Age(), liveBeat/10)) // from what was read, not from when it was sent
 		select {
 		case <-r.Context().Done(): // gone, or the server ends
 			return nil
@@ -115,11 +115,6 @@ func (rm *Room) live(w http.ResponseWriter, r *http.Request, _ *visit) error {
 		}
 		if time.Now().After(end) {
 			return nil
-		}
-		if time.Since(looked) > liveLook {
-			if looked = time.Now(); !rm.still(r) {
-				return nil
-			}
 		}
 		if now, err = rm.Issues.Live(r.Context()); err != nil {
 			if r.Context().Err() == nil {

@@ -41,6 +41,7 @@ type Room struct {
 	Keeping Keeping
 	WayBack WayBack
 	Audit   Audit
+	Watch   Watch
 	Push    Push
 
 	pages map[string]*template.Template
@@ -79,7 +80,7 @@ func (v *visit) by(r *http.Request) operators.By {
 // routes lists all that there are, for the router and for the test that walks them.
 func (rm *Room) routes() []route {
 	return slices.Concat(rm.doorRoutes(), rm.todayRoutes(), rm.issueRoutes(), rm.runRoutes(), rm.proofRoutes(), rm.storyRoutes(), rm.readerRoutes(),
-		rm.feedRoutes(), rm.doctorRoutes(), rm.keepingRoutes(), rm.wayBackRoutes(), rm.auditRoutes(), rm.apiRoutes(),
+		rm.feedRoutes(), rm.doctorRoutes(), rm.keepingRoutes(), rm.wayBackRoutes(), rm.auditRoutes(), rm.watchRoutes(), rm.apiRoutes(),
 		[]route{{"GET /assets/{name}", "", rm.asset}})
 }
 

@@ -113,7 +113,7 @@
     if (busy || ids === running.dataset.running && (only || live.red.length === reds)) return;
     busy = true; // a run began or ended, or something went wrong or right
     try {
-      await renew(only ? ['running', 'course', 'look', 'looked'] : ['alarms', 'running', 'coming', 'last']);
+      await renew(only ? ['running', 'acts', 'course', 'look', 'looked'] : ['alarms', 'running', 'coming', 'last']);
       running.dataset.running = ids;
       reds = live.red.length;
     } finally {

@@ -29,7 +29,7 @@
     const named = {space: 20, size: 84, rotate: -45, gap: 4, splits: () => x.names?.map((_, n) => n), values: () => x.names};
     const chart = new uPlot({
       width, height: 300, padding: [12, 12, 0, 0], cursor: {drag: {x: false, y: false}}, tzDate: t => uPlot.tzDate(new Date(t * 1e3), 'UTC'),
-      scales: {x: x.names ? {time: false, range: [-0.6, x.names.length - 0.4]} : {time: true}, y: {range: (u, low, high) => [0, Math.max(high * 1.05, 1)]}},
+      scales: {x: x.names ? {time: false, range: [-0.6, x.names.length - 0.4]} : {time: true, range: (u, low, high) => { const more = Math.max(0, 600 - (high - low)) / 2; return [low - more, high + more]; }}, y: {range: (u, low, high) => [0, Math.max(high * 1.05, 1)]}},
       axes: [axis(x.names ? named : {}), axis({values: whole, size: 56})],
       series: [{label: x.label, value: (u, v) => v == null ? '–' : x.names ? x.names[v] ?? '' : new Date(v * 1e3).toISOString().slice(11, 16)}, ...series],
     }, data, area);
