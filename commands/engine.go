@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"broadsheet/digest"
+	"broadsheet/doctor"
 	"broadsheet/mailer"
 	"broadsheet/schedule"
 	"broadsheet/store"
@@ -36,30 +38,34 @@ type engine struct {
 	log    *slog.Logger
 	worker string
 
-	read      func()                      // called after each feed and file of intake, from several goroutines at a time; nil = not
-	patience  time.Duration               // as mailer.Sender has it
-	downAfter time.Duration               // see there; 0 = that
-	roots     *x509.CertPool              // whom relays' certificates must be from; nil = the system's
-	clicks    func(context.Context) error // writes those that its pages counted; nil before there are pages
-	told      map[forecast]bool           // that were logged
-	acts      *underway                   // of its pages
-	foretold  bool                        // what there was at the start was looked at
-	recasts   atomic.Int64                // times that digests followed an editor here
-	counts    storyCounts
-	openings  map[string]string // by edition: what its last opening failed for, as it is on record; for the scheduler alone
-	kept      keptAlarms
-	readiness readiness
-	metered   keptMetrics
-	meters    *meters // of the process: they outlive a configuration
-	finder    digest.Finder
-	composer  *digest.Composer
-	routes    *digest.Routes
-	domains   *mailer.Domains
-	postman   *postman
-	board     *board // of the operator's pages
-	jobs      *jobs
-	ahead     *outlook                 // what the operator's room knows of coming slots
-	presses   map[string]*digest.Press // by edition; made at the start, so that a broken template stops the program and not a run
+	read        func()                      // called after each feed and file of intake, from several goroutines at a time; nil = not
+	patience    time.Duration               // as mailer.Sender has it
+	downAfter   time.Duration               // see there; 0 = that
+	roots       *x509.CertPool              // whom relays' certificates must be from; nil = the system's
+	clicks      func(context.Context) error // writes those that its pages counted; nil before there are pages
+	told        map[forecast]bool           // that were logged
+	acts        *underway                   // of its pages
+	foretold    bool                        // what there was at the start was looked at
+	recasts     atomic.Int64                // times that digests followed an editor here
+	counts      storyCounts
+	openings    map[string]string // by edition: what its last opening failed for, as it is on record; for the scheduler alone
+	kept        keptAlarms
+	readiness   readiness
+	metered     keptMetrics
+	meters      *meters // of the process: they outlive a configuration
+	finder      digest.Finder
+	composer    *digest.Composer
+	routes      *digest.Routes
+	domains     *mailer.Domains
+	postman     *postman
+	board       *board // of the operator's pages
+	jobs        *jobs
+	ahead       *outlook                 // what the operator's room knows of coming slots
+	presses     map[string]*digest.Press // by edition; made at the start, so that a broken template stops the program and not a run
+	health      *examined
+	dns         *doctor.DNS                            // nil = the machine's
+	leavesFrom  func(ctx context.Context) []netip.Addr // addresses that mail leaves from; nil = as far as this machine knows
+	secretFiles map[string]string                      // by what is in them
 }
 
 // engine opens configuration, keys and database and wires the rooms together.
@@ -111,6 +117,7 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 		jobs:     newJobs(),
 		told:     map[forecast]bool{},
 		acts:     &underway{},
+		health:   &examined{},
 		openings: map[string]string{},
 		meters:   newMeters(),
 		ahead:    &outlook{},

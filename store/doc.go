@@ -11,6 +11,8 @@
 // a batch with [DB.Lease] (queue.go, held.go) and puts the marks of its deliveries on record with
 // [DB.Commit]: intent, hand and outcome, each by the rules of send.go. All of them stand under the
 // batch's fencing number, so a late worker changes nothing.
+// An issue on hold (holds.go) has no batch to lease, and whoever has one leased begins nothing more: intents and
+// hands look at the holds in their own transaction. What operators do to deliveries is in stop.go and retry.go.
 // Mails that are no digest are noted in the transaction of the change that they tell of and posted
 // by [DB.PostNotices] (notice.go) as issues of their own, whose batches go first.
 // An answer that came in and is to be passed on ([DB.NextForward], forward.go) is on record as handed

@@ -114,6 +114,7 @@ func TestNothingScans(t *testing.T) {
 	if err := db.RetryDelivery(ctx, store.DeliveryID(d.Slot, d.Subscriber), operators.By{}, now); err != nil {
 		t.Fatal(err)
 	}
+	stepIn(t, db, i, now)
 	bouncesAndWaves(t, db, now)
 	raw, err := sql.Open("sqlite", path)
 	if err != nil {
@@ -144,6 +145,7 @@ func TestNothingScans(t *testing.T) {
 				strings.Contains(name, "batches_due") || // holds unfinished batches only
 				name == "CONSTANT ROW" || name == "editions" || name == "feeds" || name == "mine" || // those of schedule.yaml; slots of editions, of which a slot is one day, and a reader's own
 				strings.HasPrefix(name, "slow_domains") || // what is slowed just now
+				strings.HasPrefix(name, "issue_holds") || // what is held just now
 				name == "some" || // that stand beside a LIMIT
 				name == "journals" || name == "handed_before" || // a few files, and what a backup lacked
 				strings.Contains(query, "slots s CROSS JOIN") || // a slot is one day
@@ -356,4 +358,25 @@ func lookBehind(t *testing.T, db *store.DB, now time.Time) {
 	must(err)
 	_, err = db.ForgetInbound(ctx, now)
 	must(err)
+}
+
+// stepIn does what operators do to runs.
+func stepIn(t *testing.T, db *store.DB, i digest.Issue, now time.Time) {
+	t.Helper()
+	ctx, by := t.Context(), operators.By{Who: "ada", Why: "a try"}
+	_, held := db.Hold(ctx, digest.Hold{Issue: i.ID, Kind: digest.HoldPaused}, by, now)
+	_, gone := db.LetGo(ctx, i.ID, digest.HoldPaused, by, now)
+	_, holds := db.Holds(ctx)
+	_, own := db.HoldsOf(ctx, i.ID)
+	_, halted := db.Halted(ctx)
+	_, left := db.AnyLeft(ctx, i.ID)
+	_, reasons := db.FailedReasons(ctx, i.ID, 9)
+	_, uncertain := db.UncertainIssues(ctx, now.Add(-time.Hour))
+	_, retried := db.RetryIssue(ctx, i.ID, store.Pick{}, by, now, nil)
+	_, settled := db.SettleIssue(ctx, i.ID, store.Pick{}, store.SettleArrived, by, now, nil)
+	_, stopped := db.StopIssue(ctx, i.ID, by, now, nil)
+	_, of := db.StopOf(ctx, i.ID)
+	if err := errors.Join(held, gone, holds, own, halted, left, reasons, uncertain, retried, settled, stopped, of, db.FinishStops(ctx, now)); err != nil {
+		t.Fatal(err)
+	}
 }
