@@ -17,7 +17,6 @@ import (
 const (
 	findingPublic      = "public url"
 	findingClock       = "clock"
-	findingSkew        = "clock of others"
 	findingCertificate = "certificate " // + relay, or "public url"
 	findingOpening     = "opening "     // + edition
 	findingWake        = "wake"
@@ -120,7 +119,7 @@ func (w roomToday) wakeAlarms(ctx context.Context) ([]room.Alarm, error) {
 		Next: "Start serve again, or look in its log why it hangs."}}, nil
 }
 
-// clockStep is how far the clock may go apart from the time that passed, or from the clocks of others.
+// clockStep is how far the clock may go apart from the time that passed.
 const clockStep = 5 * time.Second
 
 // clockTold is for how long a step of the clock is worth a word.
@@ -134,10 +133,6 @@ func (w roomToday) clockAlarms(ctx context.Context) (list []room.Alarm, err erro
 	if f, ok := found[findingClock]; ok && !f.OK && time.Since(f.At) < clockTold {
 		list = append(list, room.Alarm{Key: "clock", Level: amber, Since: f.At, What: "This machine's clock jumped " + f.Detail + ".",
 			Next: "See that one program alone sets it (chrony or systemd-timesyncd).", Do: "timedatectl", Link: "/doctor"})
-	}
-	if f, ok := found[findingSkew]; ok && !f.OK {
-		list = append(list, room.Alarm{Key: "clock of others", Level: amber, Since: f.Since, What: "This machine's clock is " + f.Detail + ".",
-			Next: "Have it set by a time server: slots come by this clock, and DKIM signatures are dated by it.", Do: "timedatectl", Link: "/doctor"})
 	}
 	return list, nil
 }

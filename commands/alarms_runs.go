@@ -186,7 +186,7 @@ func (w roomToday) lateAlarms(ctx context.Context) (list []room.Alarm, err error
 			continue
 		}
 		said, next, _ := strings.Cut(inWords(&p), " will expire. ")
-		list = append(list, room.Alarm{Key: fmt.Sprintf("late %d %s", p.Issue.ID, p.Relay), Level: red, Since: w.now(), Link: fmt.Sprintf("/issues/%d", p.Issue.ID),
+		list = append(list, room.Alarm{Key: fmt.Sprintf("late %d %s", p.Issue.ID, p.Relay), Level: red, Since: p.Issue.Due, Link: fmt.Sprintf("/issues/%d", p.Issue.ID),
 			What: capital(said) + " will expire.", Next: next + ".", Do: fmt.Sprintf("broadsheet issues show %d", p.Issue.ID)})
 	}
 	k.foreseen, k.late = time.Now(), list

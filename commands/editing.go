@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"broadsheet/digest"
-	"broadsheet/operators"
 	"broadsheet/store"
 )
 
@@ -28,13 +27,14 @@ func (e *engine) recastWithheld(ctx context.Context) error {
 	if err != nil || !waiting {
 		return err
 	}
+	began := time.Now()
 	done, err := e.recast(ctx, nil)
 	if done.Batches > 0 {
 		e.recasts.Add(1)
 	}
 	if err == nil {
 		e.log.Info("digests followed an editor", slog.Int("deliveries", done.Deliveries), slog.Int("digests", done.Digests),
-			slog.Int("cancelled", done.Cancelled), slog.Int("uncertain", done.Uncertain))
+			slog.Int("cancelled", done.Cancelled), slog.Int("uncertain", done.Uncertain), slog.Duration("took", time.Since(began).Round(time.Millisecond)))
 	}
 	return err
 }
@@ -48,14 +48,4 @@ func (e *engine) keepRecasting(ctx context.Context) {
 		e.complain(ctx, "lay digests out anew", e.recastWithheld(ctx))
 		return recastPause
 	})
-}
-
-// withdraw withdraws a story. Nothing with it leaves from then on; the digests that showed it follow in
-// the background of whoever sends, or at once by recast.
-func (e *engine) withdraw(ctx context.Context, by operators.By, story int64) (news bool, err error) {
-	news, err = e.db.WithdrawStory(ctx, by, story, e.now())
-	if err == nil && news {
-		e.log.Info("story withdrawn", slog.Int64("story", story), slog.String("who", by.Who), slog.String("why", by.Why))
-	}
-	return news, err
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"broadsheet/digest"
+	"broadsheet/doctor"
 	"broadsheet/mailer"
 	"broadsheet/schedule"
 	"broadsheet/store"
@@ -36,26 +38,34 @@ type engine struct {
 	log    *slog.Logger
 	worker string
 
-	read      func()                      // called after each feed and file of intake, from several goroutines at a time; nil = not
-	patience  time.Duration               // as mailer.Sender has it
-	downAfter time.Duration               // see there; 0 = that
-	roots     *x509.CertPool              // whom relays' certificates must be from; nil = the system's
-	clicks    func(context.Context) error // writes those that its pages counted; nil before there are pages
-	told      map[forecast]bool           // that were logged
-	acts      *underway                   // of its pages
-	foretold  bool                        // what there was at the start was looked at
-	recasts   atomic.Int64                // times that digests followed an editor here
-	openings  map[string]string           // by edition: what its last opening failed for, as it is on record; for the scheduler alone
-	kept      keptAlarms
-	finder    digest.Finder
-	composer  *digest.Composer
-	routes    *digest.Routes
-	domains   *mailer.Domains
-	postman   *postman
-	board     *board // of the operator's pages
-	jobs      *jobs
-	ahead     *outlook                 // what the operator's room knows of coming slots
-	presses   map[string]*digest.Press // by edition; made at the start, so that a broken template stops the program and not a run
+	read        func()                      // called after each feed and file of intake, from several goroutines at a time; nil = not
+	patience    time.Duration               // as mailer.Sender has it
+	downAfter   time.Duration               // see there; 0 = that
+	roots       *x509.CertPool              // whom relays' certificates must be from; nil = the system's
+	clicks      func(context.Context) error // writes those that its pages counted; nil before there are pages
+	told        map[forecast]bool           // that were logged
+	acts        *underway                   // of its pages
+	foretold    bool                        // what there was at the start was looked at
+	recasts     atomic.Int64                // times that digests followed an editor here
+	counts      storyCounts
+	openings    map[string]string // by edition: what its last opening failed for, as it is on record; for the scheduler alone
+	kept        keptAlarms
+	readiness   readiness
+	metered     keptMetrics
+	meters      *meters // of the process: they outlive a configuration
+	finder      digest.Finder
+	composer    *digest.Composer
+	routes      *digest.Routes
+	domains     *mailer.Domains
+	postman     *postman
+	board       *board // of the operator's pages
+	jobs        *jobs
+	ahead       *outlook                 // what the operator's room knows of coming slots
+	presses     map[string]*digest.Press // by edition; made at the start, so that a broken template stops the program and not a run
+	health      *examined
+	dns         *doctor.DNS                            // nil = the machine's
+	leavesFrom  func(ctx context.Context) []netip.Addr // addresses that mail leaves from; nil = as far as this machine knows
+	secretFiles map[string]string                      // by what is in them
 }
 
 // engine opens configuration, keys and database and wires the rooms together.
@@ -77,6 +87,10 @@ func (p *program) wire(ctx context.Context, cfg *schedule.Config, db *store.DB, 
 		return nil, err
 	}
 	e.patience = p.patience
+	if p.meters == nil {
+		p.meters = e.meters
+	}
+	e.meters = p.meters
 	if p.jobs == nil {
 		p.jobs = e.jobs
 	}
@@ -103,7 +117,9 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 		jobs:     newJobs(),
 		told:     map[forecast]bool{},
 		acts:     &underway{},
+		health:   &examined{},
 		openings: map[string]string{},
+		meters:   newMeters(),
 		ahead:    &outlook{},
 	}
 	e.board = newBoard(e)
@@ -132,6 +148,10 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 		}
 	}
 	db.Trace(traced)
+	db.OnlyTo(nil)
+	if cfg.OnlyTo != nil {
+		db.OnlyTo(cfg.MayGet)
+	}
 	notices, err := digest.NewNoticePress(cfg, house)
 	if err != nil {
 		return nil, usage(err)
@@ -281,7 +301,7 @@ func (e *engine) sendOut(ctx context.Context, how sendRun) (tried int, err error
 			s.Progress = func(stats mailer.Stats) { count(s, stats) }
 			s.StandIn = func() []string { return out.standsInFor(r.Name) }
 			wg.Go(func() {
-				stats, err := s.Run(ctx, how.untilIdle)
+				stats, err := e.runSender(ctx, s, r, how.untilIdle)
 				count(s, stats)
 				if err == nil {
 					return
@@ -310,6 +330,7 @@ func (e *engine) sendOut(ctx context.Context, how sendRun) (tried int, err error
 func (e *engine) sender(r schedule.Relay, how sendRun) *mailer.Sender {
 	s := &mailer.Sender{Queue: how.queue, Composer: e.composer, Relay: relayOf(e.cfg, r), Worker: e.worker, KeyID: e.keys.SigningID(),
 		Now: e.now, Log: e.log, Patience: e.patience, Poll: poll, Domains: e.domains, Signer: e.dkim.signer(r.Profile)}
+	s.Taken = e.taken
 	s.Relay.RootCAs = e.roots
 	if how.connections > 0 {
 		s.Relay.Connections = how.connections
@@ -394,6 +415,9 @@ func (e *engine) intake(ctx context.Context, force bool) ([]stories.FeedResult, 
 		feeds[i] = stories.Feed{URL: f.URL, Section: f.Section, Every: f.Every}
 	}
 	results, err := fetcher.FetchAll(ctx, feeds, force)
+	if e.meters != nil {
+		e.meters.fetched(results)
+	}
 	if err != nil {
 		return results, nil, err
 	}

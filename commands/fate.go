@@ -126,7 +126,24 @@ func (l timeline) first(what string) time.Time {
 }
 
 // heldWords says what holds an issue, "" = nothing does.
-func (e *engine) heldWords(context.Context, int64) (string, error) { return "", nil }
+func (e *engine) heldWords(ctx context.Context, issue int64) (string, error) {
+	holds, err := e.db.HoldsOf(ctx, issue)
+	var parts []string
+	for _, h := range holds {
+		part := string(h.Kind)
+		if h.Reason != "" {
+			part += ", " + h.Reason
+		}
+		if h.Who != "" {
+			part += " (by " + h.Who + ")"
+		}
+		parts = append(parts, part)
+	}
+	if err != nil || len(parts) == 0 {
+		return "", err
+	}
+	return "held: " + strings.Join(parts, "; ") + "; see the issue's page", nil
+}
 
 // lookedAhead says what will become of a mail that is not on record.
 func lookedAhead(a *accounting, zone *time.Location, now time.Time) string {

@@ -38,7 +38,7 @@ func (p *program) desk(ctx context.Context, withKeys bool) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &engine{cfg: cfg, db: db, keys: p.ring, now: p.now, log: p.logger()}, nil
+	return &engine{cfg: cfg, db: db, keys: p.ring, now: p.now, log: p.logger(), acts: &underway{}, health: &examined{}}, nil
 }
 
 // done says what an act came to, on standard error; a refusal is the command's failure.

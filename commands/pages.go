@@ -23,7 +23,7 @@ func (e *engine) everyPage() *web.Pages {
 	return &web.Pages{Config: e.cfg, Keys: e.keys, Now: e.now, Log: e.log, Readers: e.db, Stories: e.db,
 		Archive: e.db, Slots: e.db, Feeds: e.db, Clicks: e.db, SignUps: e.db, Account: e.db, Random: rand.Reader,
 		Opener: func(ed *schedule.Edition) *digest.Opener { return e.opener(ed, nil) },
-		Kick:   e.postman.kick, Providers: e.providers(), Reports: e.reportDesk()}
+		Ready:  e.ready, Kick: e.postman.kick, Providers: e.providers(), Reports: e.reportDesk()}
 }
 
 // writeClicks puts on record how often links were followed since the last time.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"broadsheet/digest"
 	"broadsheet/mailer"
 	"broadsheet/schedule"
 	"broadsheet/store"
@@ -89,7 +90,12 @@ func (e *engine) notePings(ctx context.Context, ed *schedule.Edition) error {
 // noteHeldPings puts on record which issues that were due before a time wait for a person.
 func (e *engine) noteHeldPings(ctx context.Context, ed *schedule.Edition, before time.Time) error {
 	states, err := e.db.RelayStates(ctx)
-	if err != nil || !slices.ContainsFunc(states, func(s store.RelayState) bool { return s.State == store.RelayHeld && time.Since(s.Seen) < relayStale }) {
+	if err != nil {
+		return err
+	}
+	refused := slices.ContainsFunc(states, func(s store.RelayState) bool { return s.State == store.RelayHeld && time.Since(s.Seen) < relayStale })
+	holds, err := e.db.Holds(ctx)
+	if err != nil || !refused && len(holds) == 0 {
 		return err
 	}
 	waiting, err := e.db.UnfinishedIssues(ctx, ed.Name)
@@ -97,6 +103,9 @@ func (e *engine) noteHeldPings(ctx context.Context, ed *schedule.Edition, before
 		return err
 	}
 	for _, id := range waiting {
+		if !refused && !slices.ContainsFunc(holds, func(h digest.Hold) bool { return h.Issue == 0 || h.Issue == id }) {
+			continue
+		}
 		i, err := e.db.Issue(ctx, id)
 		if err == nil && i.Due.Before(before) {
 			err = e.db.AddPing(ctx, store.Ping{Edition: ed.Name, Slot: i.Slot, Zone: i.Zone, Hour: i.Hour, At: e.now()})

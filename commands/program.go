@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -24,6 +25,7 @@ type program struct {
 	configFile, dsn string
 	verbose         bool
 	at              string // --at as given
+	log             logForm
 
 	patience      time.Duration // how long send waits for a relay that is down; 0 = the sender's own default
 	earlyPatience time.Duration // see there; 0 = that
@@ -32,7 +34,10 @@ type program struct {
 	ring *subscribers.Keys
 	db   *store.DB
 	now  func() time.Time
-	jobs *jobs // nil = none yet
+
+	jobs     *jobs        // nil = none yet
+	meters   *meters      // of the process, once there is an engine
+	watching *watchServer // nil = nobody watches
 }
 
 // clockFlag adds --at to a command.
@@ -98,16 +103,14 @@ func (p *program) databaseThere(ctx context.Context, withKeys bool) (*store.DB, 
 	return db, err
 }
 
+// databaseName is where the database is: as --db says, or the environment, or beside the configuration.
+func (p *program) databaseName() string {
+	return cmp.Or(p.dsn, p.getenv("BROADSHEET_DB"), filepath.Join(filepath.Dir(p.configFile), "broadsheet.db"))
+}
+
 func (p *program) open(ctx context.Context, withKeys bool, options store.Options) (*store.DB, error) {
 	if p.db != nil {
 		return p.db, nil
-	}
-	dsn := p.dsn
-	if dsn == "" {
-		dsn = p.getenv("BROADSHEET_DB")
-	}
-	if dsn == "" {
-		dsn = filepath.Join(filepath.Dir(p.configFile), "broadsheet.db")
 	}
 	var ring *subscribers.Keys
 	if withKeys {
@@ -117,7 +120,7 @@ func (p *program) open(ctx context.Context, withKeys bool, options store.Options
 		}
 		options.AddressHash = ring.AddressHash
 	}
-	db, err := store.Open(ctx, dsn, options)
+	db, err := store.Open(ctx, p.databaseName(), options)
 	if err != nil {
 		return nil, err
 	}
@@ -156,5 +159,9 @@ func (p *program) logger() *slog.Logger {
 	if p.verbose {
 		level = slog.LevelDebug
 	}
-	return slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
+	options := &slog.HandlerOptions{Level: level}
+	if p.log == logJSON {
+		return slog.New(slog.NewJSONHandler(p.stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(p.stderr, options))
 }

@@ -160,6 +160,14 @@ func TestProofPages(t *testing.T) {
 	holds(acts, "/preview/mail"+query+"&scheme=light", "@media not all{")
 	holds(looks, "/forecast", "Coming slots", "It is out of the usual")
 	_, source := acts.get("/preview/source" + query)
+	resp, err := acts.client.Get(acts.base + "/preview/mail" + query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if got := resp.Header.Get("Content-Security-Policy"); !strings.HasPrefix(got, "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:;") {
+		t.Errorf("a mail is drawn under the policy %q", got)
+	}
 
 	if status, page := acts.post("/issues/9/approve", url.Values{}); status != 409 || !strings.Contains(page, "say why") {
 		t.Errorf("approved without a reason: %d", status)

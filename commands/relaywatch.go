@@ -75,6 +75,7 @@ func (w *relayWatch) heard(relay string, s mailer.Stats) {
 	if y.stats.Dials == s.Dials && y.stats.Since.Equal(s.Since) && tries(y.stats) == tries(s) {
 		return // nothing of the relay: what a look found stands
 	}
+	w.meters.tried(relay, y.stats, s)
 	y.stats, y.told, y.fails = s, time.Now(), 0
 	state, why, since := stateOf(s)
 	w.set(y, state, why, since)

@@ -23,6 +23,9 @@ func (p *program) again(ctx context.Context) (*engine, error) {
 	if err := cfg.IntakeSecrets(p.getenv); err != nil {
 		return nil, err
 	}
+	if err := cfg.WebhookSecrets(p.getenv); err != nil {
+		return nil, err
+	}
 	ring, err := subscribers.LoadKeys(p.getenv)
 	if err != nil {
 		return nil, err

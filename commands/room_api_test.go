@@ -207,3 +207,41 @@ func TestPushReaders(t *testing.T) {
 		t.Error(audit)
 	}
 }
+
+// TestPushStories adds, changes and withdraws a newsroom's story by its own id, each as often as one likes.
+func TestPushStories(t *testing.T) {
+	h := newHarbor(t, "mailgun", harborSecret, 1)
+	c := callerOf(t, h.engine, operators.Act)
+	const tide = `{"headline":"The tide is late","sections":["world"],"url":"https://tidewater.example/tide","published":"2026-01-13T06:30:00Z","blocks":[{"type":"p","text":"It came at nine."}],"why":"desk"}`
+	call := func(method, id, body string, want int, has string) {
+		t.Helper()
+		if status, _, text := c.calls(method, "/push/stories/"+id, body); status != want || !strings.Contains(text, has) {
+			t.Errorf("%s %s %s: %d %s", method, id, body, status, text)
+		}
+	}
+	call("PATCH", "n-1", `{"lead":"x"}`, 404, "n-1")
+	call("PUT", "n-1", tide, 200, `"came":"new"`)
+	before := h.dump()
+	call("PUT", "n-1", tide, 200, `"came":"same"`)
+	call("PATCH", "n-1", `{"headline":"The tide is late"}`, 200, `"came":"same"`)
+	if now := h.dump(); now != before {
+		t.Errorf("the same again changes the database:\n%s", diffLines(before, now))
+	}
+	call("PATCH", "n-1", `{"headline":"The tide was late"}`, 200, `"came":"changed"`)
+	id, err := h.db.PushedStory(t.Context(), "n-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := h.db.Story(t.Context(), id); err != nil || s.Headline != "The tide was late" || s.URL != "https://tidewater.example/tide" || len(s.Blocks) != 1 || s.Lead != "It came at nine." {
+		t.Errorf("%+v, %v", s, err)
+	}
+	for body, want := range map[string]string{`{"headline":"x"}`: "sections: name one", `{"sections":["world"]}`: "headline: is missing", `{"headline":"x","sections":["moon"]}`: `no section`,
+		`{"headline":"x","sections":["world"],"url":"javascript:alert(1)"}`: "url: ", `{"headline":"x","sections":["world"],"published":"yesterday"}`: "published: ",
+		`{"headline":"x","sections":["world"],"blocks":[{"type":"script","text":"x"}]}`: "blocks[0].type: "} {
+		call("PUT", "n-2", body, 422, want)
+	}
+	call("DELETE", "n-1?why=wrong", "", 200, "is withdrawn")
+	call("DELETE", "n-1", "", 200, "withdrawn before")
+	call("PUT", "n-1", tide, 409, "withdrawn")
+	call("DELETE", "n-9", "", 404, "n-9")
+}

@@ -33,7 +33,7 @@ func (e *engine) at(t time.Time) *engine {
 
 // Preview meets [room.Proofs].
 func (w roomProofs) Preview(ctx context.Context, q room.PreviewQuery) (*room.Preview, error) {
-	out := &room.Preview{MaxHTML: digest.MaxHTML, Findings: []room.Finding{}}
+	out := &room.Preview{MaxHTML: digest.MaxHTML, Findings: []room.LintFinding{}}
 	for _, ed := range w.cfg.Editions {
 		out.Editions = append(out.Editions, ed.Name)
 	}
@@ -135,7 +135,7 @@ func describe(p *room.Preview, mail *rehearsed) {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Name, b.Name))
 	})
 	for _, f := range l.Findings {
-		p.Findings = append(p.Findings, room.Finding(f))
+		p.Findings = append(p.Findings, room.LintFinding(f))
 	}
 }
 

@@ -63,7 +63,7 @@ func (w roomToday) look(ctx context.Context) []room.Alarm {
 		{"slots", w.missedAlarms}, {"relays", w.relayAlarms}, {"runs", roomRuns{e}.alarms}, {"openings", w.openingAlarms},
 		{"forecast", w.lateAlarms}, {"scheduler", w.wakeAlarms}, {"proofs", roomProofs{e}.alarms}, {"public URL", w.publicAlarms},
 		{"certificates", w.certificateAlarms}, {"feeds", roomFeeds{e}.alarms}, {"what came back", w.wayBackAlarms}, {"tasks", roomWayBack{e}.alarms},
-		{"clock", w.clockAlarms}, {"pings", w.pingAlarms}, {"report", w.reportAlarms}, {"doctor", roomDoctor{e}.alarms},
+		{"clock", w.clockAlarms}, {"pings", w.pingAlarms}, {"webhooks", e.webhookAlarms}, {"report", w.reportAlarms}, {"doctor", roomDoctor{e}.alarms},
 	} {
 		found, err := subject.look(ctx)
 		if err != nil && ctx.Err() == nil {

@@ -44,7 +44,10 @@ func (e *engine) sendTest(ctx context.Context, ed *schedule.Edition, address str
 	if err != nil {
 		return "", err
 	}
-	reply, err := mailer.SendOne(ctx, r, mail.Message)
+	reply, err := e.sendOne(ctx, r, mail.Message)
+	if errors.Is(err, errNotAdopted) {
+		return &exitError{exitHeld, err}
+	}
 	if err != nil {
 		return "", fmt.Errorf("send test copy through %s: %w", r.Name, err)
 	}
@@ -116,7 +119,7 @@ func (e *engine) rehearseIn(ctx context.Context, ed *schedule.Edition, s *subscr
 			out.Message, err = e.composer.Compose(ctx, &out.Delivery, nil)
 			return e.signed(out, err)
 		case stored.Digest != 0:
-			if dg, err = e.storedDigest(ctx, stored.Digest); err != nil {
+			if dg, err = e.showable(ctx, stored.Digest); err != nil {
 				return out, err
 			}
 		case !test:
@@ -148,6 +151,28 @@ func (e *engine) signed(r rehearsed, err error) (rehearsed, error) {
 		r.Message, err = e.dkim.sign(r.Message, &r.Delivery, e.profile(r.relay))
 	}
 	return r, err
+}
+
+// showable is a digest on record with its fragments; nil if a story that it shows was withdrawn.
+func (e *engine) showable(ctx context.Context, id int64) (*digest.Digest, error) {
+	dg, err := e.storedDigest(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	var revisions []int64
+	for _, item := range dg.Items {
+		revisions = append(revisions, item.Revision)
+	}
+	found, err := e.db.Stories(ctx, revisions)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range found {
+		if !s.Withdrawn.IsZero() {
+			return nil, nil
+		}
+	}
+	return dg, nil
 }
 
 // storedDigest is a digest on record with its fragments.

@@ -24,7 +24,7 @@ import (
 const wake = 30 * time.Second
 
 func (p *program) serve() *cobra.Command {
-	var listen, operator, operatorAt string
+	var listen, operator, operatorAt, metrics string
 	var wait bool
 	c := &cobra.Command{
 		Use:   "serve",
@@ -41,7 +41,7 @@ with them is logged, and the old ones then stay.`,
 			if err != nil {
 				return err
 			}
-			if err := usage(errors.Join(cfg.Secrets(p.getenv), cfg.IntakeSecrets(p.getenv))); err != nil {
+			if err := usage(errors.Join(cfg.Secrets(p.getenv), cfg.IntakeSecrets(p.getenv), cfg.WebhookSecrets(p.getenv))); err != nil {
 				return err
 			}
 			e, err := p.engine(c.Context())
@@ -72,13 +72,21 @@ with them is logged, and the old ones then stay.`,
 				l.Close()
 				return err
 			}
+			watch, err := listenMetrics(metrics, e)
+			if err != nil {
+				return errors.Join(err, l.Close())
+			}
+			defer watch.end()
+			p.watching = watch
 			return p.serveOn(c.Context(), e, l, &roomServer{listener: o, public: public}, hup)
 		},
 	}
 	p.clockFlag(c)
+	p.logFlag(c)
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8080", "`ADDRESS` for the readers' links; put your web server in front of it")
 	c.Flags().StringVar(&operator, "operator", operatorAddress, "`ADDRESS` for the operator's room; off = none")
 	c.Flags().StringVar(&operatorAt, "operator-url", "", "`URL` at which a proxy or another machine reaches the operator's room, e.g. https://room.example.org")
+	c.Flags().StringVar(&metrics, "metrics", "", "`ADDRESS` for /metrics, /healthz and /readyz alone, which anybody who reaches it may read; else they are in the operator's room")
 	c.Flags().BoolVar(&wait, "wait", false, "wait for another sender to end instead of exiting with 4")
 	return c
 }
@@ -168,8 +176,10 @@ func (s *server) start(ctx context.Context, e *engine, before <-chan struct{}) *
 	if err := s.room.take(e); err != nil {
 		s.failed(err)
 	}
+	s.watching.take(e)
 	g.tasks.Go(func() { repeat(ctx, e.intakeOnce) })
 	g.tasks.Go(func() { repeat(ctx, e.openAll) })
+	g.tasks.Go(func() { repeat(ctx, e.callWebhooks) })
 	g.tasks.Go(func() { repeat(ctx, e.writeClicks) })
 	g.tasks.Go(func() { e.deliver(ctx) })
 	g.tasks.Go(func() { repeat(ctx, e.forget) })
@@ -228,6 +238,7 @@ func (e *engine) intakeOnce(ctx context.Context) time.Duration {
 // that are past their life, which senders do not get to see while a relay is down. One edition's trouble does not stop the
 // others. It returns how long it is to the next slot.
 func (e *engine) openAll(ctx context.Context) time.Duration {
+	e.readiness.wakes()
 	e.complain(ctx, "note wake", e.db.Find(ctx, findingWake, true, ""))
 	e.complain(ctx, "end pauses", e.endPauses(ctx))
 	if err := e.db.Scrub(ctx); !errors.Is(err, store.ErrBusy) { // somebody reads for long: the next time

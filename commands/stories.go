@@ -15,7 +15,8 @@ import (
 )
 
 func (p *program) stories() *cobra.Command {
-	return group("stories", "Stories: fetch, import, list", p.storiesFetch(), p.storiesImport(), p.storiesList(), p.storiesShow())
+	return group("stories", "Stories: fetch, import, list, edit", p.storiesFetch(), p.storiesImport(), p.storiesList(), p.storiesShow(),
+		p.storiesPin(), p.storiesLead(), p.storiesHold(), p.storiesRelease(), p.storiesCorrect(), p.storiesWithdraw(), p.storiesHave())
 }
 
 func (p *program) storiesFetch() *cobra.Command {

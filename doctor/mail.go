@@ -239,7 +239,7 @@ func (d *DNS) lookAtMX(ctx context.Context, domain string, read bool) Finding {
 	case implicit:
 		return amber("there is no MX record, only an address: mail goes there", "Publish an MX record that names your mail server.")
 	case !read:
-		return amber(seen+"; the program does not read it: bounces and complaints change nothing", "Set intake: in schedule.yaml (docs/bounces.md).")
+		return amber(seen+"; the program does not read it: bounces and complaints change nothing", "Set intake: in schedule.yaml (docs/operating.md).")
 	}
 	return green(seen)
 }

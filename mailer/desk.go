@@ -338,6 +338,13 @@ func (k *desk) commit(hand, fresh []*Letter) error {
 		k.r.settled(fresh...)
 		return err
 	}
+	if k.r.Taken != nil {
+		for n := range marks {
+			if m := &marks[n]; m.Step == Settle && m.Err == nil && m.Outcome.State == Accepted {
+				k.r.Taken(m.Delivery)
+			}
+		}
+	}
 	k.afterSettled(marks)
 	marks = marks[len(k.settled):]
 	k.settled = k.settled[:0]

@@ -30,13 +30,14 @@ type Sender struct {
 	Worker   string // who leases; unique among running senders
 	KeyID    string // signing key of the links in messages begun now
 
-	Log      *slog.Logger     // nil: none
-	Now      func() time.Time // the program's clock, for due times and Date; nil: real time
-	Rand     func() float64   // jitter, in [0, 1); nil: math/rand
-	Progress func(Stats)      // called now and then, at changes of the relay and at the end, one call at a time; may be nil
-	Domains  *Domains         // limits of recipients' domains; nil: none
-	Pace     *Pace            // which groups of them are slowed just now, for all senders that share it; nil: none
-	Signer   Signer           // signs each message; nil: the relay does
+	Log      *slog.Logger      // nil: none
+	Now      func() time.Time  // the program's clock, for due times and Date; nil: real time
+	Rand     func() float64    // jitter, in [0, 1); nil: math/rand
+	Progress func(Stats)       // called now and then, at changes of the relay and at the end, one call at a time; may be nil
+	Taken    func(d *Delivery) // called for each delivery that the relay took, once that is on record, from many goroutines; may be nil
+	Domains  *Domains          // limits of recipients' domains; nil: none
+	Pace     *Pace             // which groups of them are slowed just now, for all senders that share it; nil: none
+	Signer   Signer            // signs each message; nil: the relay does
 	// StandIn names the relays whose mail goes through this one just now, because they are down;
 	// nil: none. It is asked whenever this relay has nothing of its own to do.
 	StandIn func() []string

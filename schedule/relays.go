@@ -140,6 +140,12 @@ func (y Relay) WithDefaults() Relay {
 // variable is the beginning of the names of the relay's secrets in the environment.
 func (y Relay) variable() string { return "BROADSHEET_SMTP_" + y.inCapitals() }
 
+// PasswordFile is the variable of the environment that may name a file with the relay's password.
+func (y Relay) PasswordFile() string { return y.variable() + "_PASSWORD_FILE" }
+
+// EventsFile is the one that may name a file with the secret of its provider's events.
+func (y Relay) EventsFile() string { return "BROADSHEET_EVENTS_" + y.inCapitals() + "_FILE" }
+
 // inCapitals is the relay's name as variables of the environment carry it.
 func (y Relay) inCapitals() string {
 	return strings.Map(func(r rune) rune {

@@ -39,5 +39,10 @@ func (d dialect) by(index string) string {
 	return " " + d.indexedBy + " " + index + " "
 }
 
+// text is a text of a JSON object in a column; NULL if there is none.
+func (d dialect) text(column, name string) string {
+	return "json_extract(" + column + ", '$." + name + "')"
+}
+
 // ids is a table of value, and key for its order, from a JSON array of numbers in parameter n.
 func (d dialect) ids(n int) string { return "json_each(?" + strconv.Itoa(n) + ")" }

@@ -11,6 +11,8 @@
 // a batch with [DB.Lease] (queue.go, held.go) and puts the marks of its deliveries on record with
 // [DB.Commit]: intent, hand and outcome, each by the rules of send.go. All of them stand under the
 // batch's fencing number, so a late worker changes nothing.
+// An issue on hold (holds.go) has no batch to lease, and whoever has one leased begins nothing more: intents and
+// hands look at the holds in their own transaction. What operators do to deliveries is in stop.go and retry.go.
 // Mails that are no digest are noted in the transaction of the change that they tell of and posted
 // by [DB.PostNotices] (notice.go) as issues of their own, whose batches go first.
 // An answer that came in and is to be passed on ([DB.NextForward], forward.go) is on record as handed
@@ -63,7 +65,7 @@
 //     again. Of one that was never answered, news are the answer: it does not go again if a server has
 //     put it off, taken it or returned it.
 //   - What servers say is kept without addresses and ids, once for all who are told the same.
-//   - Messages are kept for 90 days ([DB.ForgetInbound]); those of a reader who is erased or forgotten go
+//   - Messages are kept for 90 days, or as the operator says ([DB.ForgetInbound]); those of a reader who is erased or forgotten go
 //     at once, and what comes of their mails later is kept as numbers alone.
 //
 // What readers do by themselves goes through [DB.EditReader], [DB.LeaveAll] and [DB.Undo] (edit.go):
@@ -78,6 +80,14 @@
 // kept a mail in between is looked up among its deliveries (kept.go). Hard marks of many readers of a
 // domain in one slot are a wave and bar nobody (waves.go, waveend.go). What became of mails is counted
 // by day, domain and relay (tally.go, rates.go).
+//
+// What editors do with stories is in editing.go and withdraw.go. Each act raises the counter `stories`, by
+// which whoever keeps pages in memory knows, and is kept at the story (stories.edited): digests of issues
+// begun before it (issues.edits) may be stale. The act takes what is stale out of senders' hands and
+// withholds all batches of such issues (batches.withheld, edits.go); [DB.Recast] lays their digests out anew and lets
+// them go, batch by batch. Each lease looks once more ([DB.Lease], withhold), so that nothing stale goes
+// whatever reopens it: a crash, a retry, an answer that was late. A delivery with a copy out keeps its digest.
+// [DB.Having] says who has a story.
 //
 // Times are microseconds since 1970 in UTC, 0 where there is none. SQL is written once, with ?1
 // ?2; what engines do differently is in dialect.go, and their tables are in migrations. Texts

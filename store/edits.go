@@ -142,11 +142,15 @@ func (db *DB) withhold(ctx context.Context, t *tx, b *leased, h *held) (bool, er
 // just withdrawn, held back or corrected. What has not left is moved to batches that nobody gets before
 // their digests have followed; the sender's next mark of it finds no row. A copy that was handed in this
 // moment may have left or not: where the story is withdrawn the sender is told ([DB.Recalled]). Only
-// batches that are leased are looked at, and they are few: all others are when they are leased.
+// batches that are leased are looked at, and they are few: all others are withheld.
 func (db *DB) recall(ctx context.Context, t *tx, now time.Time) error {
 	type batch struct {
 		id, issue int64
 		relay     string
+	}
+	if _, err := t.exec(ctx, `UPDATE batches SET withheld = 1 WHERE done = 0 AND lease_until = 0 AND urgent = 0 AND withheld = 0
+		AND issue IN (SELECT id FROM issues WHERE edits < (SELECT value FROM counters WHERE name = 'stories'))`); err != nil {
+		return err
 	}
 	list, err := selectAll(ctx, t, `SELECT id, issue, relay FROM batches WHERE lease_until > 0 ORDER BY id`, nil,
 		func(r *sql.Rows) (b batch, err error) { return b, r.Scan(&b.id, &b.issue, &b.relay) })

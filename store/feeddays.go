@@ -39,8 +39,8 @@ func (t *tx) countFeed(ctx context.Context, f *stories.FeedState) error {
 // FeedDays lists the days of all feeds on and after that of since, by URL and day. Days on which a feed was not
 // fetched are not among them.
 func (db *DB) FeedDays(ctx context.Context, since time.Time) ([]FeedDay, error) {
-	list, err := selectAll(ctx, db.read(), `SELECT d.url, d.day, d.fetches, d.unchanged, d.failures, d.stories FROM feeds f
-		CROSS JOIN feed_days d ON d.url = f.url AND d.day >= ?1 ORDER BY d.url, d.day`, args{us(since) / dayUS},
+	list, err := selectAll(ctx, db.read(), `SELECT d.url, d.day, d.fetches, d.unchanged, d.failures, d.stories FROM feeds
+		CROSS JOIN feed_days d ON d.url = feeds.url AND d.day >= ?1 ORDER BY d.url, d.day`, args{us(since) / dayUS},
 		func(r *sql.Rows) (d FeedDay, err error) {
 			var day int64
 			err = r.Scan(&d.URL, &day, &d.Fetches, &d.Unchanged, &d.Failures, &d.Stories)

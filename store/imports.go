@@ -49,7 +49,7 @@ var ErrImporting = errors.New("another import is running")
 func (db *DB) BeginImport(ctx context.Context, by operators.By, file string, size int64, now time.Time) (id int64, err error) {
 	err = db.write(ctx, func(ctx context.Context, t *tx) error {
 		var running int
-		if err := t.scan(ctx, `SELECT count(*) FROM imports WHERE state = ?1 AND beat > ?2`, args{ImportRunning, us(db.real().Add(-importSilence))}, &running); err != nil {
+		if err := t.scan(ctx, `SELECT count(*) FROM imports WHERE id = (SELECT max(id) FROM imports) AND state = ?1 AND beat > ?2`, args{ImportRunning, us(db.real().Add(-importSilence))}, &running); err != nil {
 			return err
 		}
 		if running > 0 {
@@ -101,7 +101,7 @@ func (db *DB) NoteImport(ctx context.Context, r *ImportRun, bad []subscribers.Ro
 
 // LastImport is the latest import; [ErrNotFound] if there was none.
 func (db *DB) LastImport(ctx context.Context) (r ImportRun, err error) {
-	list, err := selectAll(ctx, db.read(), `SELECT id, file, who, size, began, beat, state, octets, counts, bad, error FROM imports ORDER BY id DESC LIMIT 1`, nil,
+	list, err := selectAll(ctx, db.read(), `SELECT id, file, who, size, began, beat, state, octets, counts, bad, error FROM imports WHERE id = (SELECT max(id) FROM imports)`, nil,
 		func(rows *sql.Rows) (r ImportRun, err error) {
 			var began, beat int64
 			var counts []byte

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -13,13 +14,18 @@ type Trouble struct {
 	Last  time.Time // when it last was so
 }
 
+// trial marks the context of a write that changes nothing: it finds no disk full.
+type trial struct{}
+
 // note takes in how a transaction ended.
-func (w *writer) note(err error) {
+func (w *writer) note(ctx context.Context, err error) {
 	old := w.trouble.Load()
 	err = explain(err)
 	switch {
 	case err == nil && old != nil:
-		w.trouble.Store(nil)
+		if ctx.Value(trial{}) == nil || !errors.Is(old.Err, ErrFull) {
+			w.trouble.Store(nil)
+		}
 	case err != nil && known(err):
 		now := time.Now()
 		t := &Trouble{Err: err, Since: now, Last: now}
@@ -33,18 +39,18 @@ func (w *writer) note(err error) {
 // Trouble is what this process's last write met; nil if it went well.
 func (db *DB) Trouble() *Trouble { return db.writer.trouble.Load() }
 
-// findingReady is what [DB.Ready] writes under.
-const findingReady = "ready"
-
-// Ready writes a row and reads it, and says what is wrong if that cannot be done. Who has waited for a
-// lock as long as a write may gets [ErrBusy]; what a long-running write of this process holds up is waited for
-// as long as ctx lasts.
+// Ready takes the lock for writing and reads, and says what is wrong if that cannot be done. It changes
+// nothing. What this process's own writes hold up is waited for as long as ctx lasts.
 func (db *DB) Ready(ctx context.Context) error {
-	if err := db.Find(ctx, findingReady, true, ""); err != nil {
+	err := db.write(context.WithValue(ctx, trial{}, true), func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, `UPDATE counters SET value = value WHERE name = 'arrival'`)
 		return err
+	})
+	if err != nil {
+		return fmt.Errorf("write database: %w", err)
 	}
-	var at int64
-	if err := db.read().scan(ctx, `SELECT at FROM findings WHERE name = ?1`, args{findingReady}, &at); err != nil {
+	var arrival int64
+	if err := db.read().scan(ctx, `SELECT value FROM counters WHERE name = 'arrival'`, nil, &arrival); err != nil {
 		return fmt.Errorf("read database: %w", err)
 	}
 	return nil

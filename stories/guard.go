@@ -1,6 +1,8 @@
 package stories
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -96,6 +98,30 @@ func (f *Fetcher) Get(ctx context.Context, address string, limit int64) ([]byte,
 		client.Timeout = defaultTimeout
 	}
 	return get(client, req, limit)
+}
+
+// Post posts a body to an address of the public Internet and returns the answer's status. It follows no
+// redirects. Of f it uses Allow, Timeout and Resolver.
+func (f *Fetcher) Post(ctx context.Context, address string, header http.Header, body []byte) (status int, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	if err := f.check(req.URL); err != nil {
+		return 0, err
+	}
+	req.Header = header
+	client := f.client()
+	defer client.CloseIdleConnections()
+	client.Timeout = cmp.Or(max(f.Timeout, 0), defaultTimeout)
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // it says nothing that counts
+	return resp.StatusCode, nil
 }
 
 func get(client *http.Client, req *http.Request, limit int64) ([]byte, error) {

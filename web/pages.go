@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -37,6 +38,8 @@ type Pages struct {
 	Providers map[string]*provider.Endpoint // by relay: where providers report; nil = none does
 	Reports   Reports                       // needed with Providers
 
+	Ready func(ctx context.Context) error // what keeps the program from its work, in a few words; nil = nobody asks
+
 	Kick func() // notices are waiting to be written; nil = nobody is to be told
 
 	texts   *texts
@@ -66,6 +69,7 @@ func (p *Pages) routes() []route {
 		{"POST /events/{relay}", p.report},
 		{"GET /assets/{name}", p.asset},
 		{"GET /healthz", healthy},
+		{"GET /readyz", p.ready},
 		{"GET /", p.notFound}, // whatever no other pattern takes
 	})
 }
@@ -104,6 +108,19 @@ func (p *Pages) notFound(w http.ResponseWriter, r *http.Request) {
 func healthy(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = w.Write([]byte("ok\n"))
+}
+
+// ready tells a load balancer whether to send readers here.
+func (p *Pages) ready(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	line := "ready"
+	if p.Ready != nil {
+		if err := p.Ready(r.Context()); err != nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			line = err.Error()
+		}
+	}
+	_, _ = w.Write([]byte(line + "\n")) // who has gone needs no answer
 }
 
 func (p *Pages) kick() {

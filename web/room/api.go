@@ -100,7 +100,7 @@ func act[In interface{ reason() string }, Out any](method, path string, role ope
 
 // endpoints lists what programs can ask for.
 func (rm *Room) endpoints() []endpoint {
-	return slices.Concat(rm.doorEndpoints(), rm.pushEndpoints())
+	return slices.Concat(rm.doorEndpoints(), rm.runEndpoints(), rm.readerEndpoints(), rm.pushEndpoints())
 }
 
 func (rm *Room) apiRoutes() []route {
@@ -219,37 +219,40 @@ func (rm *Room) openAPI(w http.ResponseWriter, _ *http.Request, _ *visit) error 
 }
 
 // withLists is v with an empty list for every list that is not there: programs go through what is promised
-// to be a list.
+// to be a list. What v points at may be others' too and stays as it is.
 func withLists(v any) any {
 	if v == nil {
 		return nil
 	}
-	to := reflect.New(reflect.TypeOf(v)).Elem()
-	to.Set(reflect.ValueOf(v))
-	fillLists(to)
-	return to.Interface()
+	return listed(reflect.ValueOf(v)).Interface()
 }
 
-func fillLists(v reflect.Value) {
+func listed(v reflect.Value) reflect.Value {
 	switch v.Kind() {
 	case reflect.Slice:
-		if v.IsNil() && v.CanSet() {
-			v.Set(reflect.MakeSlice(v.Type(), 0, 0))
-		}
+		to := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
 		for i := range v.Len() {
-			fillLists(v.Index(i))
+			to.Index(i).Set(listed(v.Index(i)))
 		}
+		return to
 	case reflect.Pointer:
-		if !v.IsNil() {
-			fillLists(v.Elem())
+		if v.IsNil() {
+			return v
 		}
+		to := reflect.New(v.Type().Elem())
+		to.Elem().Set(listed(v.Elem()))
+		return to
 	case reflect.Struct:
+		to := reflect.New(v.Type()).Elem()
+		to.Set(v)
 		for i := range v.NumField() {
 			if v.Type().Field(i).IsExported() {
-				fillLists(v.Field(i))
+				to.Field(i).Set(listed(v.Field(i)))
 			}
 		}
+		return to
 	}
+	return v
 }
 
 // numberIn is a number in a path; what is none is not found.

@@ -123,16 +123,6 @@ func (rm *Room) recognize(r *http.Request, v *visit) error {
 	return nil
 }
 
-// still reports whether who sent a request may still look. To ask is not to be active.
-func (rm *Room) still(r *http.Request) bool {
-	c, err := r.Cookie(rm.cookieName())
-	if err != nil {
-		return false
-	}
-	s, err := rm.Doors.Session(r.Context(), c.Value, true)
-	return err == nil && s != nil
-}
-
 // turnAway sends who is not in to the door.
 func (rm *Room) turnAway(w http.ResponseWriter, r *http.Request) {
 	if isAPI(r) {

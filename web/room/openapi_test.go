@@ -2,6 +2,7 @@ package room
 
 import (
 	"bytes"
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -105,7 +106,7 @@ func (d *drawer) operation(e endpoint) yaml.MapSlice {
 		params = append(params, yaml.MapSlice{{Key: "name", Value: m[1]}, {Key: "in", Value: "path"}, {Key: "required", Value: true}, {Key: "schema", Value: kind}})
 	}
 	for _, p := range e.query {
-		params = append(params, yaml.MapSlice{{Key: "name", Value: p.name}, {Key: "in", Value: "query"}, {Key: "description", Value: p.text}, {Key: "schema", Value: yaml.MapSlice{{Key: "type", Value: "string"}}}})
+		params = append(params, yaml.MapSlice{{Key: "name", Value: p.name}, {Key: "in", Value: "query"}, {Key: "description", Value: cmp.Or(p.text, "only with this "+p.name)}, {Key: "schema", Value: yaml.MapSlice{{Key: "type", Value: "string"}}}})
 	}
 	if len(params) > 0 {
 		op = append(op, yaml.MapItem{Key: "parameters", Value: params})
@@ -144,6 +145,9 @@ func (d *drawer) schema(t reflect.Type) yaml.MapSlice {
 		return yaml.MapSlice{{Key: "type", Value: "object"}, {Key: "additionalProperties", Value: d.schema(t.Elem())}}
 	case reflect.Struct:
 		name := t.Name()
+		if strings.HasSuffix(t.PkgPath(), "/operators") {
+			name = "Operators" + name
+		}
 		if was := d.made[name]; was == nil {
 			d.made[name] = t
 			d.order = append(d.order, name)

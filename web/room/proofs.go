@@ -51,14 +51,14 @@ type Preview struct {
 	None    string    `json:"none"` // why there is no mail, "" = there is one
 	Note    string    `json:"note"` // why this mail will not go, "" = it will
 
-	Subject   string    `json:"subject"`
-	Preheader string    `json:"preheader"`
-	Size      int       `json:"size"`
-	HTMLSize  int       `json:"html_size"` // 0 = a mail of text alone
-	MaxHTML   int       `json:"max_html"`
-	TextSize  int       `json:"text_size"`
-	Links     []Share   `json:"links"` // by host
-	Findings  []Finding `json:"findings"`
+	Subject   string        `json:"subject"`
+	Preheader string        `json:"preheader"`
+	Size      int           `json:"size"`
+	HTMLSize  int           `json:"html_size"` // 0 = a mail of text alone
+	MaxHTML   int           `json:"max_html"`
+	TextSize  int           `json:"text_size"`
+	Links     []Share       `json:"links"` // by host
+	Findings  []LintFinding `json:"findings"`
 
 	Header string `json:"-"` // as it goes out
 	Text   string `json:"-"`
@@ -72,8 +72,8 @@ type Share struct {
 	Count int    `json:"count"`
 }
 
-// Finding is something that readers or their mail programs would stumble over.
-type Finding struct {
+// LintFinding is something that readers or their mail programs would stumble over.
+type LintFinding struct {
 	Rule  string `json:"rule"`
 	Text  string `json:"text"`
 	Grave bool   `json:"grave"`

@@ -41,6 +41,7 @@ type Room struct {
 	Keeping Keeping
 	WayBack WayBack
 	Audit   Audit
+	Watch   Watch
 	Push    Push
 
 	pages map[string]*template.Template
@@ -79,7 +80,7 @@ func (v *visit) by(r *http.Request) operators.By {
 // routes lists all that there are, for the router and for the test that walks them.
 func (rm *Room) routes() []route {
 	return slices.Concat(rm.doorRoutes(), rm.todayRoutes(), rm.issueRoutes(), rm.runRoutes(), rm.proofRoutes(), rm.storyRoutes(), rm.readerRoutes(),
-		rm.feedRoutes(), rm.doctorRoutes(), rm.keepingRoutes(), rm.wayBackRoutes(), rm.auditRoutes(), rm.apiRoutes(),
+		rm.feedRoutes(), rm.doctorRoutes(), rm.keepingRoutes(), rm.wayBackRoutes(), rm.auditRoutes(), rm.watchRoutes(), rm.apiRoutes(),
 		[]route{{"GET /assets/{name}", "", rm.asset}})
 }
 
@@ -104,7 +105,7 @@ var menu = []struct {
 }{
 	{"/", "Today", operators.Look}, {"/forecast", "Coming", operators.Look}, {"/issues", "Issues", operators.Look}, {"/stories", "Stories", operators.Look},
 	{"/subscribers", "Subscribers", operators.Look}, {"/feeds", "Feeds", operators.Look}, {"/returned", "Came back", operators.Look},
-	{"/doctor", "Doctor", operators.Look}, {"/audit", "Audit", operators.Look}, {"/operators", "Operators", operators.Manage}, {"/tokens", "Tokens", operators.Manage},
+	{"/doctor", "Doctor", operators.Look}, {"/keeping", "Keeping", operators.Look}, {"/audit", "Audit", operators.Look}, {"/operators", "Operators", operators.Manage}, {"/tokens", "Tokens", operators.Manage},
 }
 
 // Handler makes the pages ready and returns their router.
