@@ -87,6 +87,7 @@ func (p *program) wire(ctx context.Context, cfg *schedule.Config, db *store.DB, 
 		return nil, err
 	}
 	e.patience = p.patience
+	e.secretFiles = secretFiles(cfg, db.Path(), p.getenv)
 	if p.meters == nil {
 		p.meters = e.meters
 	}

@@ -249,15 +249,3 @@ func (db *DB) PruneBackups(ctx context.Context, folder string, keep int) (gone [
 	return gone, err
 }
 
-// QuickCheck reads the whole file and reports damage as [ErrDamaged], without comparing indexes with their
-// tables as [DB.Check] does.
-func (db *DB) QuickCheck(ctx context.Context) error {
-	var found string
-	if err := db.readers.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&found); err != nil {
-		return fmt.Errorf("check database: %w", explain(err))
-	}
-	if found != "ok" {
-		return fmt.Errorf("check database: %w: %s", ErrDamaged, found)
-	}
-	return nil
-}

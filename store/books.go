@@ -29,8 +29,7 @@ type book struct {
 type books struct {
 	now    time.Time // of the last change: transactions are short
 	diff   map[book]int
-	anew   map[int64]bool // issues to be counted anew
-	values args           // for the statement
+	values args // for the statement
 }
 
 // moved says that n deliveries of an issue, whose last answer came from a relay, went from a state to
@@ -55,25 +54,9 @@ func (t *tx) answered(now time.Time, from, to book, n int) {
 	b.diff[to] += n
 }
 
-// recount has an issue's deliveries counted anew at the end of the transaction. It reads the whole
-// slot: for what an operator does, not for what senders do.
-func (t *tx) recount(issue int64, now time.Time) {
-	b := &t.books
-	if b.anew == nil {
-		b.anew = make(map[int64]bool)
-	}
-	b.now = now
-	b.anew[issue] = true
-}
-
 // writeBooks puts the changes on record.
 func (t *tx) writeBooks(ctx context.Context) error {
 	b := &t.books
-	for issue := range b.anew {
-		if err := t.countAnew(ctx, issue); err != nil {
-			return fmt.Errorf("count deliveries of issue %d: %w", issue, err)
-		}
-	}
 	minute := b.now.Unix() / 60
 	b.values = b.values[:0]
 	rows := 0
@@ -127,43 +110,6 @@ func (t *tx) writeBookRows(ctx context.Context, rows int, values args) error {
 	}
 	if _, err := t.exec(ctx, stateRows[rows], values[:len(values)-1]...); err != nil {
 		return fmt.Errorf("write books: %w", err)
-	}
-	return nil
-}
-
-// countAnew makes the changes of an issue what its deliveries say.
-func (t *tx) countAnew(ctx context.Context, issue int64) error {
-	b := &t.books
-	if b.diff == nil {
-		b.diff = make(map[book]int)
-	}
-	for k := range b.diff {
-		if k.issue == issue {
-			delete(b.diff, k)
-		}
-	}
-	for _, by := range []struct {
-		query string
-		sign  int
-	}{
-		{`SELECT d.relay, d.state, count(*) FROM issues i JOIN deliveries d ON d.slot = i.slot AND d.issue = i.id WHERE i.id = ?1 GROUP BY d.relay, d.state`, 1},
-		{`SELECT relay, state, n FROM issue_states WHERE issue = ?1`, -1},
-	} {
-		rows, err := t.rows(ctx, by.query, issue)
-		if err != nil {
-			return err
-		}
-		for rows.Next() {
-			k, n := book{issue: issue}, 0
-			if err := rows.Scan(&k.relay, &k.state, &n); err != nil {
-				rows.Close()
-				return err
-			}
-			b.diff[k] += by.sign * n
-		}
-		if err := rows.Err(); err != nil {
-			return err
-		}
 	}
 	return nil
 }

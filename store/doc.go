@@ -46,7 +46,7 @@
 //     followers.carry, so the next window reaches back to it.
 //   - An issue's audience is the number of its deliveries, whatever their states.
 //   - Its books are counters (books.go) that every change of a state keeps, in its own transaction:
-//     [tx.save] does, and whoever writes states with other statements calls [tx.moved] or [tx.recount].
+//     [tx.save] does, and whoever writes states with other statements calls [tx.moved].
 //
 // What is heard of a mail after the relay took it comes as messages ([DB.TakeIn], inbound.go: each
 // once, by its hash) and as news without a message ([DB.TakeEvents]; a relay's log by [DB.TakeLog],

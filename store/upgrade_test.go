@@ -91,7 +91,7 @@ func looks(t *testing.T, path string) {
 	if err := db.Check(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if err := db.QuickCheck(t.Context()); err != nil {
+	if err := db.Sound(t.Context(), false); err != nil {
 		t.Error(err)
 	}
 	s, err := db.Subscriber(t.Context(), "ada@reader.example")
