@@ -248,4 +248,3 @@ func (db *DB) PruneBackups(ctx context.Context, folder string, keep int) (gone [
 	}
 	return gone, err
 }
-
