@@ -148,6 +148,10 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 		}
 	}
 	db.Trace(traced)
+	db.OnlyTo(nil)
+	if cfg.OnlyTo != nil {
+		db.OnlyTo(cfg.MayGet)
+	}
 	notices, err := digest.NewNoticePress(cfg, house)
 	if err != nil {
 		return nil, usage(err)
@@ -297,7 +301,7 @@ func (e *engine) sendOut(ctx context.Context, how sendRun) (tried int, err error
 			s.Progress = func(stats mailer.Stats) { count(s, stats) }
 			s.StandIn = func() []string { return out.standsInFor(r.Name) }
 			wg.Go(func() {
-				stats, err := s.Run(ctx, how.untilIdle)
+				stats, err := e.runSender(ctx, s, r, how.untilIdle)
 				count(s, stats)
 				if err == nil {
 					return

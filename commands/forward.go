@@ -42,7 +42,11 @@ func (e *engine) forwardAnswers(ctx context.Context) time.Duration {
 			e.complain(ctx, "look for answers to forward", err)
 			break
 		}
-		if err := e.forwardOne(ctx, f); err != nil && !errors.Is(err, mailer.ErrLost) {
+		err = e.forwardOne(ctx, f)
+		if errors.Is(err, errNotAdopted) { // the senders have said so
+			return wake
+		}
+		if err != nil && !errors.Is(err, mailer.ErrLost) {
 			e.complain(ctx, "forward answer", err)
 			return wake // the database's trouble: the answer stays where it is
 		}
@@ -62,6 +66,9 @@ func (e *engine) forwardOne(ctx context.Context, f *store.Forward) error {
 	relay, ok := e.forwardRelay(f.Attempts)
 	if !ok {
 		return e.db.SettleForward(written, f, mailer.Outcome{State: mailer.Failed, Reason: digest.ReasonNoRelay, Copies: f.Copies}, e.now())
+	}
+	if err := e.mayMail(ctx, relay.Host); err != nil {
+		return err
 	}
 	if err := e.db.BeginForward(written, f, e.now()); err != nil {
 		return err
@@ -87,6 +94,8 @@ func (e *engine) keepBack(f *store.Forward, r *report.Report) (why string, end m
 	switch {
 	case len(f.Raw) == 0:
 		return "the message is not kept any more", mailer.Failed
+	case !e.cfg.MayGet(e.cfg.Intake.Forward):
+		return "only_to does not name the publication's address", mailer.Failed
 	case err == nil && m.Header.Get(forwardMark) != "":
 		return "it was forwarded by us", store.Aside
 	case slices.ContainsFunc([]string{pub.From, pub.ReplyTo, pub.NoticesFrom, e.cfg.Intake.Forward}, func(a string) bool { return a != "" && subscribers.Fold(a) == from }):
@@ -139,7 +148,7 @@ func (e *engine) sendForward(ctx context.Context, y schedule.Relay, f *store.For
 		if m, err = e.dkim.sign(m, &d, y.Profile); err != nil {
 			return err
 		}
-		_, err = mailer.SendOne(ctx, relay, m)
+		_, err = e.sendOne(ctx, relay, m)
 		return err
 	}
 	err := send(false)

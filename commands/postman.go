@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"broadsheet/digest"
+	"broadsheet/store"
 )
 
 // postman posts the notices that wait: when it is kicked, and every second in any case, for another
@@ -70,11 +71,16 @@ func (e *engine) forget(ctx context.Context) time.Duration {
 	e.complain(ctx, "forget providers' reports", e.forgetReports(ctx))
 	_, err = e.db.ForgetQueueIDs(ctx, e.now())
 	e.complain(ctx, "forget queue ids", err)
-	n, err := e.db.ForgetInbound(ctx, e.now())
-	e.complain(ctx, "forget mail that came in", err)
-	if n > 0 {
-		e.log.Info("mail that came in 90 days ago is forgotten", slog.Int("messages", n))
+	keep := &e.cfg.Retention
+	if keep.Inbound > 0 {
+		n, err := e.db.ForgetInbound(ctx, e.now().Add(-keep.Inbound))
+		e.complain(ctx, "forget mail that came in", err)
+		if n > 0 {
+			e.log.Info("old mail that came in is forgotten", slog.Int("messages", n))
+		}
 	}
+	_, err = e.db.Drop(ctx, store.Retention{Deliveries: keep.Deliveries, Attempts: keep.Attempts, Events: keep.Events, Audit: keep.Audit}, e.now())
+	e.complain(ctx, "drop what is old", err)
 	e.complain(ctx, "forget old counts", e.db.ForgetRates(ctx, e.now()))
 	return wake
 }

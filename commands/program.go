@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -102,16 +103,14 @@ func (p *program) databaseThere(ctx context.Context, withKeys bool) (*store.DB, 
 	return db, err
 }
 
+// databaseName is where the database is: as --db says, or the environment, or beside the configuration.
+func (p *program) databaseName() string {
+	return cmp.Or(p.dsn, p.getenv("BROADSHEET_DB"), filepath.Join(filepath.Dir(p.configFile), "broadsheet.db"))
+}
+
 func (p *program) open(ctx context.Context, withKeys bool, options store.Options) (*store.DB, error) {
 	if p.db != nil {
 		return p.db, nil
-	}
-	dsn := p.dsn
-	if dsn == "" {
-		dsn = p.getenv("BROADSHEET_DB")
-	}
-	if dsn == "" {
-		dsn = filepath.Join(filepath.Dir(p.configFile), "broadsheet.db")
 	}
 	var ring *subscribers.Keys
 	if withKeys {
@@ -121,7 +120,7 @@ func (p *program) open(ctx context.Context, withKeys bool, options store.Options
 		}
 		options.AddressHash = ring.AddressHash
 	}
-	db, err := store.Open(ctx, dsn, options)
+	db, err := store.Open(ctx, p.databaseName(), options)
 	if err != nil {
 		return nil, err
 	}

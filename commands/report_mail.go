@@ -62,7 +62,11 @@ func (e *engine) reportDue(ctx context.Context) time.Duration {
 			e.complain(ctx, "look for reports to send", err)
 			break
 		}
-		if err := e.sendReport(ctx, m); err != nil && !errors.Is(err, mailer.ErrLost) {
+		err = e.sendReport(ctx, m)
+		if errors.Is(err, errNotAdopted) { // the senders have said so
+			break
+		}
+		if err != nil && !errors.Is(err, mailer.ErrLost) {
 			e.complain(ctx, "send report", err)
 			break // the database's trouble: the report stays where it is
 		}
@@ -106,6 +110,12 @@ func (e *engine) sendReport(ctx context.Context, m *store.ReportMail) error {
 	relay, ok := e.reportRelay(ctx, m)
 	if !ok {
 		return e.db.SettleReport(written, m, mailer.Outcome{State: mailer.Failed, Reason: digest.ReasonNoRelay, Copies: m.Copies})
+	}
+	if !e.cfg.MayGet(m.Recipient) {
+		return e.db.SettleReport(written, m, mailer.Outcome{State: mailer.Failed, Reason: errOnlyTo.Error(), Copies: m.Copies})
+	}
+	if err := e.mayMail(ctx, relay.Host); err != nil {
+		return err
 	}
 	if err := e.db.BeginReport(written, m, e.now()); err != nil {
 		return err
@@ -156,7 +166,7 @@ func (e *engine) carryReport(ctx context.Context, y schedule.Relay, m *store.Rep
 	if mail, err = e.dkim.sign(mail, &d, y.Profile); err != nil {
 		return err
 	}
-	_, err = mailer.SendOne(ctx, relay, mail)
+	_, err = e.sendOne(ctx, relay, mail)
 	return err
 }
 

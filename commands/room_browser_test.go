@@ -79,8 +79,8 @@ func openWatchroom(t *testing.T, readers, rate int) *watchroom {
 	go func() { done <- p.serveOn(ctx, n.engine, l, &roomServer{listener: o}, nil) }()
 	t.Cleanup(func() {
 		end()
-		if err := <-done; err != nil {
-			t.Errorf("%v\n%s", err, &n.log)
+		if err := <-done; err != nil || t.Failed() {
+			t.Errorf("it ended with %v and said:\n%s", err, &n.log)
 		}
 		unlock()
 		_ = p.close()
@@ -103,7 +103,7 @@ func (s *surfer) figure(selector string) int {
 func (s *surfer) awaits(what, expression string) {
 	s.Helper()
 	s.at = what
-	ctx, cancel := context.WithTimeout(s.ctx, 3*patience)
+	ctx, cancel := context.WithTimeout(s.ctx, 2*patience)
 	defer cancel()
 	for ctx.Err() == nil {
 		if is, err := chromedp.Run(ctx, chromedp.Evaluate[bool](expression)); err == nil && is {

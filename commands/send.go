@@ -29,9 +29,9 @@ func (p *program) send() *cobra.Command {
 		Short: "Open what is due and unopened, and send until nothing is due now",
 		Long: `Opens the issues of EDITION that are due and not yet open, sends until nothing is due now and
 leaves deferred mail to the next send or serve. Refused and deferred mail is an outcome, not a
-failure. Exit code 3 says that nothing was due, 4 that another sender is at work, 5 that the relay
-refuses us (password, sender, contents) or the issue is on hold (see "issues holds") and a person
-must look; everything then stays queued.`,
+failure. Exit code 3 says that nothing was due, 4 that another sender is at work, 5 that a person must
+look: the relay refuses us (password, sender, contents), the issue is on hold (see "issues holds"), or
+this copy of the database has not been adopted. Everything then stays queued.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: p.completeEdition,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -80,6 +80,9 @@ must look; everything then stays queued.`,
 }
 
 func (p *program) sendEdition(ctx context.Context, e *engine, ed *schedule.Edition, f sendFlags) error {
+	if err := e.nothingLeaves(ctx); err != nil {
+		return err
+	}
 	if err := e.endPauses(ctx); err != nil { // first: what they make due is asked about
 		return err
 	}
@@ -148,6 +151,8 @@ func (p *program) sendEdition(ctx context.Context, e *engine, ed *schedule.Editi
 	}
 	err = errors.Join(err, p.report(context.WithoutCancel(ctx), e.db, worked, f.asJSON))
 	switch {
+	case errors.Is(err, errNotAdopted):
+		return &exitError{exitHeld, err}
 	case errors.Is(err, mailer.ErrHeld):
 		return &exitError{exitHeld, fmt.Errorf("%w\nWhat is left stays queued. Mend what the relay complains of (broadsheet check tries it), then send again", err)}
 	case errors.Is(err, mailer.ErrDown):

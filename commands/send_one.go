@@ -44,7 +44,10 @@ func (e *engine) sendTest(ctx context.Context, ed *schedule.Edition, address str
 	if err != nil {
 		return "", err
 	}
-	reply, err := mailer.SendOne(ctx, r, mail.Message)
+	reply, err := e.sendOne(ctx, r, mail.Message)
+	if errors.Is(err, errNotAdopted) {
+		return "", &exitError{exitHeld, err}
+	}
 	if err != nil {
 		return "", fmt.Errorf("send test copy through %s: %w", r.Name, err)
 	}

@@ -19,7 +19,9 @@ type Config struct {
 	Limits      []Limit
 	Pages       Pages
 	Intake      Intake
-	Report      *Report // nil = nobody gets the morning report
+	Retention   Retention
+	OnlyTo      []string // lower case: addresses, and domains as "@domain", to which alone mail goes; nil = all
+	Report      *Report  // nil = nobody gets the morning report
 	Webhooks    []Webhook
 
 	source *source // the text, to point into it; nil if not read from any

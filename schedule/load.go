@@ -72,7 +72,8 @@ func Parse(file string, text []byte) (*Config, error) {
 
 // config reads the whole tree; sections first, for what follows names them.
 func (r *reader) config(root ast.Node, c *Config) {
-	t, ok := r.table(root, "the file", "publication", "sections", "feeds", "articles", "fetch", "editions", "relays", "limits", "pages", "intake", "report", "webhooks")
+	t, ok := r.table(root, "the file", "publication", "sections", "feeds", "articles", "fetch", "editions", "relays", "limits", "pages", "intake", "report", "webhooks",
+		"only_to", "retention")
 	if !ok {
 		return
 	}
@@ -97,6 +98,8 @@ func (r *reader) config(root ast.Node, c *Config) {
 	c.Limits = r.limits(t)
 	c.Pages = r.pages(t.values["pages"])
 	c.Intake = r.intake(t.values["intake"], c)
+	c.OnlyTo = r.onlyTo(t)
+	c.Retention = r.retention(t.values["retention"], c)
 	c.Report = r.report(t.values["report"], c)
 	c.Webhooks = r.webhooks(t)
 }

@@ -47,14 +47,17 @@ func (db *DB) complained(ctx context.Context, t *tx, d *delivery, now time.Time,
 	return effect, nil
 }
 
-// barAgain bars the address of a journal's line of a complaint, dated as it says, unless an operator has
-// lifted it since. id is its reader's, 0 if there is none.
-func (db *DB) barAgain(ctx context.Context, t *tx, l *journalLine, id int64) error {
+// barAgain bars the address of a journal's line, dated as it says, unless that was lifted since. id is its
+// reader's, 0 if there is none.
+func (db *DB) barAgain(ctx context.Context, t *tx, l *journalLine, id int64, back *PutBack) error {
 	var lifted bool
 	if err := t.scan(ctx, `SELECT EXISTS (SELECT 1 FROM lifted_suppressions WHERE hash = ?1 AND lifted_at > ?2)`, args{l.hash[:], us(l.at)}, &lifted); err != nil || lifted {
 		return err
 	}
-	s, hash := subscribers.Suppression{Reason: "complaint", At: l.at}, l.hash
+	s, hash, count := subscribers.Suppression{Reason: "complaint", At: l.at}, l.hash, &back.Complaints
+	if l.kind == lineBarred {
+		s.Reason, count = l.edition, &back.Barred
+	}
 	if id != 0 {
 		r, err := load(ctx, t, "s.id = ?1", id)
 		if err != nil {
@@ -62,6 +65,9 @@ func (db *DB) barAgain(ctx context.Context, t *tx, l *journalLine, id int64) err
 		}
 		s.Address, hash = r.Address, nil
 	}
-	_, err := db.suppress(ctx, t, s, hash, 0, l.at)
+	is, err := db.suppress(ctx, t, s, hash, 0, l.at)
+	if is {
+		*count++
+	}
 	return err
 }

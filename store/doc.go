@@ -65,7 +65,7 @@
 //     again. Of one that was never answered, news are the answer: it does not go again if a server has
 //     put it off, taken it or returned it.
 //   - What servers say is kept without addresses and ids, once for all who are told the same.
-//   - Messages are kept for 90 days ([DB.ForgetInbound]); those of a reader who is erased or forgotten go
+//   - Messages are kept for 90 days, or as the operator says ([DB.ForgetInbound]); those of a reader who is erased or forgotten go
 //     at once, and what comes of their mails later is kept as numbers alone.
 //
 // What readers do by themselves goes through [DB.EditReader], [DB.LeaveAll] and [DB.Undo] (edit.go):

@@ -151,7 +151,7 @@ func (db *DB) hold(ctx context.Context, t *tx, b *leased, now time.Time, only in
 	barred, err := db.barred(ctx, t, addresses)
 	for n := range h.rows {
 		r := &h.rows[n]
-		r.mayGo = (r.mayGo || h.notice) && r.d.Address != "" && !i.stops(barred[n]) && err == nil
+		r.mayGo = (r.mayGo || h.notice) && r.d.Address != "" && !i.stops(barred[n]) && db.mayGet(r.d.Address) && err == nil
 	}
 	if errors.Is(err, ErrNoKey) {
 		err = nil // the intent will say so

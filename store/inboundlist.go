@@ -103,15 +103,12 @@ func (db *DB) InboundMail(ctx context.Context, id int64) (m InboundRow, raw []by
 	return m, raw, nil
 }
 
-// keepInbound is how long messages are kept: so long may a dispute about them last.
-const keepInbound = 90 * 24 * time.Hour
-
-// ForgetInbound deletes what messages say that went on record more than 90 days ago, and by whom and to
+// ForgetInbound deletes what messages say that went on record before an instant, and by whom and to
 // whom. What stays says that there was one, of which class, and what followed. It returns how many.
-func (db *DB) ForgetInbound(ctx context.Context, now time.Time) (n int, err error) {
+func (db *DB) ForgetInbound(ctx context.Context, before time.Time) (n int, err error) {
 	for {
 		list, err := selectAll(ctx, db.read(), `SELECT id FROM inbound WHERE raw IS NOT NULL AND recorded < ?1 ORDER BY recorded LIMIT 200`,
-			args{us(now.Add(-keepInbound))}, number)
+			args{us(before)}, number)
 		if err == nil && len(list) == 0 { // mostly: a look does not take the writer's turn
 			return n, nil
 		}

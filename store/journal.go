@@ -24,10 +24,9 @@ import (
 //
 // Its first line names the database, by the text that all copies of it have in common. Then
 // come groups, one for each transaction with hands or leaves: "g LENGTH CRC", and LENGTH octets of
-// lines "h AT EDITION SLOT SUBSCRIBER,SUBSCRIBER,..." or "l AT EDITION HASH" (left), "r AT EDITION
-// HASH" (returned), "e AT EDITION HASH" (erased) or "s AT EDITION HASH" (complained), edition and slot quoted, the hash that of an
-// address in hex: a number may be another reader's once a database is put back. An edition of "" is
-// everything. A group is synced before the transaction commits, which keeps the file's name and the
+// lines "h AT EDITION SLOT SUBSCRIBER,SUBSCRIBER,..." or "KIND AT EDITION HASH" (leave.go), edition and
+// slot quoted, the hash that of an address in hex: a number may be another reader's once a database is put
+// back. An edition of "" is everything. A group is synced before the transaction commits, which keeps the file's name and the
 // end of the group (table journals); a line "c" behind it, not synced, says that it did. What stands
 // behind a group that did not get there is written over.
 
@@ -59,6 +58,9 @@ func (j *journal) open(path, database string, at time.Time) error {
 		if _, err = f.WriteString(head); err == nil {
 			err = syncFolder(path)
 		}
+		if err == nil {
+			err = noteJournal(path, '+', j.name)
+		}
 		if err != nil {
 			f.Close()
 			os.Remove(f.Name())
@@ -68,6 +70,17 @@ func (j *journal) open(path, database string, at time.Time) error {
 		return nil
 	}
 	return os.ErrExist
+}
+
+// journalFiles names the journals beside a database, by what their names have behind its own.
+func journalFiles(path string) (names []string, err error) {
+	files, err := os.ReadDir(filepath.Dir(path))
+	for _, f := range files {
+		if name, ok := strings.CutPrefix(f.Name(), filepath.Base(path)+journalInfix); ok {
+			names = append(names, name)
+		}
+	}
+	return names, err
 }
 
 // syncFolder makes the names in a file's folder safe from a power cut.
@@ -224,7 +237,7 @@ type journalLine struct {
 	slotName
 	subscribers []int64
 	hash        *subscribers.Hash // of who left or returned; nil in a line of hands
-	kind        byte              // h, or see lineLeft
+	kind        byte              // h, or one of lineKinds
 }
 
 // readJournal reads the lines of a journal's groups from an offset on, 0 = from the start, and
@@ -282,7 +295,7 @@ func parseLine(text string) (l journalLine, err error) {
 	kind, text, ok := strings.Cut(text, " ")
 	at, text, more := strings.Cut(text, " ")
 	v, err := strconv.ParseInt(at, 10, 64)
-	if !ok || !more || err != nil || len(kind) != 1 || !strings.Contains("hlres", kind) {
+	if !ok || !more || err != nil || len(kind) != 1 || !strings.Contains("h"+lineKinds, kind) {
 		return l, errJournalLine
 	}
 	l.at, l.kind = fromUS(v), kind[0]

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"broadsheet/subscribers"
@@ -15,15 +16,22 @@ type leave struct {
 	at      time.Time
 	edition string // "" = everything
 	hash    subscribers.Hash
-	kind    byte // lineLeft, lineBack, lineErased or lineSpam
+	kind    byte // of lineKinds
 }
 
 // Kinds of lines in the journal, beside those of handed mails.
 const (
-	lineLeft   = 'l'
-	lineBack   = 'r' // took it back
-	lineErased = 'e'
-	lineSpam   = 's' // said that our mail is spam
+	lineLeft    = 'l' // left the edition, or was taken out of it by an operator or an import
+	lineBack    = 'r' // took it back
+	lineErased  = 'e'
+	lineSpam    = 's' // said that our mail is spam
+	lineBarred  = 'b' // is barred for another reason, which stands in place of the edition
+	lineLifted  = 'u' // is not barred any more for the reason that stands there
+	linePaused  = 'p' // paused, until the time that stands there, 0 = without an end
+	lineActive  = 'a' // is active again, after a pause
+	lineConsent = 'c' // confirmed that mail may come
+
+	lineKinds = "lresbupac"
 )
 
 // journalLeave has a line in the journal beside the database, synced before the transaction t
@@ -48,6 +56,47 @@ func (t *tx) journalComplaint(hash subscribers.Hash, now time.Time) {
 	t.leaves = append(t.leaves, leave{now, "", hash, lineSpam})
 }
 
+// note has a line there of any other kind, unless one of the same transaction says as much.
+func (t *tx) note(kind byte, hash subscribers.Hash, what string, now time.Time) {
+	if t.replaying {
+		return
+	}
+	says := map[string]byte{"unsubscribed": lineLeft, "complaint": lineSpam, "erased": lineErased}
+	for _, l := range t.leaves {
+		if l.hash == hash && (l.kind == kind && l.edition == what || kind == lineBarred && l.kind == says[what] && l.edition == "") {
+			return
+		}
+	}
+	t.leaves = append(t.leaves, leave{now, what, hash, kind})
+}
+
+// noteChange has lines there of what a change of settings stops, whoever makes it: what is left, and a pause.
+func (db *DB) noteChange(t *tx, old, s *subscribers.Settings, now time.Time) error {
+	var leaves []string
+	if old.Status != subscribers.Unsubscribed || s.Status != subscribers.Unsubscribed {
+		leaves = left(old, s)
+	}
+	paused := s.Status == subscribers.Paused && (old.Status != subscribers.Paused || !old.PausedUntil.Equal(s.PausedUntil))
+	again := old.Status == subscribers.Paused && s.Status == subscribers.Active
+	if len(leaves) == 0 && !paused && !again || t.replaying {
+		return nil
+	}
+	if db.opts.AddressHash == nil {
+		return ErrNoKey
+	}
+	hash := db.opts.AddressHash(subscribers.Fold(old.Address))
+	for _, edition := range leaves {
+		t.note(lineLeft, hash, edition, now)
+	}
+	switch {
+	case paused:
+		t.note(linePaused, hash, strconv.FormatInt(us(s.PausedUntil), 10), now)
+	case again:
+		t.note(lineActive, hash, "", now)
+	}
+	return nil
+}
+
 // journalLeaves writes a transaction's leaves into the journal.
 func (db *DB) journalLeaves(ctx context.Context, t *tx) error {
 	if len(t.leaves) == 0 {
@@ -62,7 +111,7 @@ func (db *DB) journalLeaves(ctx context.Context, t *tx) error {
 
 // replayLeaves has readers leave again who are back with an older database. It reads all
 // addresses to find them, which is once after a backup was put back or a writer was killed.
-func (db *DB) replayLeaves(ctx context.Context, t *tx, lines []journalLine) error {
+func (db *DB) replayLeaves(ctx context.Context, t *tx, lines []journalLine, back *PutBack) error {
 	if len(lines) == 0 {
 		return nil
 	}
@@ -95,28 +144,50 @@ func (db *DB) replayLeaves(ctx context.Context, t *tx, lines []journalLine) erro
 		after = list[len(list)-1].id
 	}
 	slices.SortStableFunc(lines, func(a, b journalLine) int { return a.at.Compare(b.at) })
+	// Of what undoes each other the last one counts: leaving and coming back, pausing and going on. What bars an
+	// address and what lifts that is done in turn.
 	type what struct {
 		hash    subscribers.Hash
 		edition string
-		spam    bool // which coming back does not undo
+		kind    byte
 	}
-	about := func(l *journalLine) what { return what{*l.hash, l.edition, l.kind == lineSpam} }
+	about := func(l *journalLine) what {
+		switch l.kind {
+		case lineLeft, lineBack, lineErased:
+			return what{*l.hash, l.edition, lineLeft}
+		case linePaused, lineActive:
+			return what{*l.hash, "", linePaused}
+		}
+		return what{*l.hash, l.edition, l.kind}
+	}
 	last := make(map[what]int)
 	for n := range lines {
 		last[about(&lines[n])] = n
 	}
 	for n, l := range lines {
-		if l.kind == lineBack || last[about(&l)] != n {
-			continue
-		}
-		if l.kind == lineSpam {
-			if err := db.barAgain(ctx, t, &l, ids[*l.hash]); err != nil {
-				return fmt.Errorf("bar again after a complaint: %w", err)
+		back.saw(l.at)
+		id, again := ids[*l.hash], last[about(&l)] == n
+		var err error
+		switch l.kind {
+		case lineSpam, lineBarred:
+			err = db.barAgain(ctx, t, &l, id, back)
+		case lineLifted:
+			err = db.liftAgain(ctx, t, &l, back)
+		case lineLeft, lineErased:
+			if again {
+				err = db.leaveAgain(ctx, t, &l, id, back)
 			}
-			continue
+		case linePaused:
+			if again {
+				err = db.pauseAgain(ctx, t, &l, id, back)
+			}
+		case lineConsent:
+			if again {
+				err = db.confirmedAgain(ctx, t, id, back)
+			}
 		}
-		if err := db.leaveAgain(ctx, t, &l, ids[*l.hash]); err != nil {
-			return fmt.Errorf("leave again: %w", err)
+		if err != nil {
+			return fmt.Errorf("say %q again: %w", l.kind, err)
 		}
 	}
 	return nil
@@ -124,7 +195,7 @@ func (db *DB) replayLeaves(ctx context.Context, t *tx, lines []journalLine) erro
 
 // leaveAgain does what a line says, dated as it says, unless the reader, 0 if there is none of that
 // address, has decided something later. Who is not here any more, or not yet, is barred all the same.
-func (db *DB) leaveAgain(ctx context.Context, t *tx, l *journalLine, id int64) error {
+func (db *DB) leaveAgain(ctx context.Context, t *tx, l *journalLine, id int64, back *PutBack) error {
 	var later bool
 	if err := t.scan(ctx, `SELECT EXISTS (SELECT 1 FROM subscribers s JOIN settings st ON st.id = s.settings WHERE s.id = ?1 AND st.at > ?2)
 		OR EXISTS (SELECT 1 FROM lifted_suppressions WHERE hash = ?3 AND lifted_at > ?2 AND ?4 = '')`, args{id, us(l.at), l.hash[:], l.edition}, &later); err != nil || later {
@@ -138,7 +209,10 @@ func (db *DB) leaveAgain(ctx context.Context, t *tx, l *journalLine, id int64) e
 		if l.kind == lineErased {
 			reason = "erased"
 		}
-		_, err := db.suppress(ctx, t, subscribers.Suppression{Reason: reason, At: l.at}, l.hash, 0, l.at)
+		is, err := db.suppress(ctx, t, subscribers.Suppression{Reason: reason, At: l.at}, l.hash, 0, l.at)
+		if is {
+			back.Gone++
+		}
 		return err
 	}
 	if l.kind == lineErased {
@@ -146,6 +220,7 @@ func (db *DB) leaveAgain(ctx context.Context, t *tx, l *journalLine, id int64) e
 		if err != nil {
 			return err
 		}
+		back.Erased++
 		return db.erase(ctx, t, id, loose, l.at)
 	}
 	old, err := db.withSuppression(ctx, t, "s.id = ?1", id)
@@ -158,6 +233,9 @@ func (db *DB) leaveAgain(ctx context.Context, t *tx, l *journalLine, id int64) e
 	} else {
 		s.LeaveEdition(l.edition)
 	}
-	_, err = db.edit(ctx, t, old, s, "reader", "", "", l.at)
+	made, err := db.edit(ctx, t, old, s, "reader", "", "", l.at)
+	if made.Changed {
+		back.Gone++
+	}
 	return err
 }

@@ -15,7 +15,11 @@ import (
 // it, the error is [ErrLocked], or with wait it waits as long as ctx lasts. Having it means
 // that the earlier sender is gone, so [DB.Recover] is what comes next.
 func (db *DB) LockSender(ctx context.Context, wait bool) (unlock func(), err error) {
-	name := db.path + ".lock"
+	return lockSender(ctx, db.path, wait)
+}
+
+func lockSender(ctx context.Context, path string, wait bool) (unlock func(), err error) {
+	name := path + ".lock"
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock sender: %w", err)

@@ -6,12 +6,28 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"strconv"
 
 	"github.com/pressly/goose/v3"
 )
 
 //go:embed migrations
 var migrations embed.FS
+
+// newestSchema is the version that this program's schema has.
+func newestSchema() (newest int64, err error) {
+	files, err := fs.Sub(migrations, sqliteDialect.migrations)
+	if err != nil {
+		return 0, err
+	}
+	names, err := fs.Glob(files, "*.sql")
+	for _, name := range names {
+		if v, parseErr := strconv.ParseInt(name[:5], 10, 64); parseErr == nil {
+			newest = max(newest, v)
+		}
+	}
+	return newest, err
+}
 
 // migrate brings the schema up to date. Several processes may do so at once.
 func (db *DB) migrate(ctx context.Context, pool *sql.DB) error {

@@ -45,8 +45,9 @@ type DB struct {
 	readers *sql.DB
 	stmts   sync.Map // SQL text → *sql.Stmt, on readers
 
-	zones  sync.Map                        // name → *time.Location
-	traced atomic.Pointer[map[string]bool] // relays whose names of mails are kept; nil = none
+	zones  sync.Map                                  // name → *time.Location
+	onlyTo atomic.Pointer[func(address string) bool] // whom mail may go to; nil = all
+	traced atomic.Pointer[map[string]bool]           // relays whose names of mails are kept; nil = none
 
 	fragments fragmentIDs
 	told      digestStories
@@ -206,7 +207,7 @@ func (db *DB) connect(ctx context.Context) error {
 	}
 	db.readers.SetMaxOpenConns(reading)
 	db.readers.SetMaxIdleConns(reading)
-	return nil
+	return db.begin(ctx)
 }
 
 // Check reads the whole file and reports damage as [ErrDamaged]. It takes about a second for

@@ -356,7 +356,15 @@ func lookBehind(t *testing.T, db *store.DB, now time.Time) {
 	must(err)
 	_, err = db.Events(ctx, 1)
 	must(err)
-	_, err = db.ForgetInbound(ctx, now)
+	_, err = db.ForgetInbound(ctx, now.Add(-90*24*time.Hour))
+	must(err)
+	_, err = db.Drop(ctx, store.Retention{Deliveries: time.Hour, Attempts: time.Hour, Events: time.Hour, Audit: time.Hour}, now)
+	must(err)
+	_, err = db.Standing(ctx)
+	must(err)
+	_, err = db.Backups(ctx, 1)
+	must(err)
+	_, err = db.PutBacks(ctx, 1)
 	must(err)
 }
 

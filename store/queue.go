@@ -275,9 +275,18 @@ func (db *DB) Release(ctx context.Context, b *mailer.Batch, now time.Time) error
 // end, and takes in what its journal says of a database that has been put back since. Call it
 // with the lock of [DB.LockSender] in hand. It returns the number of batches.
 func (db *DB) Recover(ctx context.Context, now time.Time) (int, error) {
+	return db.recover(ctx, false, now)
+}
+
+// RecoverOld is [DB.Recover] for a database that was just put back: what it says is in hand has left.
+func (db *DB) RecoverOld(ctx context.Context, now time.Time) (int, error) {
+	return db.recover(ctx, true, now)
+}
+
+func (db *DB) recover(ctx context.Context, old bool, now time.Time) (int, error) {
 	var n int
 	err := db.write(ctx, func(ctx context.Context, t *tx) error {
-		if err := db.replay(ctx, t, now); err != nil {
+		if err := db.replay(ctx, t, old, now); err != nil {
 			return err
 		}
 		list, err := selectAll(ctx, t, `SELECT id FROM batches WHERE lease_until > 0`, nil, number)

@@ -140,6 +140,7 @@ func (db *DB) enter(ctx context.Context, t *tx, old *subscribers.Subscriber, r *
 		for _, edition := range append([]string{""}, r.Draft.Editions...) {
 			t.journalReturn(hash, edition, now)
 		}
+		t.note(lineConsent, hash, "", now)
 	}
 	s := r.Draft
 	s.Status, s.ConsentSource, s.ConsentAt = subscribers.Active, r.page, now

@@ -15,11 +15,28 @@ import (
 // Reasons for which the ledger itself ends or delays a delivery.
 const (
 	reasonMinGap = "min_gap"
+	reasonOnlyTo = "only_to"
 	reasonQuiet  = "quiet hours"
 	// reasonRecalled stands beside a delivery that was handed when its reader left, until it is settled.
 	reasonRecalled = "left while it was handed"
 	reasonStopped  = "stopped by an operator"
 )
+
+// OnlyTo says to which addresses mail may go from now on; nil = to all. What waits for others ends as
+// suppressed when its turn comes, so that a configuration that a copy of a database is given holds for
+// what was queued before.
+func (db *DB) OnlyTo(may func(address string) bool) {
+	if may == nil {
+		db.onlyTo.Store(nil)
+		return
+	}
+	db.onlyTo.Store(&may)
+}
+
+func (db *DB) mayGet(address string) bool {
+	may := db.onlyTo.Load()
+	return may == nil || (*may)(address)
+}
 
 // ours reads the row of a mark's delivery if the mark's batch still has it, in one of states;
 // else there is none, and the verdict is [mailer.ErrLost].
@@ -52,6 +69,9 @@ func (db *DB) intend(ctx context.Context, t *tx, m *mailer.Mark, now time.Time) 
 	}
 	if row.Address == "" { // the reader is gone, and the settings that were used
 		return end(mailer.Suppressed, "erased")
+	}
+	if !db.mayGet(row.Address) {
+		return end(mailer.Suppressed, reasonOnlyTo)
 	}
 	if !row.active && !row.notice {
 		return end(mailer.Suppressed, row.away())

@@ -214,6 +214,11 @@ func (db *DB) apply(ctx context.Context, t *tx, id int64, old *subscribers.Setti
 	if s.Status != subscribers.Paused {
 		s.PausedUntil = time.Time{}
 	}
+	if old != nil {
+		if err := db.noteChange(t, old, &s, now); err != nil {
+			return 0, err
+		}
+	}
 	if err := t.scan(ctx, `INSERT INTO settings (subscriber, address, name, external_id, status, sections, editions, hour, days,
 			zone, language, format, consent_source, consent_at, paused_until, at, real_at, by)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) RETURNING id`,

@@ -177,6 +177,7 @@ func (db *DB) suppress(ctx context.Context, t *tx, s subscribers.Suppression, ha
 		hash[:], address, s.Reason, s.Note, us(s.At), us(db.real()), settings); err != nil {
 		return false, err
 	}
+	t.note(lineBarred, *hash, s.Reason, now)
 	if err := t.readersChanged(ctx); err != nil || address == nil {
 		return true, err
 	}
@@ -246,6 +247,13 @@ func (t *tx) unbar(ctx context.Context, hash subscribers.Hash, folded, why strin
 
 // liftRow moves a suppression to those that were lifted.
 func (t *tx) liftRow(ctx context.Context, hash subscribers.Hash, why string, now time.Time) error {
+	var reason string
+	if err := t.scan(ctx, `SELECT reason FROM suppressions WHERE hash = ?1`, args{hash[:]}, &reason); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	if reason != "" {
+		t.note(lineLifted, hash, reason, now)
+	}
 	if _, err := t.exec(ctx, `INSERT INTO lifted_suppressions (hash, address, reason, note, at, lifted_at, why)
 		SELECT hash, address, reason, note, at, ?2, ?3 FROM suppressions WHERE hash = ?1`, hash[:], us(now), why); err != nil {
 		return err

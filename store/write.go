@@ -34,12 +34,13 @@ func newWriter(pool *sql.DB, d dialect) *writer {
 
 // tx is a transaction that writes. Rows are read to their end before the next statement.
 type tx struct {
-	w      *writer
-	leaves []leave // for the journal
-	news   newsMemory
-	counts tally // of what became of mails
-	books  books // of issues
-	all    bool  // write what senders have counted too
+	w         *writer
+	leaves    []leave // for the journal
+	replaying bool    // what the journal says is done again, and needs no new line
+	news      newsMemory
+	counts    tally // of what became of mails
+	books     books // of issues
+	all       bool  // write what senders have counted too
 }
 
 // write runs fn in a transaction that has taken the write lock at its start. It waits for its

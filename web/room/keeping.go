@@ -1,6 +1,115 @@
 package room
 
-// Keeping is how this copy of the database stands: its backups, whether it may mail.
-type Keeping interface{}
+import (
+	"context"
+	"net/http"
+	"time"
 
-func (rm *Room) keepingRoutes() []route { return nil }
+	"broadsheet/operators"
+)
+
+// Keeping is how this copy of the database stands: whether it may mail, its backups, what is kept for how long.
+type Keeping interface {
+	// Standing says whether this copy is the one that mailed last.
+	Standing(ctx context.Context) (CopyStanding, error)
+	// Adopt says that it is the one that mails from now on.
+	Adopt(ctx context.Context, by operators.By) (said string, err error)
+	// Backups lists those that were made, the latest first.
+	Backups(ctx context.Context) ([]Backup, error)
+	// Backup makes one in the usual folder.
+	Backup(ctx context.Context, by operators.By) (said string, err error)
+	// Retention lists what is kept for how long.
+	Retention(ctx context.Context) ([]Retention, error)
+}
+
+// CopyStanding is how a copy of the database stands.
+type CopyStanding struct {
+	Path      string     `json:"path"`
+	Database  string     `json:"database"` // the same in all copies
+	Instance  string     `json:"instance"` // of this copy; "" = it has none
+	PublicURL string     `json:"public_url"`
+	Accounts  []string   `json:"accounts"` // of relays that are not on this machine, as configured
+	Differs   []string   `json:"differs"`  // why sending is held, empty = it is not
+	Risk      string     `json:"risk"`     // what may go wrong if it is adopted, "" = nothing differs
+	Adoptions []Adoption `json:"adoptions"`
+	PutBack   []PutBack  `json:"put_back"`
+	OnlyTo    []string   `json:"only_to"`
+}
+
+// Adoption is who said when that this copy mails.
+type Adoption struct {
+	At        time.Time `json:"at"`
+	Who       string    `json:"who"`
+	Why       string    `json:"why"`
+	PublicURL string    `json:"public_url"`
+	Accounts  []string  `json:"accounts"`
+}
+
+// PutBack is what journals said beyond what was on record, after an older database was put back.
+type PutBack struct {
+	At   time.Time `json:"at"`
+	What string    `json:"what"`
+}
+
+// Backup is a backup of the database.
+type Backup struct {
+	Path    string    `json:"path"`
+	At      time.Time `json:"at"`
+	Size    string    `json:"size"`
+	Readers int       `json:"readers"`
+	Issues  int       `json:"issues"`
+	There   bool      `json:"there"` // its file is where it was made
+}
+
+// Retention is how long something is kept.
+type Retention struct {
+	What string `json:"what"` // the key in the configuration, or what is always so
+	Kept string `json:"kept"` // for how long
+	Note string `json:"note"`
+	Last string `json:"last"` // what was dropped last, "" = nothing
+}
+
+func (rm *Room) keepingRoutes() []route {
+	return []route{
+		{"GET /keeping", operators.Look, rm.keeping},
+		{"POST /keeping/adopt", operators.Manage, rm.adopt},
+		{"POST /keeping/backup", operators.Manage, rm.backUp},
+	}
+}
+
+func (rm *Room) keeping(w http.ResponseWriter, r *http.Request, v *visit) error {
+	standing, err := rm.Keeping.Standing(r.Context())
+	if err != nil {
+		return err
+	}
+	backups, err := rm.Keeping.Backups(r.Context())
+	if err != nil {
+		return err
+	}
+	kept, err := rm.Keeping.Retention(r.Context())
+	if err != nil {
+		return err
+	}
+	return rm.show(w, v, "keeping", map[string]any{"Standing": standing, "Backups": backups, "Retention": kept,
+		"MayManage": v.Role.Holds(operators.Manage)})
+}
+
+func (rm *Room) adopt(w http.ResponseWriter, r *http.Request, v *visit) error {
+	by := v.by(r)
+	if by.Why == "" {
+		return rm.back(w, r, "/keeping", "Not adopted: say why.")
+	}
+	said, err := rm.Keeping.Adopt(r.Context(), by)
+	if err != nil {
+		return err
+	}
+	return rm.back(w, r, "/keeping", said)
+}
+
+func (rm *Room) backUp(w http.ResponseWriter, r *http.Request, v *visit) error {
+	said, err := rm.Keeping.Backup(r.Context(), v.by(r))
+	if err != nil {
+		return err
+	}
+	return rm.back(w, r, "/keeping", said)
+}

@@ -105,7 +105,7 @@ var menu = []struct {
 }{
 	{"/", "Today", operators.Look}, {"/forecast", "Coming", operators.Look}, {"/issues", "Issues", operators.Look}, {"/stories", "Stories", operators.Look},
 	{"/subscribers", "Subscribers", operators.Look}, {"/feeds", "Feeds", operators.Look}, {"/returned", "Came back", operators.Look},
-	{"/doctor", "Doctor", operators.Look}, {"/audit", "Audit", operators.Look}, {"/operators", "Operators", operators.Manage}, {"/tokens", "Tokens", operators.Manage},
+	{"/doctor", "Doctor", operators.Look}, {"/keeping", "Keeping", operators.Look}, {"/audit", "Audit", operators.Look}, {"/operators", "Operators", operators.Manage}, {"/tokens", "Tokens", operators.Manage},
 }
 
 // Handler makes the pages ready and returns their router.

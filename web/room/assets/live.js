@@ -88,7 +88,7 @@
     }
   };
 
-  let heard = 0, age = 0, busy = false, reds = document.querySelectorAll('#alarms .alarm.red').length;
+  let heard = 0, age = 0, busy = false;
   const began = parseFloat(document.querySelector('.age')?.dataset.age ?? '0');
   const tick = () => {
     const lost = running.querySelector('.lost'), ago = running.querySelector('.ago');
@@ -110,14 +110,13 @@
     document.dispatchEvent(new CustomEvent('live', {detail: live}));
     tick();
     const ids = live.runs.map(r => String(r.id)).filter(id => !only || id === only).map(id => id + ' ').join('');
+    const reds = document.querySelectorAll('#alarms .alarm.red').length;
     if (busy || ids === running.dataset.running && (only || live.red.length === reds)) return;
-    busy = true; // a run began or ended, or something went wrong or right
+    busy = true; // a run began or ended, or something went wrong or right; what is not taken anew now is the next time
     try {
       await renew(only ? ['running', 'acts', 'course', 'look', 'looked'] : ['alarms', 'running', 'coming', 'last']);
-      running.dataset.running = ids;
-      reds = live.red.length;
     } finally {
-      busy = false;
+      setTimeout(() => { busy = false; }, 1000);
     }
   };
   addEventListener('pagehide', () => stream.close());
