@@ -118,7 +118,7 @@ func (w roomPush) DropStory(ctx context.Context, by operators.By, externalID str
 	if err != nil {
 		return "", err
 	}
-	return roomStories{w.engine}.Withdraw(ctx, by, id)
+	return roomStories(w).Withdraw(ctx, by, id)
 }
 
 // story checks a pushed story, and says all that is wrong with it.
