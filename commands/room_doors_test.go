@@ -282,3 +282,42 @@ func TestRoomByName(t *testing.T) {
 		t.Errorf("from a mail: %s", resp.Status)
 	}
 }
+
+// TestDoorInBrowser logs in and makes an operator and a token, as people do; axe looks at the pages, if
+// BROADSHEET_AXE names it.
+func TestDoorInBrowser(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a browser: not with -short")
+	}
+	w := newTower(t)
+	s := newSurfer(t, roomOf(t, w.engine))
+	s.opens("/login")
+	s.shot("room-login")
+	s.logsIn(w.engine, operators.Manage)
+	s.opens("/account")
+	s.opens("/account/code")
+	s.shot("room-code")
+	s.opens("/operators")
+	s.types("#name", "bo")
+	s.types("#password", "four tall ships")
+	s.types("#again", "four tall ships")
+	if status := s.presses(`form[action="/operators"] button`); status != 200 || !strings.Contains(s.text(), "bo may come in, with the role look") {
+		t.Errorf("an operator is made: %d\n%s", status, s.text())
+	}
+	s.shot("room-operators")
+	s.opens("/tokens")
+	s.types("#name", "newsroom")
+	if status := s.presses(`form[action="/tokens"] button`); status != 200 || !strings.Contains(s.text(), operators.TokenPrefix) {
+		t.Errorf("a token is made: %d\n%s", status, s.text())
+	}
+	s.shot("room-tokens")
+	s.opens("/audit?act=operator")
+	s.shot("room-audit")
+	if !strings.Contains(s.text(), "operator add") {
+		t.Errorf("the audit log:\n%s", s.text())
+	}
+	s.presses(`form[action="/logout"] button`)
+	if !strings.Contains(s.text(), "Log in") {
+		t.Errorf("after the log-out:\n%s", s.text())
+	}
+}

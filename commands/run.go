@@ -106,7 +106,8 @@ Environment: BROADSHEET_KEY_FILE or BROADSHEET_KEY (keys of links, see "keys rot
 and for each relay BROADSHEET_SMTP_<RELAY>_USER and _PASSWORD or _PASSWORD_FILE; where Broadsheet is to
 sign mails itself, BROADSHEET_DKIM_FILE or BROADSHEET_DKIM (see "keys dkim"); for what comes back,
 BROADSHEET_IMAP_USER and BROADSHEET_IMAP_PASSWORD or _PASSWORD_FILE with a mailbox on a server, and
-BROADSHEET_EVENTS_<RELAY> or BROADSHEET_EVENTS_<RELAY>_FILE with a provider's events.
+BROADSHEET_EVENTS_<RELAY> or BROADSHEET_EVENTS_<RELAY>_FILE with a provider's events; and
+BROADSHEET_WEBHOOK_<NAME> or BROADSHEET_WEBHOOK_<NAME>_FILE for each webhook.
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 nothing to do, 4 another sender is at
 work, 5 held for a person.`,

@@ -100,7 +100,7 @@ func act[In interface{ reason() string }, Out any](method, path string, role ope
 
 // endpoints lists what programs can ask for.
 func (rm *Room) endpoints() []endpoint {
-	return slices.Concat(rm.doorEndpoints(), rm.runEndpoints(), rm.readerEndpoints(), rm.pushEndpoints())
+	return slices.Concat(rm.doorEndpoints(), rm.runEndpoints(), rm.readerEndpoints(), rm.storyEndpoints(), rm.pushEndpoints())
 }
 
 func (rm *Room) apiRoutes() []route {

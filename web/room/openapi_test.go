@@ -116,7 +116,7 @@ func (d *drawer) operation(e endpoint) yaml.MapSlice {
 			{Key: "content", Value: yaml.MapSlice{{Key: "application/json", Value: yaml.MapSlice{{Key: "schema", Value: d.schema(e.in)}}}}}}})
 	}
 	return append(op, yaml.MapItem{Key: "responses", Value: yaml.MapSlice{
-		{Key: "200", Value: yaml.MapSlice{{Key: "description", Value: "Done"}, {Key: "content", Value: yaml.MapSlice{{Key: "application/json", Value: yaml.MapSlice{{Key: "schema", Value: d.schema(e.out)}}}}}}},
+		{Key: "200", Value: yaml.MapSlice{{Key: "description", Value: "Done"}, {Key: "content", Value: yaml.MapSlice{{Key: "application/json", Value: yaml.MapSlice{{Key: "schema", Value: d.answer(e.out)}}}}}}},
 		{Key: "default", Value: yaml.MapSlice{{Key: "$ref", Value: "#/components/responses/Problem"}}},
 	}})
 }
@@ -195,4 +195,13 @@ func (d *drawer) fields(t reflect.Type, props *yaml.MapSlice, required *[]string
 			*required = append(*required, tag)
 		}
 	}
+}
+
+// answer is the schema of a body that may be null where the handler gives a pointer.
+func (d *drawer) answer(t reflect.Type) yaml.MapSlice {
+	s := d.schema(t)
+	if t.Kind() == reflect.Pointer {
+		return yaml.MapSlice{{Key: "oneOf", Value: []yaml.MapSlice{s, {{Key: "type", Value: "null"}}}}}
+	}
+	return s
 }
