@@ -161,6 +161,9 @@ func TestWebhooks(t *testing.T) {
 // TestWebhookFails: what is not taken comes again under the same id, a person is told, and after days it is
 // given up until somebody has it tried again.
 func TestWebhookFails(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one thing at a time happens in it: not with -short")
+	}
 	h, l := hooked(t)
 	h.callWebhooks(t.Context())
 	l.answers(500)
@@ -206,6 +209,9 @@ func TestWebhookFails(t *testing.T) {
 // TestWebhookGuarded: a webhook leads nowhere inside, unless the configuration allows it; without webhooks
 // nothing is kept.
 func TestWebhookGuarded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one thing at a time happens in it: not with -short")
+	}
 	h, l := hooked(t)
 	h.callWebhooks(t.Context())
 	l.answers(200)

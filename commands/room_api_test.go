@@ -114,6 +114,9 @@ func (s shape) differs(at string, schema map[string]any, v any) []string {
 // TestAnswersAreAsTheFileSays asks every path of the OpenAPI file that shows something, and holds the answer
 // against its schema; every path of the file has a handler.
 func TestAnswersAreAsTheFileSays(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one thing at a time happens in it: not with -short")
+	}
 	h := operated(t)
 	var doc struct {
 		Paths      map[string]map[string]map[string]any
@@ -166,6 +169,9 @@ func TestAnswersAreAsTheFileSays(t *testing.T) {
 
 // TestPushReaders: the same body twice is nothing new, nobody who left comes back, and a bad row stops no other.
 func TestPushReaders(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one thing at a time happens in it: not with -short")
+	}
 	h := newHarbor(t, "mailgun", harborSecret, 1)
 	c := callerOf(t, h.engine, operators.Act)
 	const ada = `{"email":"ada@reader.example","name":"Ada","sections":"world","editions":"morning","consent_source":"newsroom","why":"sync"}`
@@ -210,6 +216,9 @@ func TestPushReaders(t *testing.T) {
 
 // TestPushStories adds, changes and withdraws a newsroom's story by its own id, each as often as one likes.
 func TestPushStories(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one thing at a time happens in it: not with -short")
+	}
 	h := newHarbor(t, "mailgun", harborSecret, 1)
 	c := callerOf(t, h.engine, operators.Act)
 	const tide = `{"headline":"The tide is late","sections":["world"],"url":"https://tidewater.example/tide","published":"2026-01-13T06:30:00Z","blocks":[{"type":"p","text":"It came at nine."}],"why":"desk"}`

@@ -135,6 +135,9 @@ func TestLogIn(t *testing.T) {
 
 // TestNewPassword ends all sessions of the operator, in other browsers too.
 func TestNewPassword(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one thing at a time happens in it: not with -short")
+	}
 	w := newTower(t)
 	v := enter(t, w.engine, operators.Look)
 	other := stranger(t, v.base)
@@ -167,6 +170,9 @@ func TestNewPassword(t *testing.T) {
 
 // TestManyTries: who fails waits, with the real one's name too; the real one comes in from elsewhere.
 func TestManyTries(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one thing at a time happens in it: not with -short")
+	}
 	w := newTower(t)
 	hire(t, w.engine, operators.Look)
 	doors := roomDoors{w.engine, new(operators.Delays)}
@@ -187,6 +193,9 @@ func TestManyTries(t *testing.T) {
 
 // TestCodesAtTheDoor: where others reach the room, acting takes a one-time code, and each is good once.
 func TestCodesAtTheDoor(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one thing at a time happens in it: not with -short")
+	}
 	w := newTower(t)
 	hire(t, w.engine, operators.Manage)
 	v := w.roomAt("http:")
@@ -241,6 +250,9 @@ func after(s, part string) string { _, rest, _ := strings.Cut(s, part); return r
 
 // TestRoomByName: a room answers to its own name alone; behind https its cookie is out of others' reach.
 func TestRoomByName(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one thing at a time happens in it: not with -short")
+	}
 	w := newTower(t)
 	hire(t, w.engine, operators.Look)
 	ask := func(base, method, path, host string, header http.Header) *http.Response {

@@ -58,6 +58,9 @@ func (w *walker) walk(method, path string, header ...string) (status int) {
 // TestEveryRouteRefuses walks the room's whole table: without a log-in, with too small a role, from another
 // site, and with a method that only shows. Nothing of it changes a row.
 func TestEveryRouteRefuses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one thing at a time happens in it: not with -short")
+	}
 	h := operated(t)
 	base := roomOf(t, h.engine)
 	doors := roomDoors{h.engine, new(operators.Delays)}
