@@ -93,7 +93,7 @@ func (db *DB) old(ctx context.Context, query string, before int64) (slot int64, 
 
 // dropAttempts drops some attempts of one slot.
 func (db *DB) dropAttempts(ctx context.Context, before, n int64) (int, error) {
-	slot, err := db.old(ctx, `SELECT s.id FROM slots s WHERE s.ends < ?1
+	slot, err := db.old(ctx, `SELECT s.id FROM slots s WHERE s.ends > `+noticeDropped+` AND s.ends < ?1
 		AND EXISTS (SELECT 1 FROM attempts a WHERE a.slot = s.id) ORDER BY s.ends LIMIT 1`, before)
 	if err != nil || slot == 0 {
 		return 0, err
@@ -103,9 +103,10 @@ func (db *DB) dropAttempts(ctx context.Context, before, n int64) (int, error) {
 
 // dropDeliveries drops some deliveries of one slot, and its digests with the last of them.
 func (db *DB) dropDeliveries(ctx context.Context, before, n int64) (int, error) {
-	slot, err := db.old(ctx, `SELECT s.id FROM slots s WHERE s.ends < ?1
-		AND EXISTS (SELECT 1 FROM deliveries d LEFT JOIN followers f ON f.edition = s.edition AND f.subscriber = d.subscriber
-			WHERE d.slot = s.id AND coalesce(f.last_slot, 0) <> s.id) ORDER BY s.ends LIMIT 1`, before)
+	slot, err := db.oldNotices(ctx, before)
+	if err == nil && slot == 0 {
+		slot, err = db.oldSlot(ctx, before)
+	}
 	if err != nil || slot == 0 {
 		return 0, err
 	}
@@ -119,16 +120,35 @@ func (db *DB) dropDeliveries(ctx context.Context, before, n int64) (int, error) 
 		}
 		dropped = len(list)
 		ids := idList(list)
-		for _, table := range []string{"attempts", "deliveries", "marks"} {
+		for _, table := range []string{"attempts", "deliveries", "marks", "notice_slots"} {
 			if _, err := t.exec(ctx, `DELETE FROM `+table+` WHERE slot = ?1 AND subscriber IN (SELECT value FROM `+db.dialect.ids(2)+`)`, slot, ids); err != nil {
 				return err
 			}
 		}
-		_, err = t.exec(ctx, `DELETE FROM digests WHERE issue IN (SELECT id FROM issues WHERE slot = ?1)
-			AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.slot = ?1)`, slot)
+		if _, err = t.exec(ctx, `DELETE FROM digests WHERE issue IN (SELECT id FROM issues WHERE slot = ?1)
+			AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.slot = ?1)`, slot); err != nil {
+			return err
+		}
+		_, err = t.exec(ctx, `UPDATE slots SET ends = `+noticeDropped+` WHERE id = ?1 AND ends = 0 AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.slot = ?1)`, slot)
 		return err
 	})
 	return dropped, err
+}
+
+// noticeDropped is what slots of notices end at once their deliveries are dropped. Before that it is 0,
+// for slots are looked through by their ends for mails that are near, and notices are near to none.
+const noticeDropped = "1"
+
+// oldNotices is the oldest run of notices that has deliveries, if it ended before then; else 0.
+func (db *DB) oldNotices(ctx context.Context, before int64) (slot int64, err error) {
+	return db.old(ctx, `SELECT some.id FROM (SELECT id FROM slots WHERE ends = 0 ORDER BY id LIMIT 1) some JOIN issues i ON i.slot = some.id WHERE i.ends < ?1`, before)
+}
+
+// oldSlot is a slot of digests that ended before then and has deliveries that are not their readers' latest.
+func (db *DB) oldSlot(ctx context.Context, before int64) (slot int64, err error) {
+	return db.old(ctx, `SELECT s.id FROM slots s WHERE s.ends > `+noticeDropped+` AND s.ends < ?1
+		AND EXISTS (SELECT 1 FROM deliveries d LEFT JOIN followers f ON f.edition = s.edition AND f.subscriber = d.subscriber
+			WHERE d.slot = s.id AND coalesce(f.last_slot, 0) <> s.id) ORDER BY s.ends LIMIT 1`, before)
 }
 
 func (db *DB) dropEvents(ctx context.Context, before, n int64) (int, error) {

@@ -85,3 +85,31 @@ func TestRetention(t *testing.T) {
 		t.Errorf("the next issue's books are %v, %v", counts, err)
 	}
 }
+
+// TestRetentionOfNotices: notices are dropped when their life is long past, and not before.
+func TestRetentionOfNotices(t *testing.T) {
+	o := newOffice(t, 5)
+	keep := store.Retention{Deliveries: 24 * time.Hour}
+	count := func() (n int) {
+		for _, err := range o.Deliveries(t.Context(), store.DeliveryFilter{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			n++
+		}
+		return n
+	}
+	o.note(digest.NoticeConfirm, 1, 11)
+	o.note(digest.NoticeLeft, 2, 0)
+	o.post()
+	before := count()
+	if before == 0 {
+		t.Fatal("no notice was posted")
+	}
+	if n, err := o.Drop(t.Context(), keep, o.now.Add(time.Hour)); n != 0 || err != nil || count() != before {
+		t.Errorf("an hour later: %d dropped, %v", n, err)
+	}
+	if n, err := o.Drop(t.Context(), keep, o.now.Add(100*24*time.Hour)); n != before || err != nil || count() != 0 {
+		t.Errorf("long after: %d dropped of %d, %v", n, before, err)
+	}
+}
