@@ -104,6 +104,9 @@ func (b *board) look(ctx context.Context, at time.Time) (*room.Live, error) {
 					r.Held = append(r.Held, heldWords(roomRuns{e}.heldOf(h)))
 				}
 			}
+			if len(r.Held) > 0 {
+				r.Need = 0
+			}
 			for k := range r.Relays {
 				r.Relays[k].State = states[r.Relays[k].Name]
 			}

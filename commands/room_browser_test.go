@@ -150,8 +150,9 @@ func (s *surfer) picture(name string, width, height int64, scheme string) {
 func (s *surfer) acts(path, why string) {
 	s.Helper()
 	form := fmt.Sprintf("form[action=%q]", path)
-	s.awaits("load", `document.readyState === "complete"`) // else a click may hit the page before
-	s.step("open "+path, chromedp.Click(chromedp.CSS("details:has("+form+") > summary")))
+	s.awaits("load", `document.readyState === "complete" && document.querySelector('`+form+`') !== null`)
+	// The part of the page with the acts may be renewed until one of its fields has the focus.
+	s.reads(`(() => { const form = document.querySelector('` + form + `'); form.closest("details").open = true; form.why.focus(); return "open"; })()`)
 	s.types(form+" [name=why]", why)
 	if status := s.presses(form + " button"); status != http.StatusOK {
 		s.Fatalf("%s gives %d:\n%s", path, status, s.text())
@@ -185,7 +186,7 @@ func TestRoomInBrowser(t *testing.T) {
 	s.awaits("pause", `!document.querySelector(".held").hidden && document.querySelector("[data-state=sending], [data-state=handed]") === null`)
 	left := len(n.relay.Messages())
 	s.awaits("plots", `document.querySelectorAll(".u-wrap canvas").length >= 2`)
-	s.picture("room-issue", 1280, 1200, "light")
+	s.picture("room-paused", 375, 812, "dark")
 	s.axe = axe
 	s.opens("/issues/1")
 	s.opens("/issues")
@@ -195,6 +196,10 @@ func TestRoomInBrowser(t *testing.T) {
 	s.opens("/explain?as=reader1@post.example&issue=1")
 	if text := s.text(); !strings.Contains(text, "Issue 1") && !strings.Contains(text, "issue 1") {
 		t.Errorf("the explanation says nothing of the issue:\n%s", text)
+	}
+	s.opens("/preview?issue=1&as=reader1@post.example")
+	if text := s.text(); !strings.Contains(text, "reader1@post.example") {
+		t.Errorf("the preview says nothing of its reader:\n%s", text)
 	}
 	if now := len(n.relay.Messages()); now != left || left == readers {
 		t.Errorf("%d mails had left when the run was paused, and then %d", left, now)
@@ -218,6 +223,7 @@ func TestRoomInBrowser(t *testing.T) {
 	s.opens("/issues/1")
 	s.awaits("plots", `document.querySelectorAll(".u-wrap canvas").length >= 4`)
 	s.shot("issue")
+	s.picture("room-issue", 1280, 1500, "light")
 	for _, place := range strings.Fields(s.reads(`[...document.querySelectorAll(".places a")].map(a => a.getAttribute("href")).join(" ")`)) {
 		s.opens(place)
 		s.shot("place-" + strings.Trim(strings.ReplaceAll(place, "/", "-"), "-"))

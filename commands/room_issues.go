@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"broadsheet/digest"
@@ -86,14 +87,23 @@ func unsettled(s mailer.State) bool {
 }
 
 const (
-	browsed     = 100                    // deliveries on a page
-	browseTime  = 120 * time.Millisecond // to look for them: a page has a third of a second in all
+	browsed     = 100                   // deliveries on a page
+	browseTime  = 60 * time.Millisecond // to look for them: a page has a third of a second in all, and mails go meanwhile
 	exportChunk = 1000
 )
 
 // Browse meets [room.Issues].
 func (w roomIssues) Browse(ctx context.Context, f room.Filter) ([]room.Delivery, int64, error) {
 	began := time.Now()
+	if f.State != "" { // the books know of none without a look
+		books, _, err := w.db.Books(ctx, f.Issue)
+		if err != nil {
+			return nil, 0, err
+		}
+		if !slices.ContainsFunc(books, func(b store.Book) bool { return string(b.State) == f.State }) {
+			return nil, 0, nil
+		}
+	}
 	rows, next, err := w.db.BrowseDeliveries(ctx, browseOf(&f), browsed, func() bool { return time.Since(began) > browseTime })
 	if errors.Is(err, store.ErrNotFound) {
 		err = fmt.Errorf("there is no issue %d: %w", f.Issue, room.ErrNotFound)

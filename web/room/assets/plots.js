@@ -10,6 +10,11 @@
   const axis = more => ({stroke: css('--muted'), grid: {stroke: css('--line'), width: 1}, ticks: {stroke: css('--line'), width: 1}, ...more});
   const whole = (u, list) => list.map(v => v == null || v % 1 ? '' : v >= 1e4 ? v / 1e3 + 'k' : v.toLocaleString('en-US'));
 
+  const clock = (u, list) => list.map(v => {
+    const iso = new Date(v * 1e3).toISOString();
+    return list.at(-1) - list[0] > 86400 ? iso.slice(5, 16).replace('T', ' ') : iso.slice(11, 16);
+  });
+
   // draw makes a plot, or gives it new values if its lines are the same.
   const draw = (id, lines, data, x) => {
     const area = document.getElementById(id);
@@ -18,10 +23,12 @@
     const width = area.clientWidth - 8, key = lines.map(l => l.label).join('|') + width + (x.names?.join('|') ?? '');
     const known = charts.get(id);
     if (known?.key === key) {
+      known.times = data[0];
       known.chart.setData(data);
       return;
     }
     known?.chart.destroy();
+    charts.delete(id);
     const palette = colours();
     const series = lines.map((l, n) => ({label: l.label, stroke: palette[n % palette.length], dash: x.names ? [] : dashes[n % dashes.length],
       width: 2, points: {show: !x.names && data[0].length < 3}, fill: l.bars ? palette[n % palette.length] : undefined,
@@ -29,11 +36,11 @@
     const named = {space: 20, size: 84, rotate: -45, gap: 4, splits: () => x.names?.map((_, n) => n), values: () => x.names};
     const chart = new uPlot({
       width, height: 300, padding: [12, 12, 0, 0], cursor: {drag: {x: false, y: false}}, tzDate: t => uPlot.tzDate(new Date(t * 1e3), 'UTC'),
-      scales: {x: x.names ? {time: false, range: [-0.6, x.names.length - 0.4]} : {time: true, range: (u, low, high) => { const more = Math.max(0, 600 - (high - low)) / 2; return [low - more, high + more]; }}, y: {range: (u, low, high) => [0, Math.max(high * 1.05, 1)]}},
-      axes: [axis(x.names ? named : {}), axis({values: whole, size: 56})],
+      scales: {x: x.names ? {time: false, range: [-0.6, x.names.length - 0.4]} : {time: true, range: () => { const times = charts.get(id)?.times ?? data[0], [low, high] = [times[0], times.at(-1)], more = Math.max(0, 600 - (high - low)) / 2; return [low - more, high + more]; }}, y: {range: (u, low, high) => [0, Math.max(high * 1.05, 1)]}},
+      axes: [axis(x.names ? named : {values: clock, space: 90}), axis({values: whole, size: 56})],
       series: [{label: x.label, value: (u, v) => v == null ? '–' : x.names ? x.names[v] ?? '' : new Date(v * 1e3).toISOString().slice(11, 16)}, ...series],
     }, data, area);
-    charts.set(id, {key, chart});
+    charts.set(id, {key, chart, times: data[0]});
   };
 
   const show = p => {
