@@ -37,6 +37,9 @@ two of them mail every reader twice. A serve that is running goes on within seco
 				fmt.Fprintf(p.stderr, "%s\n  %s\n", was.Path, strings.Join(was.Differs, "\n  "))
 				fmt.Fprintln(p.stderr, was.Risk)
 			}
+			if len(was.Differs) > 0 && by().Why == "" {
+				return usagef("say why with --why: it goes into the audit log")
+			}
 			if !yes && len(was.Differs) > 0 {
 				if err := p.confirm("No other copy of this database may mail from now on.", "adopt"); err != nil {
 					return err
@@ -64,6 +67,9 @@ two of them mail every reader twice. A serve that is running goes on within seco
 
 // Adopt meets [room.Keeping].
 func (w roomKeeping) Adopt(ctx context.Context, by operators.By) (said string, err error) {
+	if err := needWhy(by); err != nil {
+		return "", err
+	}
 	_, why, err := w.standing(ctx)
 	if err != nil {
 		return "", err

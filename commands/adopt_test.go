@@ -88,7 +88,8 @@ func TestCopyDoesNotMail(t *testing.T) {
 		c.printed("this copy of the database may not mail until a person says so")
 		c.printed("broadsheet adopt")
 		c.must(5, "send", "morning", "--to", "ada@reader.example")
-		c.must(2, "adopt") // asks, and nobody answers
+		c.must(2, "adopt", "--yes")            // does not say why
+		c.must(2, "adopt", "--why", "a trial") // asks, and nobody answers
 	}
 	whole.printed("this is a copy: the one that mails was at " + first.dir)
 	part.printed("broadsheet.db.instance is not there")
@@ -186,7 +187,7 @@ func TestServeHolds(t *testing.T) {
 	if n := calls.Load(); n != 0 {
 		t.Fatalf("the copy called the relay %d times", n)
 	}
-	c.must(0, "adopt", "--yes") // by another program
+	c.must(0, "adopt", "--yes", "--why", "a trial") // by another program
 	await("the relay is not called", func() bool { return calls.Load() > 0 })
 	if _, page := v.get("/keeping"); strings.Contains(page, "Sending is held") || !strings.Contains(page, "command line") {
 		t.Errorf("the page after it was adopted:\n%s", page)
