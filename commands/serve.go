@@ -167,6 +167,7 @@ func (p *program) serveOn(ctx context.Context, e *engine, l net.Listener, room *
 func (s *server) start(ctx context.Context, e *engine, before <-chan struct{}) *generation {
 	g := &generation{engine: e, sent: make(chan struct{})}
 	ctx, g.stop = context.WithCancel(ctx)
+	e.govern()
 	pages, err := e.pages()
 	if err != nil { // words and templates are part of the program
 		s.failed(err)
