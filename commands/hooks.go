@@ -54,6 +54,10 @@ func (e *engine) hookTasks() (tasks []func(context.Context) time.Duration) {
 // tellWebhook tells a webhook what waits for it, in order as long as it is little. After a failure the rest
 // waits for the next look, whose wait it returns.
 func (e *engine) tellWebhook(ctx context.Context, h *schedule.Webhook) time.Duration {
+	if why, err := e.differs(ctx); err != nil || len(why) > 0 { // a copy that may not mail tells nobody either
+		e.complain(ctx, "webhooks", err)
+		return wake
+	}
 	due, err := e.db.DueWebhooks(ctx, h.Name, time.Now(), hookBatch)
 	if err != nil {
 		e.complain(ctx, "webhooks", err)
