@@ -103,7 +103,7 @@ func backUp(ctx context.Context, db *store.DB, to string, now time.Time) (store.
 	}
 	if info, err := os.Stat(to); err == nil && info.IsDir() {
 		name := strings.TrimSuffix(filepath.Base(db.Path()), filepath.Ext(db.Path()))
-		to = filepath.Join(to, name+"-"+time.Now().UTC().Format("20060102T150405Z")+".db")
+		to = filepath.Join(to, name+"-"+now.UTC().Format("20060102T150405Z")+".db")
 	}
 	return db.Backup(ctx, to, now)
 }
