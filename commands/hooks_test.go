@@ -146,6 +146,19 @@ func TestDeadWebhook(t *testing.T) {
 	if len(asked) != 5 {
 		t.Errorf("the dead one is asked %d times", len(asked))
 	}
+	// Who is erased is told by the other system's own word.
+	l.answers(200)
+	s, err := h.db.ReaderByExternalID(t.Context(), "crm-7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (roomReaders{h.engine}).Erase(t.Context(), operators.By{Who: "test", Why: "test"}, s.ID, s.Address); err != nil {
+		t.Fatal(err)
+	}
+	h.tellWebhooks(t.Context())
+	if got := l.kinds(); !slices.Equal(got, []string{"reader.left"}) || l.heard[0].data["external_id"] != "crm-7" {
+		t.Errorf("of who is erased it hears %v", l.heard)
+	}
 }
 
 // TestWebhooks tells what happened, once, signed, and with no address in it.
