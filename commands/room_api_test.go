@@ -162,6 +162,12 @@ func TestAnswersAreAsTheFileSays(t *testing.T) {
 	if status, _, _ := c.calls("GET", "/nothing/of/this", ""); status != http.StatusNotFound {
 		t.Errorf("no such path: %d", status)
 	}
+	if status, _, text := c.calls("DELETE", "/issues/1/pause", ""); status != http.StatusMethodNotAllowed || !strings.Contains(text, "takes POST") {
+		t.Errorf("a method that it does not take: %d %s", status, text)
+	}
+	if status, _, text := c.calls("GET", "/issues/999999/plots", ""); status != http.StatusNotFound {
+		t.Errorf("plots of no issue: %d %s", status, text)
+	}
 	c.token = "broadsheet_made_up"
 	if status, _, _ := c.calls("GET", "/alarms", ""); status != http.StatusUnauthorized {
 		t.Errorf("a token that is none: %d", status)

@@ -107,14 +107,29 @@ func (rm *Room) endpoints() []endpoint {
 func (rm *Room) apiRoutes() []route {
 	routes := []route{
 		{"GET " + apiRoot + "/openapi.yaml", "", rm.openAPI},
-		{apiRoot + "/", "", func(http.ResponseWriter, *http.Request, *visit) error {
-			return statusError{http.StatusNotFound, "there is no such path, or it does not take this method"}
-		}},
+		{apiRoot + "/", "", rm.noSuchCall},
 	}
 	for _, e := range rm.endpoints() {
 		routes = append(routes, route{e.method + " " + apiRoot + e.path, e.role, func(w http.ResponseWriter, r *http.Request, v *visit) error { return answerAPI(w, r, v, e) }})
 	}
 	return routes
+}
+
+// noSuchCall says of a path whether it takes other methods.
+func (rm *Room) noSuchCall(w http.ResponseWriter, r *http.Request, _ *visit) error {
+	var takes []string
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		other := r.Clone(r.Context())
+		other.Method = method
+		if _, pattern := rm.mux.Handler(other); pattern != apiRoot+"/" {
+			takes = append(takes, method)
+		}
+	}
+	if len(takes) == 0 {
+		return statusError{http.StatusNotFound, "there is no such path"}
+	}
+	w.Header().Set("Allow", strings.Join(takes, ", "))
+	return statusError{http.StatusMethodNotAllowed, "this path takes " + strings.Join(takes, " and ")}
 }
 
 // isAPI reports whether a request is a program's.
