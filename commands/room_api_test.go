@@ -237,7 +237,7 @@ func TestPushReaders(t *testing.T) {
 	}
 	for body, want := range map[string]int{
 		`{"email":"x"}`: 422, `{"email":"bo@reader.example","sections":"nothing"}`: 422, `{"email":"bo@reader.example","hour":"25"}`: 422,
-		`{"mail":"bo@reader.example"}`: 400, `{`: 400, `{"email":"bo@reader.example"} more`: 400, `{"email":"` + strings.Repeat("x", 1<<20) + `"}`: 413,
+		`{"mail":"bo@reader.example"}`: 400, `{`: 400, "{\"email\":\"bo@reader.example\",\"name\":\"\xff\"}": 400, `{"email":1}`: 400, `{"email":"bo@reader.example"} more`: 400, `{"email":"` + strings.Repeat("x", 1<<20) + `"}`: 413,
 	} {
 		status, answer, text := c.calls("PUT", "/push/readers/crm-9", body)
 		if p := answer.(map[string]any); status != want || p["status"] != float64(want) || p["title"] == "" || p["detail"] == "" {

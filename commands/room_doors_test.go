@@ -192,7 +192,9 @@ func TestManyTries(t *testing.T) {
 		t.Errorf("the real one: %v", err)
 	}
 	for range 5 {
-		_, last = doors.LogIn(t.Context(), room.Try{Name: "no name", Password: "x", Client: "192.0.2.1"})
+		if _, last = doors.LogIn(t.Context(), room.Try{Name: "no name", Password: "x", Client: "192.0.2.1"}); !errors.Is(last, room.ErrNoEntry) {
+			t.Errorf("a name that is none: %v", last)
+		}
 	}
 	if _, err := doors.LogIn(t.Context(), room.Try{Name: "the-look", Password: passOf, Client: "192.0.2.1"}); err != nil {
 		t.Errorf("after five names that are none: %v", err)

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -14,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"broadsheet/operators"
 )
@@ -183,14 +185,20 @@ func readBody(w http.ResponseWriter, r *http.Request, into any) error {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" && kind != "application/merge-patch+json" {
 		return statusError{http.StatusUnsupportedMediaType, "send the body as application/json"}
 	}
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, largestBody))
-	d.DisallowUnknownFields()
-	err := d.Decode(into)
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, largestBody))
+	if err == nil && !utf8.Valid(body) {
+		err = errors.New("it is not in UTF-8")
+	}
 	if err == nil {
-		if _, err = d.Token(); errors.Is(err, io.EOF) {
-			return nil
-		} else if err == nil {
-			err = errors.New("there is something behind it")
+		d := json.NewDecoder(bytes.NewReader(body))
+		d.DisallowUnknownFields()
+		err = d.Decode(into)
+		if err == nil {
+			if _, err = d.Token(); errors.Is(err, io.EOF) {
+				return nil
+			} else if err == nil {
+				err = errors.New("there is something behind it")
+			}
 		}
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
