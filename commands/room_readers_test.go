@@ -252,7 +252,8 @@ func TestFindReaders(t *testing.T) {
 		want int
 	}{
 		{room.ReaderSearch{}, 131}, {room.ReaderSearch{Text: "MANY"}, 130}, {room.ReaderSearch{Text: "many01"}, 10}, {room.ReaderSearch{Text: "@crowd.example"}, 130},
-		{room.ReaderSearch{Text: "crowd 1", In: "name"}, 43}, {room.ReaderSearch{Text: "Crowd", In: "name"}, 130}, {room.ReaderSearch{Text: "x-7", In: "external"}, 1},
+		{room.ReaderSearch{Text: "crowd 1", In: "name"}, 43}, {room.ReaderSearch{Text: "Crowd", In: "name"}, 130},
+		{room.ReaderSearch{Text: "crowd", In: "name"}, 130}, {room.ReaderSearch{Text: "CROWD ", In: "name", Status: "paused"}, 13}, {room.ReaderSearch{Text: "x-7", In: "external"}, 1},
 		{room.ReaderSearch{Status: "paused"}, 13}, {room.ReaderSearch{Status: "paused", Text: "many00"}, 1}, {room.ReaderSearch{Section: "arts"}, 13},
 		{room.ReaderSearch{Section: "world", Text: "crowd 0", In: "name"}, 39}, {room.ReaderSearch{Edition: "morning"}, 131}, {room.ReaderSearch{Edition: "midday"}, 0},
 		{room.ReaderSearch{Text: "nobody"}, 0}, {room.ReaderSearch{Text: "%"}, 0}, {room.ReaderSearch{Text: "many0_"}, 0},
@@ -265,7 +266,7 @@ func TestFindReaders(t *testing.T) {
 			}
 			for _, r := range l.Readers {
 				if seen[r.ID] {
-					t.Errorf("%+v: %s twice", c.ReaderSearch, r.Address)
+					t.Fatalf("%+v: %s twice", c.ReaderSearch, r.Address)
 				}
 				seen[r.ID] = true
 			}
