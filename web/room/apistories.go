@@ -16,6 +16,7 @@ type StoryList struct {
 // HavingList is who has a story, or may have.
 type HavingList struct {
 	Having []StoryHaving `json:"having"`
+	More   bool          `json:"more"` // there are more than these
 }
 
 // Editors' bodies.
@@ -60,11 +61,11 @@ func (rm *Room) storyEndpoints() []endpoint {
 		}),
 		look("/stories/{id}", operators.Look, "A story with all that is known of it", nil, byID(func(ctx context.Context, id int64) (*Story, error) { return rm.Stories.Story(ctx, id) })),
 		look("/stories/{id}/having", operators.Act, "Who has a story, or may have: the first 10,000", nil, byID(func(ctx context.Context, id int64) (out HavingList, err error) {
-			if _, err := rm.Stories.Story(ctx, id); err != nil {
+			if err := rm.Stories.Exists(ctx, id); err != nil {
 				return out, err
 			}
 			for h, err := range rm.Stories.Having(ctx, id) {
-				if err != nil || len(out.Having) == 10_000 {
+				if out.More = len(out.Having) == 10_000; err != nil || out.More {
 					return out, err
 				}
 				out.Having = append(out.Having, h)
@@ -93,7 +94,13 @@ func (rm *Room) storyEndpoints() []endpoint {
 			return rm.Stories.Withdraw(ctx, by, id)
 		})),
 		look("/forecast", operators.Look, "The coming issues: readers, digests, size, time needed", nil, func(r *http.Request) (*Forecast, error) { return rm.Proofs.Forecast(r.Context()) }),
-		look("/issues/{id}/proof", operators.Look, "How an issue stands before it goes", nil, byID(func(ctx context.Context, id int64) (*Proof, error) { return rm.Proofs.Proof(ctx, id) })),
+		look("/issues/{id}/proof", operators.Look, "How an issue stands before it goes", nil, byID(func(ctx context.Context, id int64) (*Proof, error) {
+			p, err := rm.Proofs.Proof(ctx, id)
+			if err != nil {
+				return nil, err
+			}
+			return p, rm.Proofs.Sample(ctx, p)
+		})),
 		act(http.MethodPost, "/issues/{id}/approve", operators.Act, "Let an issue's slot go", onID(func(ctx context.Context, by operators.By, id int64, _ Reasoned) (string, error) {
 			return rm.Proofs.Approve(ctx, by, id)
 		})),
