@@ -67,6 +67,11 @@ func (e *engine) fateOf(ctx context.Context, s *subscribers.Subscriber, d *store
 			f.says += " by relay " + d.Relay
 		}
 		f.says += reply + ", the next try is at " + when(d.Due)
+		trouble, err := e.relayTrouble(ctx, d.Relay)
+		if err != nil {
+			return f, err
+		}
+		f.says += trouble
 	case mailer.Queued:
 		f.says, err = e.queuedWords(ctx, d, when)
 	case mailer.Sending, mailer.Handed:
@@ -93,7 +98,20 @@ func (e *engine) queuedWords(ctx context.Context, d *store.DeliveryRow, when fun
 	if d.Due.After(e.now()) {
 		says += ", not before " + when(d.Due)
 	}
-	return says, nil
+	trouble, err := e.relayTrouble(ctx, d.Relay)
+	return says + trouble, err
+}
+
+// relayTrouble says what is wrong with a relay that mails wait for; "" = nothing is known.
+func (e *engine) relayTrouble(ctx context.Context, relay string) (string, error) {
+	if relay == "" {
+		return "", nil
+	}
+	states, err := relayWords(ctx, e.db)
+	if err != nil || states[relay] == "" || strings.HasPrefix(states[relay], store.RelayUp) {
+		return "", err
+	}
+	return "; relay " + relay + " is " + states[relay] + ". The first page says what to do about it", nil
 }
 
 // suppressedWords says why a mail was taken out of the queue.

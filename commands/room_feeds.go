@@ -70,6 +70,9 @@ func (w roomFeeds) List(ctx context.Context) (*room.FeedList, error) {
 	for _, a := range w.cfg.Articles {
 		list.Folders = append(list.Folders, w.folder(&a))
 	}
+	gravity := map[string]int{"red": -2, "amber": -1}
+	slices.SortStableFunc(list.Feeds, func(a, b room.FeedHealth) int { return gravity[a.Level] - gravity[b.Level] })
+	slices.SortStableFunc(list.Folders, func(a, b room.FolderHealth) int { return gravity[a.Level] - gravity[b.Level] })
 	return list, nil
 }
 

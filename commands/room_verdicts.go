@@ -99,6 +99,11 @@ func (w roomProofs) Proof(ctx context.Context, issue int64) (*room.Proof, error)
 	}
 	out.Figures = compared(&p)
 	out.Next = w.next(&i, out)
+	if stop, err := w.db.StopOf(ctx, issue); err != nil {
+		return nil, err
+	} else if stop != nil {
+		out.Next = "It was stopped: what is left of it is cancelled, not sent."
+	}
 	return out, nil
 }
 
