@@ -325,10 +325,7 @@ func (w roomFeeds) alarms(ctx context.Context) ([]room.Alarm, error) {
 		if !failing && f.State != "silent" {
 			continue
 		}
-		since := f.OK
-		if since.IsZero() {
-			since = f.Fetched
-		}
+		since := f.OK // zero where it has never worked: when that began is not on record
 		what := "feed " + f.URL + ": " + f.Words
 		if f.Error != "" {
 			what += " Last error: " + f.Error + "."
