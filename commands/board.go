@@ -106,10 +106,13 @@ func (b *board) look(ctx context.Context, at time.Time) (*room.Live, error) {
 				}
 			}
 			if len(r.Held) > 0 {
-				r.Need, r.Waits = 0, ""
+				r.Need, r.Waits, r.Rate = 0, "", 0 // what went before the hold says nothing of what is left
 			}
 			for k := range r.Relays {
 				r.Relays[k].State = states[r.Relays[k].Name]
+				if len(r.Held) > 0 {
+					r.Relays[k].Rate = 0
+				}
 			}
 			live.Runs = append(live.Runs, *r)
 			now.runs[id] = p
