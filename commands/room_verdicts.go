@@ -73,7 +73,7 @@ func (w roomProofs) Proof(ctx context.Context, issue int64) (*room.Proof, error)
 	if err != nil {
 		return nil, err
 	}
-	out := &room.Proof{Local: i.Local, Approve: cmp.Or(p.Approve, "none"), Past: len(p.Past), Trips: []string{}, Said: []room.Decision{}}
+	out := &room.Proof{Local: i.Local, Approve: cmp.Or(p.Approve, "none"), Past: len(p.Past), Trips: []string{}, Said: []room.Decision{}, Sample: []room.Sample{}}
 	if out.Waiting, err = w.waitingOf(ctx, &i); err != nil {
 		return nil, err
 	}
@@ -99,9 +99,19 @@ func (w roomProofs) Proof(ctx context.Context, issue int64) (*room.Proof, error)
 	}
 	out.Figures = compared(&p)
 	out.Next = w.next(&i, out)
-	list, err := w.db.Sample(ctx, issue)
-	out.Sample = sampleOf(list)
-	return out, err
+	if stop, err := w.db.StopOf(ctx, issue); err != nil {
+		return nil, err
+	} else if stop != nil {
+		out.Next = "It was stopped: what is left of it is cancelled, not sent."
+	}
+	return out, nil
+}
+
+// Sample meets [room.Proofs].
+func (w roomProofs) Sample(ctx context.Context, p *room.Proof) error {
+	list, err := w.db.Sample(ctx, p.Issue)
+	p.Sample = sampleOf(list)
+	return err
 }
 
 // next says what will happen if nobody says anything.
