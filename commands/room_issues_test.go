@@ -21,7 +21,6 @@ import (
 func TestIssuePages(t *testing.T) {
 	h := operated(t)
 	v := enter(t, h.engine, operators.Look)
-	before := h.dump()
 	page := func(path string, wants ...string) string {
 		t.Helper()
 		status, body := v.get(path)
@@ -70,7 +69,8 @@ func TestIssuePages(t *testing.T) {
 	if status, _ := v.get("/issues/1/deliveries.csv"); status != http.StatusForbidden {
 		t.Errorf("who may only look gets a file of addresses: %d", status)
 	}
-	v, before = enter(t, h.engine, operators.Act), h.dump()
+	v = enter(t, h.engine, operators.Act)
+	before := h.dump()
 	rows, err := csv.NewReader(strings.NewReader(page("/issues/1/deliveries.csv?state=bounced"))).ReadAll()
 	if err != nil || len(rows) != 6 {
 		t.Errorf("%d rows, %v", len(rows), err)

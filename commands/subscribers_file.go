@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"broadsheet/operators"
 	"broadsheet/schedule"
 	"broadsheet/store"
 	"broadsheet/subscribers"
@@ -19,6 +21,7 @@ const importChunk = 500
 
 func (p *program) subscribersImport() *cobra.Command {
 	var asJSON bool
+	var by func() operators.By
 	c := &cobra.Command{
 		Use:   "import FILE|-",
 		Short: "Bring readers in from CSV; bad rows are reported and the rest goes on",
@@ -47,6 +50,10 @@ address, and no import lifts a bar. Exit code 1 says that not one row was good.`
 			if err != nil && count == (importCount{}) { // not one row was read
 				return err
 			}
+			detail := fmt.Sprintf("%d new, %d changed, %d unchanged, %d suppressed, %d bad rows", count.New, count.Changed, count.Same, count.Suppressed, count.Bad)
+			if count.New+count.Changed+count.Suppressed > 0 {
+				err = errors.Join(err, db.Note(c.Context(), by(), "readers import", "file "+filepath.Base(args[0]), detail, now()))
+			}
 			if count.Idle > 0 {
 				fmt.Fprintf(p.stderr, "%s: note: %d new readers have no edition or no section and get no mail\n", args[0], count.Idle)
 			}
@@ -56,12 +63,12 @@ address, and no import lifts a bar. Exit code 1 says that not one row was good.`
 			if asJSON {
 				return errors.Join(p.printJSON(count), err)
 			}
-			fmt.Fprintf(p.stdout, "%d new, %d changed, %d unchanged, %d suppressed, %d bad rows\n",
-				count.New, count.Changed, count.Same, count.Suppressed, count.Bad)
+			fmt.Fprintln(p.stdout, detail)
 			return err
 		},
 	}
 	p.clockFlag(c)
+	by = byFlag(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print the counts as JSON")
 	return c
 }
