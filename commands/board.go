@@ -81,7 +81,7 @@ func (b *board) look(ctx context.Context, at time.Time) (*room.Live, error) {
 	if err != nil {
 		return nil, err
 	}
-	holds, err := e.db.Holds(ctx)
+	holds, err := e.db.Holds(ctx, e.now())
 	if err != nil {
 		return nil, err
 	}

@@ -127,7 +127,7 @@ func (l timeline) first(what string) time.Time {
 
 // heldWords says what holds an issue, "" = nothing does.
 func (e *engine) heldWords(ctx context.Context, issue int64) (string, error) {
-	holds, err := e.db.HoldsOf(ctx, issue)
+	holds, err := e.db.HoldsOf(ctx, issue, e.now())
 	var parts []string
 	for _, h := range holds {
 		part := string(h.Kind)

@@ -280,7 +280,7 @@ func (p *program) issuesHolds() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			holds, err := w.db.Holds(c.Context())
+			holds, err := w.db.Holds(c.Context(), w.now())
 			if err != nil {
 				return err
 			}

@@ -116,6 +116,13 @@ func TestTripwireExpires(t *testing.T) {
 	d.brings(20, "parked.example")
 	d.must(exitHeld, "send", "morning", "--at", d.at(0))
 	d.printed("lead to parked.example")
+	const key = "held 9 tripwire"
+	if a := alarm(t, d.engine(0), key); a == nil || a.Level != red {
+		t.Errorf("while it lives: %+v", a)
+	}
+	if a := alarm(t, d.engine(23*time.Hour), key); a != nil { // approve would refuse
+		t.Errorf("after its life: %+v", a)
+	}
 	d.day = d.day.AddDate(0, 0, 1)
 	d.brings(4, "tidewater.example")
 	d.must(exitHeld, "send", "morning", "--at", d.at(0))
@@ -126,6 +133,10 @@ func TestTripwireExpires(t *testing.T) {
 	d.must(0, "issues", "show", "9")
 	d.printed("books balance")
 	d.printed("expired")
+	d.must(0, "issues", "holds", "--at", d.at(0))
+	if strings.Contains(d.out.String(), "9 ") {
+		t.Errorf("an issue that is over is on hold: %s", &d.out)
+	}
 }
 
 // TestProofPages: an operator looks at what will go, to the octet, and decides; who may only look sees no

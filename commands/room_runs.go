@@ -72,7 +72,7 @@ func (w roomRuns) Resume(ctx context.Context, by operators.By, issue int64) (str
 	if err != nil {
 		return acted("", err)
 	}
-	holds, err := w.db.HoldsOf(ctx, issue)
+	holds, err := w.db.HoldsOf(ctx, issue, w.now())
 	if err != nil {
 		return "", err
 	}
@@ -207,7 +207,7 @@ func (w roomRuns) SettleDelivery(ctx context.Context, by operators.By, id int64,
 
 // Halted meets [room.Runs].
 func (w roomRuns) Halted(ctx context.Context) (bool, error) {
-	holds, err := w.db.Holds(ctx)
+	holds, err := w.db.Holds(ctx, w.now())
 	return slices.ContainsFunc(holds, func(h digest.Hold) bool { return h.Issue == 0 }), err
 }
 
@@ -237,7 +237,7 @@ func (w roomRuns) Standing(ctx context.Context, issue int64) (*room.Standing, er
 	if i.State == digest.Opening {
 		s.Open = max(s.Open, 1) // more may come
 	}
-	holds, err := w.db.HoldsOf(ctx, issue)
+	holds, err := w.db.HoldsOf(ctx, issue, w.now())
 	if err != nil {
 		return nil, err
 	}
@@ -293,19 +293,19 @@ func (e *engine) held(ctx context.Context, issues []int64) (string, error) {
 		if err != nil {
 			return "", err
 		}
+		if i.Due.After(e.now()) {
+			continue
+		}
+		holds, err := e.db.HoldsOf(ctx, id, e.now())
+		if err != nil {
+			return "", err
+		}
 		left, err := e.db.AnyLeft(ctx, id)
 		if err != nil {
 			return "", err
 		}
-		if i.Due.After(e.now()) {
-			continue
-		}
-		holds, err := e.db.HoldsOf(ctx, id)
-		if err != nil {
-			return "", err
-		}
 		for _, h := range holds {
-			if !left && (h.Kind != digest.HoldTripwire || !i.Ends.After(e.now())) { // that there is nothing for anybody is strange in itself
+			if !left && h.Kind != digest.HoldTripwire { // that there is nothing for anybody is strange in itself
 				continue
 			}
 			w := roomRuns{e}.heldOf(h)
@@ -341,7 +341,7 @@ const (
 
 // alarms lists what is on hold, and what is uncertain.
 func (w roomRuns) alarms(ctx context.Context) (list []room.Alarm, err error) {
-	holds, err := w.db.Holds(ctx)
+	holds, err := w.db.Holds(ctx, w.now())
 	if err != nil {
 		return nil, err
 	}
@@ -357,6 +357,12 @@ func (w roomRuns) alarms(ctx context.Context) (list []room.Alarm, err error) {
 				return nil, err
 			}
 			what = fmt.Sprintf("%s %s in %s: %s", i.Edition, i.Slot, i.Zone, held.Words)
+			if left, err := w.db.AnyLeft(ctx, h.Issue); err != nil || !left && h.Kind == digest.HoldApproval {
+				if err != nil {
+					return nil, err
+				}
+				continue // there is nothing to approve
+			}
 			a.Link = fmt.Sprintf("/issues/%d", h.Issue)
 			if i.Due.After(w.now()) || h.Kind == digest.HoldStopping {
 				a.Level = "amber" // nobody waits yet

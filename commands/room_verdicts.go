@@ -35,7 +35,7 @@ func (w roomProofs) waiting(ctx context.Context) ([]room.Waiting, error) {
 
 func (w roomProofs) waitingOf(ctx context.Context, i *digest.Issue) (room.Waiting, error) {
 	out := room.Waiting{Issue: i.ID, Edition: i.Edition, Slot: i.Slot, Zone: i.Zone, Due: i.Due, Ends: i.Ends, Readers: i.Audience, Holds: []string{}}
-	holds, err := w.db.HoldsOf(ctx, i.ID)
+	holds, err := w.db.HoldsOf(ctx, i.ID, w.now())
 	for _, h := range holds {
 		out.Holds = append(out.Holds, holdInWords(h))
 	}
@@ -225,7 +225,7 @@ func (w roomProofs) Approve(ctx context.Context, by operators.By, issue int64) (
 	if len(v.Waiting) > 0 {
 		said += fmt.Sprintf(" Still held by tripwires of their own: %s.", issueNames(v.Waiting))
 	}
-	holds, err := w.db.HoldsOf(ctx, issue)
+	holds, err := w.db.HoldsOf(ctx, issue, w.now())
 	for _, h := range holds {
 		said += " But: " + holdInWords(h)
 	}
