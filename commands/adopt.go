@@ -37,6 +37,9 @@ two of them mail every reader twice. A serve that is running goes on within seco
 				fmt.Fprintf(p.stderr, "%s\n  %s\n", was.Path, strings.Join(was.Differs, "\n  "))
 				fmt.Fprintln(p.stderr, was.Risk)
 			}
+			if err := needWhy(by()); err != nil && len(was.Differs) > 0 {
+				return plainRefusal(err)
+			}
 			if !yes && len(was.Differs) > 0 {
 				if err := p.confirm("No other copy of this database may mail from now on.", "adopt"); err != nil {
 					return err
@@ -70,6 +73,9 @@ func (w roomKeeping) Adopt(ctx context.Context, by operators.By) (said string, e
 	}
 	if len(why) == 0 {
 		return "Nothing differs: this copy may mail.", nil
+	}
+	if err := needWhy(by); err != nil {
+		return "", err
 	}
 	if err := w.db.Adopt(ctx, by, w.cfg.Publication.PublicURL, w.accounts(), strings.Join(why, "; "), w.now()); err != nil {
 		return "", err

@@ -186,7 +186,7 @@ func TestServeHolds(t *testing.T) {
 	if n := calls.Load(); n != 0 {
 		t.Fatalf("the copy called the relay %d times", n)
 	}
-	c.must(0, "adopt", "--yes") // by another program
+	c.must(0, "adopt", "--yes", "--why", "moved") // by another program
 	await("the relay is not called", func() bool { return calls.Load() > 0 })
 	if _, page := v.get("/keeping"); strings.Contains(page, "Sending is held") || !strings.Contains(page, "command line") {
 		t.Errorf("the page after it was adopted:\n%s", page)

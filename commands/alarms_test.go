@@ -430,18 +430,6 @@ func TestMorningReport(t *testing.T) {
 	w.printed("- left")
 }
 
-// TestDiskLevels: how grave it is that so much is free.
-func TestDiskLevels(t *testing.T) {
-	for _, c := range []struct {
-		free, size uint64
-		want       string
-	}{{100 << 30, 500 << 30, ""}, {40 << 30, 500 << 30, amber}, {900 << 20, 5 << 30, amber}, {5 << 30, 500 << 30, red}, {100 << 20, 1 << 30, red}, {0, 0, red}} {
-		if got := diskLevel(c.free, c.size); got != c.want {
-			t.Errorf("%d of %d: %q", c.free, c.size, got)
-		}
-	}
-}
-
 // TestClockStep: a clock that is set is told from time that passes.
 func TestClockStep(t *testing.T) {
 	var c clockWatch

@@ -76,7 +76,7 @@ func (b *board) read(ctx context.Context) (*room.Live, error) {
 
 func (b *board) look(ctx context.Context, at time.Time) (*room.Live, error) {
 	e := b.e
-	live := &room.Live{At: at, Runs: []room.LiveRun{}, Red: []room.Alarm{}}
+	live := &room.Live{At: at, Runs: []room.LiveRun{}, Wrong: []string{}}
 	ids, err := e.db.RunningIssues(ctx)
 	if err != nil {
 		return nil, err
@@ -101,11 +101,11 @@ func (b *board) look(ctx context.Context, at time.Time) (*room.Live, error) {
 		if r != nil {
 			for _, h := range holds {
 				if h.Issue == id || h.Issue == 0 {
-					r.Held = append(r.Held, heldWords(roomRuns{e}.heldOf(h)))
+					r.Held = append(r.Held, heldOf(h).Line())
 				}
 			}
 			if len(r.Held) > 0 {
-				r.Need = 0
+				r.Need, r.Rate = 0, 0 // what was in hand comes to its end, and nothing goes
 			}
 			for k := range r.Relays {
 				r.Relays[k].State = states[r.Relays[k].Name]
@@ -123,19 +123,9 @@ func (b *board) look(ctx context.Context, at time.Time) (*room.Live, error) {
 		return nil, err
 	}
 	for _, a := range alarms {
-		if a.Level == "red" {
-			live.Red = append(live.Red, a)
-		}
+		live.Wrong = append(live.Wrong, a.Level+" "+a.Key)
 	}
 	return live, nil
-}
-
-// heldWords is a hold in a line.
-func heldWords(h room.Held) string {
-	if h.Reason != "" {
-		return h.Words + ": " + h.Reason
-	}
-	return h.Words
 }
 
 // relayWords says how relays were last seen to be.

@@ -259,7 +259,11 @@ func (e *engine) examineWake(ctx context.Context) doctor.Finding {
 	if err != nil {
 		return doctor.Finding{Level: doctor.Red, Seen: err.Error(), Fix: "See what is wrong with the database."}
 	}
-	return doctor.Wake(found[findingWake].At, time.Now())
+	opened, err := e.lastOpened(ctx)
+	if err != nil {
+		return doctor.Finding{Level: doctor.Red, Seen: err.Error(), Fix: "See what is wrong with the database."}
+	}
+	return doctor.Wake(found[findingWake].At, opened, time.Now())
 }
 
 // secretFiles are the files with secrets that the environment names, by what is in them.

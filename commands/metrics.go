@@ -165,12 +165,12 @@ func (r *recordReader) machine(ctx context.Context) error {
 		return err
 	}
 	r.add(factDatabaseLen, float64(size))
-	free, all, err := r.disk()
+	space, err := r.disk()
 	if err != nil {
 		return err
 	}
-	r.add(factDiskFree, float64(free))
-	r.add(factDiskSize, float64(all))
+	r.add(factDiskFree, float64(space.Free))
+	r.add(factDiskSize, float64(space.Size))
 	last, err := r.lastWake(ctx)
 	if err == nil && !last.IsZero() {
 		r.add(factWake, epoch(last))

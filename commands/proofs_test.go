@@ -99,7 +99,7 @@ func TestTripwireHolds(t *testing.T) {
 		}
 	}
 	d.must(exitHeld, "issues", "proof", "9", "--at", d.at(2*time.Minute))
-	d.printed("It is out of the usual: 204 new stories")
+	d.printed("The issue differs too much from those before it (204 new stories")
 	d.must(0, "issues", "approve", "9", "--why", "the archive was moved", "--at", d.at(3*time.Minute))
 	d.must(0, "send", "morning", "--at", d.at(4*time.Minute))
 	if d.gone(before) != 30 {
@@ -162,14 +162,14 @@ func TestProofPages(t *testing.T) {
 			}
 		}
 	}
-	holds(looks, "/issues/9/proof", "It is out of the usual: 204 new stories", "most stories")
-	holds(looks, "/issues/9", "It is out of the usual: 204 new stories")
+	holds(looks, "/issues/9/proof", "The issue differs too much from those before it (204 new stories", "most stories")
+	holds(looks, "/issues/9", "The issue differs too much from those before it (204 new stories")
 	holds(acts, "/preview"+query, "Nothing was found", "List-Unsubscribe-Post", "Story ", `sandbox src="/preview/mail?`)
 	holds(acts, "/preview?edition=morning&as=nobody%40reader.example", "there is no reader nobody@reader.example")
 	holds(acts, "/preview?edition=morning&at=tomorrow&as=reader3%40reader.example", "is no time")
 	holds(acts, "/preview/mail"+query+"&scheme=dark", "@media all{")
 	holds(acts, "/preview/mail"+query+"&scheme=light", "@media not all{")
-	holds(looks, "/forecast", "Coming slots", "It is out of the usual")
+	holds(looks, "/forecast", "Coming slots", "The issue differs too much from those before it")
 	_, source := acts.get("/preview/source" + query)
 	resp, err := acts.client.Get(acts.base + "/preview/mail" + query)
 	if err != nil {

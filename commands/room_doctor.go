@@ -41,7 +41,7 @@ func findings(list []doctor.Finding) []room.Finding {
 }
 
 // Examine meets [room.Doctor].
-func (w roomDoctor) Examine(ctx context.Context) (string, error) {
+func (w roomDoctor) Examine(context.Context) (string, error) {
 	x := w.health
 	x.mu.Lock()
 	if x.underWay {
@@ -51,13 +51,13 @@ func (w roomDoctor) Examine(ctx context.Context) (string, error) {
 	x.underWay = true
 	x.mu.Unlock()
 	ended := make(chan struct{})
-	go func() {
+	w.jobs.begin(func(ctx context.Context) {
 		defer close(ended)
-		found := doctor.Run(context.WithoutCancel(ctx), w.checks(false))
+		found := doctor.Run(ctx, w.checks(false))
 		x.mu.Lock()
 		defer x.mu.Unlock()
 		x.at, x.found, x.underWay = w.now(), found, false
-	}()
+	})
 	timer := time.NewTimer(answerWithin)
 	defer timer.Stop()
 	select {

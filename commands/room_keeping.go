@@ -117,7 +117,7 @@ func (w roomKeeping) alarms(ctx context.Context) (all []room.Alarm, err error) {
 	if len(why) > 0 {
 		all = append(all, room.Alarm{Key: "adopt", Level: "red", What: "Sending is held: " + strings.Join(why, "; ") + ".",
 			Next: "If this copy is the one that is to mail, and no other does, adopt it; for trials, use a relay on this machine.",
-			Link: "/keeping", Do: "broadsheet adopt"})
+			Link: "/keeping", Do: "broadsheet adopt --why REASON"})
 	}
 	s, err := w.db.Standing(ctx)
 	if err != nil || s.Fresh() {

@@ -37,27 +37,9 @@ func (w roomProofs) waitingOf(ctx context.Context, i *digest.Issue) (room.Waitin
 	out := room.Waiting{Issue: i.ID, Edition: i.Edition, Slot: i.Slot, Zone: i.Zone, Due: i.Due, Ends: i.Ends, Readers: i.Audience, Holds: []string{}}
 	holds, err := w.db.HoldsOf(ctx, i.ID, w.now())
 	for _, h := range holds {
-		out.Holds = append(out.Holds, holdInWords(h))
+		out.Holds = append(out.Holds, upper(heldOf(h).Line())+".")
 	}
 	return out, err
-}
-
-// holdInWords says what keeps an issue here.
-func holdInWords(h digest.Hold) string {
-	switch h.Kind {
-	case digest.HoldApproval:
-		return "It waits for approval: " + h.Reason + "."
-	case digest.HoldTripwire:
-		return "It is out of the usual: " + h.Reason + "."
-	}
-	what := "It is " + string(h.Kind) + " by " + h.Who
-	if h.Issue == 0 {
-		what = "Everything is on hold, by " + h.Who
-	}
-	if h.Reason != "" {
-		what += ": " + h.Reason
-	}
-	return what + "."
 }
 
 // Proof meets [room.Proofs].
@@ -98,14 +80,18 @@ func (w roomProofs) Proof(ctx context.Context, issue int64) (*room.Proof, error)
 		out.Said = append(out.Said, room.Decision{At: d.At, Who: d.By.Who, Why: d.By.Why, Approved: d.Approved, Issue: d.Issue})
 	}
 	out.Figures = compared(&p)
-	out.Next = w.next(&i, out)
+	stop, err := w.db.StopOf(ctx, issue)
+	if err != nil {
+		return nil, err
+	}
+	out.Next = w.next(&i, out, stop != nil && len(out.Holds) > 0)
 	list, err := w.db.Sample(ctx, issue)
 	out.Sample = sampleOf(list)
 	return out, err
 }
 
 // next says what will happen if nobody says anything.
-func (w roomProofs) next(i *digest.Issue, p *room.Proof) string {
+func (w roomProofs) next(i *digest.Issue, p *room.Proof, stopping bool) string {
 	at := i.Due.UTC().Format("2006-01-02 15:04 UTC")
 	approved := len(p.Said) > 0 && p.Said[len(p.Said)-1].Approved
 	switch {
@@ -115,6 +101,8 @@ func (w roomProofs) next(i *digest.Issue, p *room.Proof) string {
 		return "Its life has ended, and nothing of it has gone."
 	case p.Over:
 		return fmt.Sprintf("It is over; %s went out.", mailsGone(p.Gone))
+	case stopping:
+		return "It is being stopped: nothing more of it leaves."
 	case len(p.Holds) > 0:
 		return "Nothing more of it leaves until it is let go; at its end of life it expires."
 	case i.Due.After(w.now()) && approved:
@@ -210,9 +198,12 @@ func sampleOf(list []store.Sampled) []room.Sample {
 
 // Approve meets [room.Proofs].
 func (w roomProofs) Approve(ctx context.Context, by operators.By, issue int64) (string, error) {
+	if err := needWhy(by); err != nil {
+		return "", err
+	}
 	v, err := w.db.Approve(ctx, issue, by, w.now())
 	if err != nil {
-		return "", notDecided(issue, err)
+		return acted(nameOf(issue), "", err)
 	}
 	said := fmt.Sprintf("Issue %d and its slot are approved", issue)
 	if len(v.Wires) > 0 {
@@ -227,31 +218,21 @@ func (w roomProofs) Approve(ctx context.Context, by operators.By, issue int64) (
 	}
 	holds, err := w.db.HoldsOf(ctx, issue, w.now())
 	for _, h := range holds {
-		said += " But: " + holdInWords(h)
+		said += " But " + heldOf(h).Line() + "."
 	}
 	return said, err
 }
 
 // Disapprove meets [room.Proofs].
 func (w roomProofs) Disapprove(ctx context.Context, by operators.By, issue int64) (string, error) {
+	if err := needWhy(by); err != nil {
+		return "", err
+	}
 	v, err := w.db.Disapprove(ctx, issue, by, w.now())
 	if err != nil {
-		return "", notDecided(issue, err)
+		return acted(nameOf(issue), "", err)
 	}
 	return fmt.Sprintf("Issue %d and its slot are held back (%s): nothing more of it leaves until somebody approves it.", issue, issueNames(v.Changed)), nil
-}
-
-// notDecided says in words why nothing can be decided.
-func notDecided(issue int64, err error) error {
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return fmt.Errorf("%w: there is no issue %d", room.ErrNotFound, issue)
-	case errors.Is(err, store.ErrTooLate):
-		return fmt.Errorf("%w: issue %d is over, for its end of life has passed", room.ErrRefused, issue)
-	case errors.Is(err, store.ErrOpening):
-		return fmt.Errorf("%w: issue %d is still being opened; look again in a moment", room.ErrRefused, issue)
-	}
-	return err
 }
 
 func issueNames(ids []int64) string {

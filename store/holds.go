@@ -58,9 +58,13 @@ func (db *DB) Hold(ctx context.Context, h digest.Hold, by operators.By, now time
 }
 
 // LetGo takes a hold away because by says so, with a line in the audit log. had is false, and nothing
-// is written, if there was none.
+// is written, if there was none; [ErrNotFound] if there is no such issue.
 func (db *DB) LetGo(ctx context.Context, issue int64, kind digest.HoldKind, by operators.By, now time.Time) (had bool, err error) {
 	err = db.write(ctx, func(ctx context.Context, t *tx) (err error) {
+		had = false
+		if err := t.isIssue(ctx, issue); err != nil {
+			return err
+		}
 		if had, err = t.letGo(ctx, issue, kind); err != nil || !had {
 			return err
 		}
