@@ -65,6 +65,9 @@ needs serve to be running there, and changes nothing: the link names no reader.`
 				fmt.Fprintf(p.stdout, "ok    %s\n", name)
 			}
 			note("relay secrets", usage(cfg.Secrets(p.getenv)))
+			if len(cfg.Webhooks) > 0 {
+				note("webhook secrets", usage(cfg.WebhookSecrets(p.getenv)))
+			}
 			_, keyErr := p.keyring()
 			note("signing keys", keyErr)
 			signing, dkimErr := loadDKIM(p.getenv, domainOf(cfg.Publication.From))

@@ -59,6 +59,9 @@ func (p *program) examine(ctx context.Context, full bool) []doctor.Finding {
 	if err := cfg.IntakeSecrets(p.getenv); err != nil {
 		found = append(found, stop("secrets of the mailbox", err, "Set what is missing in the environment; nothing that comes back is read without it.")...)
 	}
+	if err := cfg.WebhookSecrets(p.getenv); err != nil {
+		found = append(found, stop("secrets of webhooks", err, "Set what is missing in the environment; serve does not start without it.")...)
+	}
 	if _, err := p.databaseThere(ctx, true); err != nil {
 		return append(found, stop("database and keys", err, "See BROADSHEET_DB and BROADSHEET_KEY_FILE.")...)
 	}

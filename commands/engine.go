@@ -77,7 +77,11 @@ func (p *program) engine(ctx context.Context) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.wire(ctx, cfg, db, p.ring)
+	e, err := p.wire(ctx, cfg, db, p.ring)
+	if err == nil {
+		e.govern() // nobody else uses this ledger yet
+	}
+	return e, err
 }
 
 // wire makes an engine of what was read, and reads the DKIM keys.
@@ -142,23 +146,29 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 		}
 		house = cmp.Or(house, set)
 	}
-	var traced []string
-	for _, r := range cfg.Relays {
-		if r.Log != "" || r.Events != nil {
-			traced = append(traced, r.Name)
-		}
-	}
-	db.Trace(traced)
-	db.OnlyTo(nil)
-	if cfg.OnlyTo != nil {
-		db.OnlyTo(cfg.MayGet)
-	}
 	notices, err := digest.NewNoticePress(cfg, house)
 	if err != nil {
 		return nil, usage(err)
 	}
 	e.postman = newPostman(digest.Postman{Outbox: db, Press: notices, Routes: e.routes, Now: now, Log: log})
 	return e, nil
+}
+
+// govern has the ledger go by this configuration from now on. A configuration that is only looked at must not:
+// another may be sending with the same ledger.
+func (e *engine) govern() {
+	var traced []string
+	for _, r := range e.cfg.Relays {
+		if r.Log != "" || r.Events != nil {
+			traced = append(traced, r.Name)
+		}
+	}
+	e.db.Trace(traced)
+	var may func(address string) bool
+	if e.cfg.OnlyTo != nil {
+		may = e.cfg.MayGet
+	}
+	e.db.OnlyTo(may)
 }
 
 // checkFollowed refuses a configuration that dropped a section which readers follow.

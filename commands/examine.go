@@ -274,6 +274,9 @@ func secretFiles(cfg *schedule.Config, db string, getenv func(string) string) ma
 		files["password of relay "+r.Name] = getenv(r.PasswordFile())
 		files["secret of "+r.Name+"'s events"] = getenv(r.EventsFile())
 	}
+	for _, h := range cfg.Webhooks {
+		files["secret of webhook "+h.Name] = getenv(h.Variable() + "_FILE")
+	}
 	for what, path := range files {
 		if path != "" && !filepath.IsAbs(path) {
 			if abs, err := filepath.Abs(path); err == nil {

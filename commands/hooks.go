@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"broadsheet/schedule"
@@ -22,7 +24,8 @@ import (
 // How webhooks are called, by the Standard Webhooks rules.
 const (
 	hookPoll     = 5 * time.Second
-	hookBatch    = 50                 // at a time
+	hookBatch    = 50                 // of one webhook at a time
+	hookLanes    = 8                  // calls side by side, while so many wait
 	hookLimit    = 15 * time.Second   // for one call
 	hookPatience = 5 * 24 * time.Hour // without one that gets through, before it is disabled
 	hookAlarm    = time.Hour          // of failing, from which on a person should look
@@ -31,43 +34,63 @@ const (
 // hookWaits are the waits after the first tries; the last one again and again.
 var hookWaits = []time.Duration{5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour}
 
-// callWebhooks tells other systems what happened. It returns the wait to the next look.
-func (e *engine) callWebhooks(ctx context.Context) time.Duration {
-	want := map[string][]string{}
-	hooks := map[string]*schedule.Webhook{}
+// hookTasks are what is done again and again for webhooks: one task that says which there are, and one of
+// each webhook's own, so that none waits for another that is slow or dead.
+func (e *engine) hookTasks() (tasks []func(context.Context) time.Duration) {
+	tasks = append(tasks, func(ctx context.Context) time.Duration {
+		want := map[string][]string{}
+		for _, h := range e.cfg.Webhooks {
+			want[h.Name] = h.Events
+		}
+		e.complain(ctx, "webhooks", e.db.WantWebhooks(ctx, want))
+		return wake
+	})
 	for i := range e.cfg.Webhooks {
-		h := &e.cfg.Webhooks[i]
-		want[h.Name], hooks[h.Name] = h.Events, h
+		tasks = append(tasks, func(ctx context.Context) time.Duration { return e.tellWebhook(ctx, &e.cfg.Webhooks[i]) })
 	}
-	if err := e.wantWebhooks(ctx, want); err != nil {
+	return tasks
+}
+
+// tellWebhook tells a webhook what waits for it, in order as long as it is little. After a failure the rest
+// waits for the next look, whose wait it returns.
+func (e *engine) tellWebhook(ctx context.Context, h *schedule.Webhook) time.Duration {
+	if why, err := e.differs(ctx); err != nil || len(why) > 0 { // a copy that may not mail tells nobody either
 		e.complain(ctx, "webhooks", err)
 		return wake
 	}
-	if len(want) == 0 {
-		return wake
+	due, err := e.db.DueWebhooks(ctx, h.Name, time.Now(), hookBatch)
+	if err != nil {
+		e.complain(ctx, "webhooks", err)
+		return hookPoll
 	}
-	due, err := e.db.DueWebhooks(ctx, time.Now(), hookBatch)
-	e.complain(ctx, "webhooks", err)
-	broken := map[string]bool{} // one that does not answer keeps the others waiting once
-	for _, event := range due {
-		if h := hooks[event.Webhook]; h != nil && !broken[h.Name] && ctx.Err() == nil {
-			said := e.callWebhook(ctx, h, event)
-			broken[h.Name] = said != ""
+	lanes := 1
+	if len(due) == hookBatch {
+		lanes = hookLanes
+	}
+	var failed atomic.Bool
+	for n := 0; n < len(due); {
+		to := min(n+lanes, len(due))
+		if n == 0 {
+			to = 1 // one that is dead is asked once
 		}
+		var calls sync.WaitGroup
+		for _, event := range due[n:to] {
+			calls.Go(func() {
+				if e.callWebhook(ctx, h, event) != "" {
+					failed.Store(true)
+				}
+			})
+		}
+		calls.Wait()
+		if failed.Load() || ctx.Err() != nil {
+			return hookPoll
+		}
+		n = to
 	}
-	if len(due) == hookBatch && len(broken) == 0 {
+	if len(due) == hookBatch {
 		return 0
 	}
 	return hookPoll
-}
-
-// wantWebhooks writes only what is new.
-func (e *engine) wantWebhooks(ctx context.Context, want map[string][]string) error {
-	have, err := e.db.Webhooks(ctx)
-	if err != nil || len(have) == 0 && len(want) == 0 {
-		return err
-	}
-	return e.db.WantWebhooks(ctx, want)
 }
 
 // callWebhook makes one call and puts on record what came of it; "" = it got through.

@@ -1,7 +1,9 @@
 package commands
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -98,14 +100,58 @@ func hooked(t *testing.T) (*harbor, *listener) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	h.callWebhooks(t.Context()) // from now on
+	h.tellWebhooks(t.Context()) // from now on
 	return h, l
+}
+
+// tellWebhooks does for each webhook once what is done again and again.
+func (e *engine) tellWebhooks(ctx context.Context) {
+	for _, task := range e.hookTasks() {
+		task(ctx)
+	}
+}
+
+// TestDeadWebhook: a webhook that does not answer is asked once at a time, and another one hears of 200
+// events in the meantime.
+func TestDeadWebhook(t *testing.T) {
+	h, l := hooked(t)
+	h.tellWebhooks(t.Context())
+	asked := make(chan struct{}, 300)
+	gone := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		http.Error(w, "no", http.StatusBadGateway)
+	}))
+	t.Cleanup(gone.Close)
+	u, err := url.Parse(gone.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.cfg.Fetch.Allow = append(h.cfg.Fetch.Allow, u.Host)
+	h.cfg.Webhooks = append([]schedule.Webhook{{Name: "dead", URL: gone.URL, Events: schedule.WebhookEvents, Secret: h.cfg.Webhooks[0].Secret}}, h.cfg.Webhooks...)
+	h.tellWebhooks(t.Context())
+	l.answers(200)
+	for n := range 200 {
+		row := subscribers.Row{Settings: subscribers.NewSettings(fmt.Sprintf("r%d@reader.example", n)), Given: subscribers.FieldConsentSource | subscribers.FieldStatus}
+		row.Settings.ConsentSource, row.Settings.Status = "test", subscribers.Active
+		if _, _, err := h.db.UpsertReader(t.Context(), operators.By{Who: "test"}, fmt.Sprint("crm-", n), row, h.now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 5 { // 200 events and a look that finds no more
+		h.tellWebhooks(t.Context())
+	}
+	if got := l.kinds(); len(got) != 200 {
+		t.Errorf("the one that answers hears of %d events\n%s", len(got), &h.log)
+	}
+	if len(asked) != 5 {
+		t.Errorf("the dead one is asked %d times", len(asked))
+	}
 }
 
 // TestWebhooks tells what happened, once, signed, and with no address in it.
 func TestWebhooks(t *testing.T) {
 	h, l := hooked(t)
-	h.callWebhooks(t.Context())
+	h.tellWebhooks(t.Context())
 	if got := l.kinds(); len(got) != 0 {
 		t.Errorf("of what was before it hears %v", got)
 	}
@@ -115,8 +161,8 @@ func TestWebhooks(t *testing.T) {
 	if code := sender.run(t.Context(), []string{"--config", h.cfg.File, "send", "morning", "--at", "2026-01-14T07:00:30Z"}); code != 0 && code != 3 {
 		t.Fatalf("send: exit code %d\n%s", code, &h.log)
 	}
-	h.callWebhooks(t.Context())
-	h.callWebhooks(t.Context())
+	h.tellWebhooks(t.Context())
+	h.tellWebhooks(t.Context())
 	if got := l.kinds(); !slices.Equal(got, []string{"issue.opened", "issue.done"}) || l.heard[1].data["issue"] != float64(2) {
 		t.Errorf("of another run it hears %v, %v", got, l.heard)
 	}
@@ -138,8 +184,8 @@ func TestWebhooks(t *testing.T) {
 	if _, err := h.db.WithdrawStory(t.Context(), by, 1, h.now()); err != nil {
 		t.Fatal(err)
 	}
-	h.callWebhooks(t.Context())
-	h.callWebhooks(t.Context())
+	h.tellWebhooks(t.Context())
+	h.tellWebhooks(t.Context())
 	if got := l.kinds(); !slices.Equal(got, []string{"delivery.bounced", "reader.joined", "reader.left", "story.withdrawn"}) {
 		t.Errorf("it hears %v\n%s", got, &h.log)
 	}
@@ -165,20 +211,20 @@ func TestWebhookFails(t *testing.T) {
 		t.Skip("one thing at a time happens in it: not with -short")
 	}
 	h, l := hooked(t)
-	h.callWebhooks(t.Context())
+	h.tellWebhooks(t.Context())
 	l.answers(500)
 	by := operators.By{Who: "test", Why: "test"}
 	if _, err := h.db.WithdrawStory(t.Context(), by, 1, h.now()); err != nil {
 		t.Fatal(err)
 	}
-	h.callWebhooks(t.Context())
-	h.callWebhooks(t.Context()) // it is not due yet
+	h.tellWebhooks(t.Context())
+	h.tellWebhooks(t.Context()) // it is not due yet
 	if got := l.kinds(); len(got) != 1 {
 		t.Fatalf("it hears %v", got)
 	}
 	first := l.heard[0]
 	now := time.Now()
-	due, err := h.db.DueWebhooks(t.Context(), now.Add(hookWaits[0]), 10)
+	due, err := h.db.DueWebhooks(t.Context(), "newsroom", now.Add(hookWaits[0]), 10)
 	if err != nil || len(due) != 1 || due[0].Tries != 1 || "msg_"+due[0].UID != first.id {
 		t.Fatalf("%+v, %v", due, err)
 	}
@@ -192,14 +238,14 @@ func TestWebhookFails(t *testing.T) {
 	if alarms, err := h.webhookAlarms(t.Context()); err != nil || len(alarms) != 1 || alarms[0].Level != red || !strings.Contains(alarms[0].Do, "webhooks retry newsroom") {
 		t.Errorf("given up: %v, %v", alarms, err)
 	}
-	if due, err := h.db.DueWebhooks(t.Context(), later.Add(time.Hour), 10); err != nil || len(due) != 0 {
+	if due, err := h.db.DueWebhooks(t.Context(), "newsroom", later.Add(time.Hour), 10); err != nil || len(due) != 0 {
 		t.Errorf("given up it is tried: %v, %v", due, err)
 	}
 	l.answers(200)
 	if n, err := h.db.RetryWebhook(t.Context(), by, "newsroom", time.Now()); err != nil || n != 1 {
 		t.Fatal(n, err)
 	}
-	h.callWebhooks(t.Context())
+	h.tellWebhooks(t.Context())
 	if l.mu.Lock(); len(l.heard) != 1 || l.heard[0].id != first.id {
 		t.Errorf("tried again it hears %v", l.heard)
 	}
@@ -213,19 +259,19 @@ func TestWebhookGuarded(t *testing.T) {
 		t.Skip("one thing at a time happens in it: not with -short")
 	}
 	h, l := hooked(t)
-	h.callWebhooks(t.Context())
+	h.tellWebhooks(t.Context())
 	l.answers(200)
 	h.cfg.Fetch.Allow = nil
 	if _, err := h.db.WithdrawStory(t.Context(), operators.By{Who: "test"}, 1, h.now()); err != nil {
 		t.Fatal(err)
 	}
-	h.callWebhooks(t.Context())
+	h.tellWebhooks(t.Context())
 	list, err := h.db.Webhooks(t.Context())
 	if err != nil || len(l.kinds()) != 0 || len(list) != 1 || !strings.Contains(list[0].Said, "not a public address") {
 		t.Errorf("%v, %v, %v", l.kinds(), list, err)
 	}
 	h.cfg.Webhooks = nil
-	h.callWebhooks(t.Context())
+	h.tellWebhooks(t.Context())
 	before := strings.Count(h.dump(), "story.withdrawn")
 	if _, err := h.db.WithdrawStory(t.Context(), operators.By{Who: "test"}, 2, h.now()); err != nil {
 		t.Fatal(err)

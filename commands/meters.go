@@ -17,11 +17,17 @@ type meters struct {
 	attempts *prometheus.CounterVec   // relay, state
 	latency  *prometheus.HistogramVec // edition
 	fetches  *prometheus.CounterVec   // result
-	issues   sync.Map                 // int64 → digest.Issue, of those that mails were taken of
+
+	mu     sync.Mutex
+	issues map[int64]digest.Issue // some of those that mails were taken of lately
 }
+
+// meteredIssues is how many issues are kept in mind: more than are on their way at once.
+const meteredIssues = 256
 
 func newMeters() *meters {
 	return &meters{
+		issues: map[int64]digest.Issue{},
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "broadsheet_delivery_attempts_total",
 			Help: "Tries to deliver a mail by this process, by relay and the state that they led to (queued: the relay's fault, tried again)."}, []string{"relay", "state"}),
 		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "broadsheet_delivery_latency_seconds",
@@ -46,15 +52,23 @@ func (m *meters) tried(relay string, before, now mailer.Stats) {
 
 // taken takes the time of a mail that a relay took.
 func (e *engine) taken(d *mailer.Delivery) {
-	known, ok := e.meters.issues.Load(d.Issue)
+	m := e.meters
+	m.mu.Lock()
+	i, ok := m.issues[d.Issue]
+	m.mu.Unlock()
 	if !ok {
-		i, err := e.db.Issue(context.Background(), d.Issue)
-		if err != nil { // gone by now: a figure less
+		var err error
+		if i, err = e.db.Issue(context.Background(), d.Issue); err != nil { // gone by now: a figure less
 			return
 		}
-		known, _ = e.meters.issues.LoadOrStore(d.Issue, i)
+		m.mu.Lock()
+		if len(m.issues) >= meteredIssues {
+			clear(m.issues)
+		}
+		m.issues[d.Issue] = i
+		m.mu.Unlock()
 	}
-	if i := known.(digest.Issue); i.Edition != digest.NoticeEdition {
+	if i.Edition != digest.NoticeEdition {
 		e.meters.latency.WithLabelValues(i.Edition).Observe(max(0, e.now().Sub(i.Due).Seconds()))
 	}
 }

@@ -26,6 +26,12 @@ const (
 
 // metricsHandler answers scrapes: what the process counted, and what is on record.
 func (e *engine) metricsHandler() http.Handler {
+	k := &e.metered
+	k.once.Do(func() { k.handler = e.scraped() })
+	return k.handler
+}
+
+func (e *engine) scraped() http.Handler {
 	return promhttp.HandlerFor(e.registry(), promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(e.log.Handler(), slog.LevelWarn), ErrorHandling: promhttp.ContinueOnError, Timeout: 2 * metricsLimit})
 }
 
@@ -90,8 +96,11 @@ var (
 // recordCollector reads the record for scrapes, at most once in five seconds.
 type recordCollector struct{ *engine }
 
-// keptMetrics are those that were last read.
+// keptMetrics are those that were last read, and what answers scrapes, made once.
 type keptMetrics struct {
+	once    sync.Once
+	handler http.Handler
+
 	mu   sync.Mutex
 	at   time.Time
 	list []prometheus.Metric

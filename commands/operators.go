@@ -161,6 +161,10 @@ func (p *program) operatorsRole() *cobra.Command {
 	c := &cobra.Command{Use: "role NAME look|act|manage", Short: "Change what an operator may do", Args: cobra.ExactArgs(2)}
 	by := byFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
+		name, err := operators.ParseName(args[0])
+		if err != nil {
+			return usage(err)
+		}
 		role, err := operators.ParseRole(args[1])
 		if err != nil {
 			return usage(err)
@@ -169,7 +173,7 @@ func (p *program) operatorsRole() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return p.done(d.SetRole(c.Context(), by(), args[0], role))
+		return p.done(d.SetRole(c.Context(), by(), name, role))
 	}
 	return c
 }
@@ -178,18 +182,22 @@ func (p *program) operatorsPassword() *cobra.Command {
 	c := &cobra.Command{Use: "password NAME", Short: "Give an operator a new password and end their sessions", Args: cobra.ExactArgs(1)}
 	by := byFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
+		name, err := operators.ParseName(args[0])
+		if err != nil {
+			return usage(err)
+		}
 		d, err := p.doors(c.Context())
 		if err != nil {
 			return err
 		}
-		if _, err := d.db.OperatorNamed(c.Context(), args[0]); err != nil {
-			return p.done("", refused(err, args[0]))
+		if _, err := d.db.OperatorNamed(c.Context(), name); err != nil {
+			return p.done("", refused(err, name))
 		}
-		password, err := p.newPassword(args[0])
+		password, err := p.newPassword(name)
 		if err != nil {
 			return err
 		}
-		return p.done(d.SetPassword(c.Context(), by(), args[0], password))
+		return p.done(d.SetPassword(c.Context(), by(), name, password))
 	}
 	return c
 }
@@ -203,23 +211,27 @@ for at log-in. The secret is kept sealed with the oldest key, so that a copy of 
 	}
 	by := byFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
+		name, err := operators.ParseName(args[0])
+		if err != nil {
+			return usage(err)
+		}
 		e, err := p.desk(c.Context(), true)
 		if err != nil {
 			return err
 		}
 		d := roomDoors{e, new(operators.Delays)}
 		if remove {
-			return p.done(d.DropCode(c.Context(), by(), args[0]))
+			return p.done(d.DropCode(c.Context(), by(), name))
 		}
-		if _, err := d.db.OperatorNamed(c.Context(), args[0]); err != nil {
-			return p.done("", refused(err, args[0]))
+		if _, err := d.db.OperatorNamed(c.Context(), name); err != nil {
+			return p.done("", refused(err, name))
 		}
 		secret := operators.NewCodeSecret()
-		if err := d.keepCode(c.Context(), by(), args[0], secret, 0); err != nil {
+		if err := d.keepCode(c.Context(), by(), name, secret, 0); err != nil {
 			return p.done("", err)
 		}
-		fmt.Fprintf(p.stdout, "%s\n%s\n", secret, secret.URI(e.cfg.Publication.Name, args[0]))
-		return p.done(args[0]+" is asked for a one-time code from now on; this is shown once", nil)
+		fmt.Fprintf(p.stdout, "%s\n%s\n", secret, secret.URI(e.cfg.Publication.Name, name))
+		return p.done(name+" is asked for a one-time code from now on; this is shown once", nil)
 	}
 	c.Flags().BoolVar(&remove, "remove", false, "take them away: the telephone is lost")
 	return c
@@ -229,11 +241,15 @@ func (p *program) operatorsRemove() *cobra.Command {
 	c := &cobra.Command{Use: "remove NAME", Short: "Let an operator in no longer", Args: cobra.ExactArgs(1)}
 	by := byFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
+		name, err := operators.ParseName(args[0])
+		if err != nil {
+			return usage(err)
+		}
 		d, err := p.doors(c.Context())
 		if err != nil {
 			return err
 		}
-		return p.done(d.RemoveOperator(c.Context(), by(), args[0]))
+		return p.done(d.RemoveOperator(c.Context(), by(), name))
 	}
 	return c
 }

@@ -23,9 +23,9 @@ const operatorAddress = "127.0.0.1:8081"
 // operatorURL reads where the room is reached from elsewhere; nil = nowhere. A room that others reach has to
 // know by what name, so that no other name leads there.
 func operatorURL(text, listen string) (*url.URL, error) {
-	host, _, _ := net.SplitHostPort(listen)
+	host, _, err := net.SplitHostPort(listen)
 	if text == "" {
-		if ip := net.ParseIP(host); listen != "" && listen != "off" && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		if ip := net.ParseIP(host); err == nil && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 			return nil, usagef("--operator %s is reached from other machines: say by what address with --operator-url, e.g. https://room.example.org", listen)
 		}
 		return nil, nil

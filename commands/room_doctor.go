@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"broadsheet/doctor"
+	"broadsheet/operators"
 	"broadsheet/web/room"
 )
 
@@ -41,7 +42,7 @@ func findings(list []doctor.Finding) []room.Finding {
 }
 
 // Examine meets [room.Doctor].
-func (w roomDoctor) Examine(context.Context) (string, error) {
+func (w roomDoctor) Examine(ctx context.Context, by operators.By) (string, error) {
 	x := w.health
 	x.mu.Lock()
 	if x.underWay {
@@ -50,6 +51,8 @@ func (w roomDoctor) Examine(context.Context) (string, error) {
 	}
 	x.underWay = true
 	x.mu.Unlock()
+	// It logs in to relays and the mailbox. A disk that is full keeps nobody from finding out.
+	w.complain(ctx, "write audit log", w.db.Note(ctx, by, "doctor", "installation", "", w.now()))
 	ended := make(chan struct{})
 	w.jobs.begin(func(ctx context.Context) {
 		defer close(ended)

@@ -31,6 +31,9 @@ func (w roomDoors) Empty(ctx context.Context) (bool, error) {
 // for. A wrong name takes as long as a wrong password and gives the same error.
 func (w roomDoors) prove(ctx context.Context, t room.Try) (a operators.Account, step int64, err error) {
 	name, nameErr := operators.ParseName(t.Name)
+	if nameErr != nil {
+		name = "?" // which is nobody's, and not the client's own record: that one has another measure
+	}
 	if wait := w.delays.Wait(t.Client, name, time.Now()); wait > 0 {
 		return a, 0, room.TooSoon{Wait: wait}
 	}
@@ -114,7 +117,7 @@ func (w roomDoors) Token(ctx context.Context, secret string) (*operators.Operato
 func refused(err error, name string) error {
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return fmt.Errorf("%w: %s", room.ErrNotFound, name)
+		return fmt.Errorf("%w: nobody and nothing has the name %s", room.ErrNotFound, name)
 	case errors.Is(err, store.ErrTaken):
 		return fmt.Errorf("%w: the name %s is taken", room.ErrRefused, name)
 	case errors.Is(err, store.ErrLastManager):
@@ -178,7 +181,13 @@ func (w roomDoors) ChangePassword(ctx context.Context, by operators.By, t room.T
 	if err := operators.CheckPassword(t.Name, password); err != nil {
 		return "", fmt.Errorf("%w: %w", room.ErrRefused, err)
 	}
-	if _, _, err := w.prove(ctx, t); err != nil {
+	a, step, err := w.prove(ctx, t)
+	if err != nil {
+		return "", err
+	}
+	if err := w.db.UseCode(ctx, a, step); errors.Is(err, store.ErrNotFound) {
+		return "", room.ErrNoEntry // the code was shown in this very moment
+	} else if err != nil {
 		return "", err
 	}
 	w.delays.Passed(t.Client, t.Name)

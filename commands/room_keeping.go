@@ -57,7 +57,7 @@ func putBackWords(b *store.PutBack) string {
 		what string
 	}{{b.Mails, "mails had left and do not go again"}, {b.Gone, "readers have left again"}, {b.Erased, "readers are erased again"},
 		{b.Complaints, "addresses are barred again for a complaint"}, {b.Barred, "addresses are barred again"}, {b.Lifted, "suppressions are lifted again"},
-		{b.Paused, "readers are paused again"}, {b.Confirmed, "sign-ups were confirmed since and are lost: those readers must sign up again"}} {
+		{b.Paused, "readers are paused again"}, {b.Withdrawn, "stories are withdrawn again"}, {b.Confirmed, "sign-ups were confirmed since and are lost: those readers must sign up again"}} {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
 		}
@@ -103,7 +103,7 @@ func backUp(ctx context.Context, db *store.DB, to string, now time.Time) (store.
 	}
 	if info, err := os.Stat(to); err == nil && info.IsDir() {
 		name := strings.TrimSuffix(filepath.Base(db.Path()), filepath.Ext(db.Path()))
-		to = filepath.Join(to, name+"-"+time.Now().UTC().Format("20060102T150405Z")+".db")
+		to = filepath.Join(to, name+"-"+now.UTC().Format("20060102T150405Z")+".db")
 	}
 	return db.Backup(ctx, to, now)
 }

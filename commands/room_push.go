@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"broadsheet/operators"
 	"broadsheet/store"
@@ -19,8 +21,8 @@ type roomPush struct{ *engine }
 const longestExternalID = 200
 
 func checkExternalID(id string) error {
-	if id == "" || len(id) > longestExternalID {
-		return room.Invalid{fmt.Sprintf("external_id: has 1 to %d characters", longestExternalID)}
+	if strings.TrimSpace(id) == "" || len(id) > longestExternalID || printable(id) != id || !utf8.ValidString(id) {
+		return room.Invalid{fmt.Sprintf("external_id: has 1 to %d octets, without control characters", longestExternalID)}
 	}
 	return nil
 }

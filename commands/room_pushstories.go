@@ -175,7 +175,7 @@ func (w roomPush) story(p *room.PushedStory) (*stories.Story, error) {
 		if err != nil {
 			bad("published: %.40q is no RFC 3339 instant; write e.g. 2026-04-02T07:00:00Z", p.Published)
 		}
-		s.Published, s.PublishedRaw = at.UTC(), p.Published
+		s.Published, s.PublishedRaw = at.UTC(), at.UTC().Format(time.RFC3339)
 	}
 	if p.Language != "" {
 		if tag, err := language.Parse(p.Language); err != nil {

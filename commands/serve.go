@@ -167,6 +167,7 @@ func (p *program) serveOn(ctx context.Context, e *engine, l net.Listener, room *
 func (s *server) start(ctx context.Context, e *engine, before <-chan struct{}) *generation {
 	g := &generation{engine: e, sent: make(chan struct{})}
 	ctx, g.stop = context.WithCancel(ctx)
+	e.govern()
 	pages, err := e.pages()
 	if err != nil { // words and templates are part of the program
 		s.failed(err)
@@ -180,7 +181,9 @@ func (s *server) start(ctx context.Context, e *engine, before <-chan struct{}) *
 	g.tasks.Go(func() { repeat(ctx, e.intakeOnce) })
 	g.tasks.Go(func() { repeat(ctx, e.openAll) })
 	g.tasks.Go(func() { repeat(ctx, e.finishStops) })
-	g.tasks.Go(func() { repeat(ctx, e.callWebhooks) })
+	for _, task := range e.hookTasks() {
+		g.tasks.Go(func() { repeat(ctx, task) })
+	}
 	g.tasks.Go(func() { repeat(ctx, e.writeClicks) })
 	g.tasks.Go(func() { e.deliver(ctx) })
 	g.tasks.Go(func() { repeat(ctx, e.forget) })

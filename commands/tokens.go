@@ -74,11 +74,15 @@ func (p *program) tokensRevoke() *cobra.Command {
 	c := &cobra.Command{Use: "revoke NAME", Short: "Take an API token away, at once", Args: cobra.ExactArgs(1)}
 	by := byFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
+		name, err := operators.ParseName(args[0])
+		if err != nil {
+			return usage(err)
+		}
 		d, err := p.doors(c.Context())
 		if err != nil {
 			return err
 		}
-		return p.done(d.RevokeToken(c.Context(), by(), args[0]))
+		return p.done(d.RevokeToken(c.Context(), by(), name))
 	}
 	return c
 }

@@ -20,7 +20,7 @@ import (
 
 func newStore(t testing.TB, now func() time.Time) *store.DB {
 	t.Helper()
-	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "digest.db"), store.Options{
+	db, err := store.Open(t.Context(), storetest.Fresh(t, filepath.Join(t.TempDir(), "digest.db")), store.Options{
 		AddressHash: func(folded string) (h subscribers.Hash) {
 			sum := sha256.Sum256([]byte(folded))
 			copy(h[:], sum[:])

@@ -20,6 +20,7 @@ import (
 	"broadsheet/mailer"
 	"broadsheet/mailer/inbox"
 	"broadsheet/store"
+	"broadsheet/store/storetest"
 	"broadsheet/subscribers"
 )
 
@@ -40,7 +41,7 @@ func newOffice(t *testing.T) *office {
 	o := &office{T: t, path: filepath.Join(t.TempDir(), "b.db"), now: time.Date(2026, 4, 2, 8, 0, 0, 0, time.UTC)}
 	keys, err := subscribers.ParseKeys("one:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
 	o.must(err)
-	o.db, err = store.Open(t.Context(), o.path, store.Options{AddressHash: keys.AddressHash, BusyTimeout: 50 * time.Millisecond})
+	o.db, err = store.Open(t.Context(), storetest.Fresh(t, o.path), store.Options{AddressHash: keys.AddressHash, BusyTimeout: 50 * time.Millisecond})
 	o.must(err)
 	t.Cleanup(func() { o.db.Close() })
 	for _, name := range []string{"ada", "ben", "cleo"} {

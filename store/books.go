@@ -160,11 +160,13 @@ func (db *DB) Course(ctx context.Context, issue int64) ([]Minute, error) {
 var ErrBooks = errors.New("the books do not balance")
 
 // CheckBooks counts an issue's deliveries and compares that with its books, with their course and with its
-// audience; it is [ErrBooks] if they differ. It reads the whole slot, as it stands at one moment.
+// audience; it is [ErrBooks] if they differ. What retention has dropped counts as it was then. It reads the whole
+// slot, as it stands at one moment.
 func (db *DB) CheckBooks(ctx context.Context, issue int64) error {
 	list, err := selectAll(ctx, db.read(), `SELECT relay, state, sum(counted), sum(booked), sum(told) FROM (
 			SELECT d.relay AS relay, d.state AS state, count(*) AS counted, 0 AS booked, 0 AS told
 				FROM issues i JOIN deliveries d ON d.slot = i.slot AND d.issue = i.id WHERE i.id = ?1 GROUP BY d.relay, d.state
+			UNION ALL SELECT relay, state, n, 0, 0 FROM dropped_states WHERE issue = ?1
 			UNION ALL SELECT relay, state, 0, n, 0 FROM issue_states WHERE issue = ?1
 			UNION ALL SELECT relay, state, 0, 0, sum(n) FROM issue_minutes WHERE issue = ?1 GROUP BY relay, state
 			UNION ALL SELECT '', 'in the audience', audience, sum(n), sum(n) FROM issues JOIN issue_states ON issue = issues.id WHERE issues.id = ?1

@@ -171,6 +171,13 @@ func (g *group) check(ctx context.Context, b *groupBatch) error {
 			b.waits[id] = b.waits[id] || b.stops(barred[n])
 		}
 	}
+	if g.db.onlyTo.Load() != nil { // may be newer than the lease
+		for _, id := range b.intends {
+			if r := b.find(b.slot, id); r == nil || !g.db.mayGet(r.d.Address) {
+				b.waits[id] = true
+			}
+		}
+	}
 	if b.minGap == 0 {
 		return nil
 	}

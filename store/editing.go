@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -171,9 +172,6 @@ func (db *DB) PushStory(ctx context.Context, by operators.By, externalID string,
 		if err := c.add(ctx, &s, &added); err != nil {
 			return err
 		}
-		if err := errors.Join(c.release(ctx), c.put(ctx)); err != nil {
-			return err
-		}
 		if id, err = pushed(ctx, t, externalID); err != nil {
 			return err
 		}
@@ -184,6 +182,14 @@ func (db *DB) PushStory(ctx context.Context, by operators.By, externalID string,
 		if !at.IsZero() {
 			return stories.ErrWithdrawn
 		}
+		if added.New == 0 {
+			if err := c.restate(ctx, id, &s, &added); err != nil {
+				return err
+			}
+		}
+		if err := errors.Join(c.release(ctx), c.put(ctx)); err != nil {
+			return err
+		}
 		if added.New+added.Revised+added.Placed == 0 {
 			return nil
 		}
@@ -193,6 +199,53 @@ func (db *DB) PushStory(ctx context.Context, by operators.By, externalID string,
 		return 0, stories.Added{}, fmt.Errorf("push story %q: %w", externalID, err)
 	}
 	return id, added, nil
+}
+
+// restate makes a story that is known what a push says it is. Beside new words, which every source may bring,
+// that is another address, language or date, sections that it is no longer in, and a date to come: then the
+// story waits, as long as no issue has looked at it.
+func (c *counter) restate(ctx context.Context, story int64, s *stories.Story, added *stories.Added) error {
+	body, err := encodeStory(s)
+	if err != nil {
+		return err
+	}
+	var have string // what the source said last
+	if err := c.t.scan(ctx, `SELECT body FROM revisions WHERE story = ?1 AND editor = '' ORDER BY id DESC LIMIT 1`, args{story}, &have); err != nil {
+		return err
+	}
+	if have != body {
+		if _, err := c.reword(ctx, story, s, ""); err != nil {
+			return err
+		}
+		added.Revised, added.Known = 1, 0
+	}
+	in, err := selectAll(ctx, c.t, `SELECT section FROM story_sections WHERE story = ?1`, args{story}, func(r *sql.Rows) (section string, err error) { return section, r.Scan(&section) })
+	if err != nil {
+		return err
+	}
+	for _, section := range in {
+		if slices.Contains(s.Sections, section) {
+			continue
+		}
+		if _, err := c.t.exec(ctx, `DELETE FROM story_sections WHERE story = ?1 AND section = ?2`, story, section); err != nil {
+			return err
+		}
+		if _, err := c.t.exec(ctx, `DELETE FROM leads WHERE story = ?1 AND section = ?2`, story, section); err != nil {
+			return err
+		}
+		added.Placed = 1
+	}
+	if us(s.Published) <= c.now {
+		return nil
+	}
+	n, err := c.t.exec(ctx, `UPDATE story_sections SET arrival = NULL, arrived = 0, release_at = ?2 WHERE story = ?1 AND arrival IS NOT NULL
+		AND NOT EXISTS (SELECT 1 FROM story_sections p JOIN issues i ON i.opened >= p.arrived AND i.cutoff >= p.arrival JOIN editions e ON e.id = i.edition
+			WHERE p.story = ?1 AND p.arrival IS NOT NULL AND e.name <> '`+digest.NoticeEdition+`')`, story, us(s.Published))
+	if err == nil && n > 0 {
+		added.Placed = 1
+		_, err = c.t.exec(ctx, `UPDATE stories SET first = 0 WHERE id = ?1`, story)
+	}
+	return err
 }
 
 // PushedStory is the story that a newsroom's own system calls so; [ErrNotFound] if there is none.

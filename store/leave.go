@@ -31,7 +31,10 @@ const (
 	lineActive  = 'a' // is active again, after a pause
 	lineConsent = 'c' // confirmed that mail may come
 
-	lineKinds = "lresbupac"
+	// A story is withdrawn, by the keys that stand in place of the edition: its number may be another's. The hash is of nobody.
+	lineWithdrawn = 'w'
+
+	lineKinds = "lresbupacw"
 )
 
 // journalLeave has a line in the journal beside the database, synced before the transaction t
@@ -112,7 +115,15 @@ func (db *DB) journalLeaves(ctx context.Context, t *tx) error {
 // replayLeaves has readers leave again who are back with an older database. It reads all
 // addresses to find them, which is once after a backup was put back or a writer was killed.
 func (db *DB) replayLeaves(ctx context.Context, t *tx, lines []journalLine, back *PutBack) error {
-	if len(lines) == 0 {
+	var readers []journalLine
+	for _, l := range lines {
+		if l.kind != lineWithdrawn {
+			readers = append(readers, l)
+		} else if err := db.withdrawAgain(ctx, t, &l, back); err != nil {
+			return fmt.Errorf("withdraw a story again: %w", err)
+		}
+	}
+	if lines = readers; len(lines) == 0 {
 		return nil
 	}
 	if db.opts.AddressHash == nil {

@@ -5,9 +5,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
+	"broadsheet/operators"
+	"broadsheet/stories"
 	"broadsheet/subscribers"
 )
 
@@ -23,6 +27,7 @@ type PutBack struct {
 	Complaints int       `json:"complaints"` // addresses barred again for a complaint
 	Erased     int       `json:"erased"`     // readers erased again
 	Paused     int       `json:"paused"`     // readers paused again
+	Withdrawn  int       `json:"withdrawn"`  // stories withdrawn again
 	Confirmed  int       `json:"confirmed"`  // sign-ups that were confirmed since and are lost: only their hash is known
 }
 
@@ -38,21 +43,21 @@ func (b *PutBack) saw(at time.Time) {
 
 // keepPutBack writes it down, unless nothing came of it.
 func (t *tx) keepPutBack(ctx context.Context, b *PutBack, now time.Time) error {
-	if b.Mails+b.Gone+b.Barred+b.Lifted+b.Complaints+b.Erased+b.Paused+b.Confirmed == 0 {
+	if b.Mails+b.Gone+b.Barred+b.Lifted+b.Complaints+b.Erased+b.Paused+b.Withdrawn+b.Confirmed == 0 {
 		return nil
 	}
-	_, err := t.exec(ctx, `INSERT INTO put_back (at, since, mails, gone, barred, lifted, complaints, erased, paused, confirmed)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)`,
-		us(now), us(b.Since), b.Mails, b.Gone, b.Barred, b.Lifted, b.Complaints, b.Erased, b.Paused, b.Confirmed)
+	_, err := t.exec(ctx, `INSERT INTO put_back (at, since, mails, gone, barred, lifted, complaints, erased, paused, confirmed, withdrawn)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)`,
+		us(now), us(b.Since), b.Mails, b.Gone, b.Barred, b.Lifted, b.Complaints, b.Erased, b.Paused, b.Confirmed, b.Withdrawn)
 	return err
 }
 
 // PutBacks lists what came of journals after older databases were put back, the latest first.
 func (db *DB) PutBacks(ctx context.Context, most int) ([]PutBack, error) {
-	list, err := selectAll(ctx, db.read(), `SELECT at, since, mails, gone, barred, lifted, complaints, erased, paused, confirmed
+	list, err := selectAll(ctx, db.read(), `SELECT at, since, mails, gone, barred, lifted, complaints, erased, paused, confirmed, withdrawn
 		FROM put_back WHERE id > 0 ORDER BY id DESC LIMIT ?1`, args{most}, func(r *sql.Rows) (b PutBack, err error) {
 		var at, since int64
-		err = r.Scan(&at, &since, &b.Mails, &b.Gone, &b.Barred, &b.Lifted, &b.Complaints, &b.Erased, &b.Paused, &b.Confirmed)
+		err = r.Scan(&at, &since, &b.Mails, &b.Gone, &b.Barred, &b.Lifted, &b.Complaints, &b.Erased, &b.Paused, &b.Confirmed, &b.Withdrawn)
 		b.At, b.Since = fromUS(at), fromUS(since)
 		return b, err
 	})
@@ -96,6 +101,40 @@ func (db *DB) pauseAgain(ctx context.Context, t *tx, l *journalLine, id int64, b
 	back.Paused++
 	_, err = db.apply(ctx, t, id, &old.Settings, s, "reader", l.at)
 	return err
+}
+
+// withdrawAgain withdraws a story as a journal's line says. One that is not here is put on record as nothing but
+// withdrawn, so that its source does not bring it back.
+func (db *DB) withdrawAgain(ctx context.Context, t *tx, l *journalLine, back *PutBack) error {
+	back.saw(l.at)
+	c := &counter{t: t, now: us(l.at)}
+	var keys []stories.Key
+	for line := range strings.Lines(l.edition) {
+		kind, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		keys = append(keys, stories.Key{Kind: kind, Value: value})
+	}
+	sure := slices.DeleteFunc(slices.Clone(keys), func(k stories.Key) bool { return k.Kind == "title" && len(keys) > 1 })
+	id, err := c.find(ctx, sure)
+	if err != nil {
+		return err
+	}
+	if id == 0 {
+		if err := t.scan(ctx, `INSERT INTO stories (revision, created, first) VALUES (0, ?1, 0) RETURNING id`, args{us(l.at)}, &id); err != nil {
+			return err
+		}
+		if _, err := c.reword(ctx, id, &stories.Story{Headline: "A story that came after the backup and was withdrawn", Published: l.at}, ""); err != nil {
+			return err
+		}
+		if err := c.remember(ctx, id, keys); err != nil {
+			return err
+		}
+	}
+	news, err := db.withdraw(ctx, t, id, l.at)
+	if err != nil || !news {
+		return err
+	}
+	back.Withdrawn++
+	return t.audit(ctx, operators.By{Who: "restore"}, "withdraw story", storyName(id), "withdrawn before the database was put back", l.at)
 }
 
 // confirmedAgain counts a sign-up that was confirmed and is not here: nobody can be written to by a hash.

@@ -64,6 +64,9 @@ func TestRetention(t *testing.T) {
 			if got := count(i.ID); got != c.left[n] {
 				t.Errorf("after %s issue %d has %d deliveries, not %d", c.after, i.ID, got, c.left[n])
 			}
+			if err := db.CheckBooks(ctx, i.ID); err != nil {
+				t.Errorf("after %s: %v", c.after, err)
+			}
 			counts, err := db.IssueCounts(ctx, i.ID)
 			if err != nil || fmt.Sprint(counts) != before[n] {
 				t.Errorf("after %s the books of issue %d are %v, not %s: %v", c.after, i.ID, counts, before[n], err)

@@ -15,13 +15,8 @@ import (
 // when it was looked at, or the code was shown before.
 func (db *DB) BeginSession(ctx context.Context, a operators.Account, hash []byte, step int64, client string, now time.Time) error {
 	err := db.write(ctx, func(ctx context.Context, t *tx) error {
-		n, err := t.exec(ctx, `UPDATE operators SET code_step = max(code_step, ?3) WHERE id = ?1 AND password = ?2 AND (code IS NOT NULL) = (?3 > 0) AND (code IS NULL OR code_step < ?3)`,
-			a.ID, a.Password, step)
-		if err != nil {
+		if err := t.useCode(ctx, a, step); err != nil {
 			return err
-		}
-		if n == 0 {
-			return ErrNotFound
 		}
 		if _, err := t.exec(ctx, `DELETE FROM sessions WHERE seen <= ?1 OR began <= ?2`, us(now.Add(-operators.SessionIdle)), us(now.Add(-operators.SessionLife))); err != nil {
 			return err
@@ -35,6 +30,23 @@ func (db *DB) BeginSession(ctx context.Context, a operators.Account, hash []byte
 		return fmt.Errorf("begin session: %w", err)
 	}
 	return nil
+}
+
+// UseCode has a one-time code that was right count no second time. It fails like [DB.BeginSession].
+func (db *DB) UseCode(ctx context.Context, a operators.Account, step int64) error {
+	if err := db.write(ctx, func(ctx context.Context, t *tx) error { return t.useCode(ctx, a, step) }); err != nil {
+		return fmt.Errorf("use one-time code: %w", err)
+	}
+	return nil
+}
+
+func (t *tx) useCode(ctx context.Context, a operators.Account, step int64) error {
+	n, err := t.exec(ctx, `UPDATE operators SET code_step = max(code_step, ?3) WHERE id = ?1 AND password = ?2 AND (code IS NOT NULL) = (?3 > 0) AND (code IS NULL OR code_step < ?3)`,
+		a.ID, a.Password, step)
+	if err == nil && n == 0 {
+		err = ErrNotFound
+	}
+	return err
 }
 
 // Session finds who is in by a secret's hash; [ErrNotFound] if nobody is, or no longer.

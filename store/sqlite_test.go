@@ -20,11 +20,14 @@ import (
 )
 
 func TestSQLite(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) string { return filepath.Join(t.TempDir(), "b.db") })
+	storetest.Run(t, func(t *testing.T) string { return storetest.Fresh(t, filepath.Join(t.TempDir(), "b.db")) })
 }
 
 func open(t testing.TB, path string, o store.Options) *store.DB {
 	t.Helper()
+	if !strings.ContainsAny(path, "?#%") && !o.Existing {
+		storetest.Fresh(t, path)
+	}
 	db, err := store.Open(t.Context(), path, o)
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -24,10 +25,11 @@ var ErrNotHere = errors.New("not by this way")
 // UpsertReader makes or changes the reader who has an external id, by the rules of an import
 // ([subscribers.Merge]): only what row gives is changed; who is pending or unsubscribed stays so; a row
 // that unsubscribes bars the address, and none lifts a bar. The same row twice changes nothing the second
-// time. A reader of that address who has no external id yet gets this one. Errors: [ErrErased];
+// time, and a pause that the reader or an operator made is not ended. A reader of that address who has no
+// external id yet gets this one. Errors: [ErrErased];
 // [ErrTaken] if another reader has the new address; [ErrNotHere] if the address is that of a reader with
-// another external id, and for a new address of one who has unsubscribed or is barred, for that would
-// bring them back.
+// another external id; for a new address of one who has unsubscribed or is barred, for that would bring
+// them back; and for a new address that is barred itself.
 func (db *DB) UpsertReader(ctx context.Context, by operators.By, externalID string, row subscribers.Row, now time.Time) (s *subscribers.Subscriber, came string, err error) {
 	row.Given |= subscribers.FieldExternalID
 	row.Settings.ExternalID = externalID
@@ -91,10 +93,27 @@ func (db *DB) upsertReader(ctx context.Context, t *tx, by operators.By, external
 			return nil, "", cmp.Or(err, ErrErased)
 		}
 	}
+	if old != nil && old.Status == subscribers.Paused && row.Given.Has(subscribers.FieldStatus) && row.Settings.Status == subscribers.Active {
+		if ours, err := pausedByFile(ctx, t, old.ID); err != nil {
+			return nil, "", err
+		} else if !ours {
+			row.Given &^= subscribers.FieldStatus | subscribers.FieldPausedUntil
+		}
+	}
 	s, suppress := subscribers.Merge(old, row)
 	if old != nil && subscribers.Fold(old.Address) != subscribers.Fold(row.Settings.Address) {
 		if old.Suppressed != nil || old.Status == subscribers.Unsubscribed {
 			return nil, "", fmt.Errorf("%w: a new address would bring back a reader who has left or is barred", ErrNotHere)
+		}
+		barred, err := db.barred(ctx, t, []string{row.Settings.Address})
+		if err != nil {
+			return nil, "", err
+		}
+		if barred[0] != nil {
+			if erased, err := db.erased(ctx, t, row.Settings.Address); err != nil || erased {
+				return nil, "", cmp.Or(err, ErrErased)
+			}
+			return nil, "", fmt.Errorf("%w: the new address is barred", ErrNotHere)
 		}
 		s.Address = row.Settings.Address
 	}
@@ -126,4 +145,13 @@ func (db *DB) upsertReader(ctx context.Context, t *tx, by operators.By, external
 	}
 	made, err := db.withSuppression(ctx, t, "s.id = ?1", id)
 	return made, came, err
+}
+
+// pausedByFile reports whether the pause that a reader is in was made by another system or an import, and
+// not by the reader or an operator.
+func pausedByFile(ctx context.Context, q querier, id int64) (bool, error) {
+	by, err := selectAll(ctx, q, `SELECT by FROM settings WHERE subscriber = ?1 AND status = 'paused'
+		AND id > coalesce((SELECT max(id) FROM settings WHERE subscriber = ?1 AND status <> 'paused'), 0) ORDER BY id LIMIT 1`, args{id},
+		func(r *sql.Rows) (by string, err error) { return by, r.Scan(&by) })
+	return len(by) > 0 && (by[0] == "api" || by[0] == "import"), err
 }

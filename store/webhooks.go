@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -33,9 +34,13 @@ type WebhookEvent struct {
 }
 
 // WantWebhooks says which webhooks there are and what they want (name → types of events). A new one is
-// told what happens from now on. Without any, nothing is kept.
+// told what happens from now on. Without any, nothing is kept. What is wanted already costs no write.
 func (db *DB) WantWebhooks(ctx context.Context, want map[string][]string) error {
-	err := db.write(ctx, func(ctx context.Context, t *tx) error {
+	wanted, err := db.wantedWebhooks(ctx)
+	if err != nil || maps.EqualFunc(wanted, want, func(have string, events []string) bool { return have == wishes(events) }) {
+		return err
+	}
+	err = db.write(ctx, func(ctx context.Context, t *tx) error {
 		have, err := selectAll(ctx, t, `SELECT name FROM webhooks`, nil, func(r *sql.Rows) (name string, err error) { return name, r.Scan(&name) })
 		if err != nil {
 			return err
@@ -64,7 +69,7 @@ func (db *DB) WantWebhooks(ctx context.Context, want map[string][]string) error 
 		}
 		for name, events := range want {
 			if _, err := t.exec(ctx, `INSERT INTO webhooks (name, events, seen) VALUES (?1, ?2, (SELECT coalesce(max(id), 0) FROM webhook_events))
-				ON CONFLICT (name) DO UPDATE SET events = ?2 WHERE events <> ?2`, name, ","+strings.Join(events, ",")+","); err != nil {
+				ON CONFLICT (name) DO UPDATE SET events = ?2 WHERE events <> ?2`, name, wishes(events)); err != nil {
 				return err
 			}
 		}
@@ -74,6 +79,24 @@ func (db *DB) WantWebhooks(ctx context.Context, want map[string][]string) error 
 		return fmt.Errorf("want webhooks: %w", err)
 	}
 	return nil
+}
+
+// wishes is how a list of types is stored.
+func wishes(events []string) string { return "," + strings.Join(events, ",") + "," }
+
+// wantedWebhooks tells which webhooks there are and their wishes.
+func (db *DB) wantedWebhooks(ctx context.Context) (map[string]string, error) {
+	have := map[string]string{}
+	_, err := selectAll(ctx, db.read(), `SELECT name, events FROM webhooks`, nil, func(r *sql.Rows) (struct{}, error) {
+		var name, events string
+		err := r.Scan(&name, &events)
+		have[name] = events
+		return struct{}{}, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list webhooks: %w", err)
+	}
+	return have, nil
 }
 
 // Webhooks lists them by name.
@@ -91,17 +114,24 @@ func (db *DB) Webhooks(ctx context.Context) ([]Webhook, error) {
 	return list, nil
 }
 
-// noteDone notes which issues have come to their end, each once, if anybody wants to know.
-func (t *tx) noteDone(ctx context.Context, now time.Time) error {
-	type ended struct {
-		issue, audience     int64
-		edition, slot, zone string
-	}
-	list, err := selectAll(ctx, t, `SELECT i.id, i.audience, e.name, s.slot_key, i.zone FROM issues i JOIN editions e ON e.id = i.edition JOIN slots s ON s.id = i.slot
+// endedIssue is one that has come to its end and of which nobody was told.
+type endedIssue struct {
+	issue, audience     int64
+	edition, slot, zone string
+}
+
+// endedIssues lists them, if anybody wants to know.
+func endedIssues(ctx context.Context, q querier) ([]endedIssue, error) {
+	return selectAll(ctx, q, `SELECT i.id, i.audience, e.name, s.slot_key, i.zone FROM issues i JOIN editions e ON e.id = i.edition JOIN slots s ON s.id = i.slot
 		WHERE i.state = 'open' AND NOT EXISTS (SELECT 1 FROM webhook_done d WHERE d.issue = i.id) AND e.name <> '`+digest.NoticeEdition+`' AND EXISTS (SELECT 1 FROM webhooks WHERE events LIKE '%,issue.done,%')
-		AND NOT EXISTS (SELECT 1 FROM batches b WHERE b.issue = i.id AND b.done = 0)`, nil, func(r *sql.Rows) (d ended, err error) {
+		AND NOT EXISTS (SELECT 1 FROM batches b WHERE b.issue = i.id AND b.done = 0)`, nil, func(r *sql.Rows) (d endedIssue, err error) {
 		return d, r.Scan(&d.issue, &d.audience, &d.edition, &d.slot, &d.zone)
 	})
+}
+
+// noteDone notes which issues have come to their end, each once.
+func (t *tx) noteDone(ctx context.Context, now time.Time) error {
+	list, err := endedIssues(ctx, t)
 	if err != nil {
 		return err
 	}
@@ -120,44 +150,63 @@ func (t *tx) noteDone(ctx context.Context, now time.Time) error {
 // webhookLife is how long an event waits for a webhook that is disabled, or for anybody.
 const webhookLife = 7 * 24 * time.Hour
 
-// DueWebhooks puts what happened on its way to who wants it, and lists what is to be tried now. now is the
-// machine's time.
-func (db *DB) DueWebhooks(ctx context.Context, now time.Time, limit int) (due []WebhookEvent, err error) {
-	some := 0
-	if err := db.read().scan(ctx, `SELECT EXISTS (SELECT 1 FROM webhooks)`, nil, &some); err != nil || some == 0 {
-		return nil, err
+// DueWebhooks puts what happened on its way to who wants it, and lists what one webhook is to be told now,
+// the longest due first. now is the machine's time. Where nothing happened it is a look and no write.
+func (db *DB) DueWebhooks(ctx context.Context, webhook string, now time.Time, limit int) (due []WebhookEvent, err error) {
+	news, err := db.webhookNews(ctx, now)
+	if err == nil && news {
+		err = db.write(ctx, func(ctx context.Context, t *tx) error { return t.spread(ctx, now) })
 	}
-	err = db.write(ctx, func(ctx context.Context, t *tx) error {
-		if err := t.noteDone(ctx, now); err != nil {
-			return err
-		}
-		if _, err := t.exec(ctx, `INSERT INTO webhook_sends (webhook, event, due) SELECT w.name, v.id, v.at FROM webhooks w JOIN webhook_events v ON v.id > w.seen
-			WHERE w.disabled = 0 AND w.events LIKE '%,' || v.type || ',%'`); err != nil {
-			return err
-		}
-		if _, err := t.exec(ctx, `UPDATE webhooks SET seen = (SELECT max(id) FROM webhook_events) WHERE disabled = 0 AND seen < (SELECT max(id) FROM webhook_events)`); err != nil {
-			return err
-		}
-		// What nobody waits for goes, and what waited for too long.
-		if _, err := t.exec(ctx, `DELETE FROM webhook_sends WHERE event IN (SELECT id FROM webhook_events WHERE at < ?1)`, us(now.Add(-webhookLife))); err != nil {
-			return err
-		}
-		_, err := t.exec(ctx, `DELETE FROM webhook_events WHERE at < ?1 OR id <= (SELECT min(seen) FROM webhooks) AND NOT EXISTS (SELECT 1 FROM webhook_sends s WHERE s.event = webhook_events.id)`, us(now.Add(-webhookLife)))
-		return err
-	})
 	if err == nil {
-		due, err = selectAll(ctx, db.read(), `SELECT s.webhook, v.id, v.uid, v.type, v.at, v.data, s.tries FROM webhook_sends s JOIN webhook_events v ON v.id = s.event JOIN webhooks w ON w.name = s.webhook
-			WHERE s.due <= ?1 AND w.disabled = 0 ORDER BY s.due, v.id LIMIT ?2`, args{us(now), limit}, func(r *sql.Rows) (e WebhookEvent, err error) {
-			var at int64
-			err = r.Scan(&e.Webhook, &e.ID, &e.UID, &e.Type, &at, &e.Data, &e.Tries)
-			e.At = fromUS(at)
-			return e, err
-		})
+		due, err = selectAll(ctx, db.read(), `SELECT s.webhook, v.id, v.uid, v.type, v.at, v.data, s.tries FROM webhook_sends s CROSS JOIN webhook_events v ON v.id = s.event
+			WHERE s.webhook = ?1 AND s.due <= ?2 AND EXISTS (SELECT 1 FROM webhooks w WHERE w.name = ?1 AND w.disabled = 0) ORDER BY s.due, s.event LIMIT ?3`, args{webhook, us(now), limit},
+			func(r *sql.Rows) (e WebhookEvent, err error) {
+				var at int64
+				err = r.Scan(&e.Webhook, &e.ID, &e.UID, &e.Type, &at, &e.Data, &e.Tries)
+				e.At = fromUS(at)
+				return e, err
+			})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("list webhooks that are due: %w", err)
 	}
 	return due, nil
+}
+
+// webhookNews reports whether there is anything to spread or to forget.
+func (db *DB) webhookNews(ctx context.Context, now time.Time) (bool, error) {
+	n := 0
+	if err := db.read().scan(ctx, `SELECT EXISTS (SELECT 1 FROM webhooks) AND (EXISTS (SELECT 1 FROM webhooks WHERE disabled = 0 AND seen < (SELECT max(id) FROM webhook_events))
+		OR coalesce((SELECT at < ?1 OR id <= (SELECT min(seen) FROM webhooks) AND NOT EXISTS (SELECT 1 FROM webhook_sends s WHERE s.event = v.id) FROM webhook_events v ORDER BY id LIMIT 1), 0))`,
+		args{us(now.Add(-webhookLife))}, &n); err != nil || n != 0 {
+		return n != 0, err
+	}
+	ended, err := endedIssues(ctx, db.read())
+	return len(ended) > 0, err
+}
+
+// spread puts what happened on its way to every webhook that wants it, and drops what nobody waits for or
+// waited for too long.
+func (t *tx) spread(ctx context.Context, now time.Time) error {
+	if err := t.noteDone(ctx, now); err != nil {
+		return err
+	}
+	old := us(now.Add(-webhookLife))
+	for _, step := range []struct {
+		query  string
+		values args
+	}{
+		{`INSERT INTO webhook_sends (webhook, event, due) SELECT w.name, v.id, v.at FROM webhooks w JOIN webhook_events v ON v.id > w.seen
+			WHERE w.disabled = 0 AND w.events LIKE '%,' || v.type || ',%'`, nil},
+		{`UPDATE webhooks SET seen = (SELECT max(id) FROM webhook_events) WHERE disabled = 0 AND seen < (SELECT max(id) FROM webhook_events)`, nil},
+		{`DELETE FROM webhook_sends WHERE event IN (SELECT id FROM webhook_events WHERE at < ?1)`, args{old}},
+		{`DELETE FROM webhook_events WHERE at < ?1 OR id <= (SELECT min(seen) FROM webhooks) AND NOT EXISTS (SELECT 1 FROM webhook_sends s WHERE s.event = webhook_events.id)`, args{old}},
+	} {
+		if _, err := t.exec(ctx, step.query, step.values...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // WebhookTold puts on record what came of a try: said "" = it got through, else it is due again. After

@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"broadsheet/operators"
+	"broadsheet/stories"
+	"broadsheet/subscribers"
 )
 
 // edited numbers an act of an editor on a story. With digests those on record may have to follow it.
@@ -43,22 +46,8 @@ func (t *tx) withdrawnAt(ctx context.Context, story int64) (time.Time, error) {
 // until then their batches are not leased.
 func (db *DB) WithdrawStory(ctx context.Context, by operators.By, story int64, now time.Time) (news bool, err error) {
 	err = db.write(ctx, func(ctx context.Context, t *tx) error {
-		at, err := t.withdrawnAt(ctx, story)
-		if err != nil || !at.IsZero() {
+		if news, err = db.withdraw(ctx, t, story, now); err != nil || !news {
 			return err
-		}
-		news = true
-		if _, err := t.exec(ctx, `UPDATE stories SET withdrawn = ?2 WHERE id = ?1`, story, us(now)); err != nil {
-			return err
-		}
-		if _, err := t.exec(ctx, `DELETE FROM leads WHERE story = ?1`, story); err != nil {
-			return err
-		}
-		if err := t.edited(ctx, story, true); err != nil {
-			return err
-		}
-		if err := db.recall(ctx, t, now); err != nil {
-			return fmt.Errorf("recall from senders: %w", err)
 		}
 		return t.audit(ctx, by, "withdraw story", storyName(story), "", now)
 	})
@@ -66,4 +55,37 @@ func (db *DB) WithdrawStory(ctx context.Context, by operators.By, story int64, n
 		return false, fmt.Errorf("withdraw story %d: %w", story, err)
 	}
 	return news, nil
+}
+
+// withdraw is WithdrawStory in a transaction, without the audit log. It has a line in the journal, so that an older
+// database that is put back does not have the story again.
+func (db *DB) withdraw(ctx context.Context, t *tx, story int64, now time.Time) (news bool, err error) {
+	at, err := t.withdrawnAt(ctx, story)
+	if err != nil || !at.IsZero() {
+		return false, err
+	}
+	if _, err := t.exec(ctx, `UPDATE stories SET withdrawn = ?2 WHERE id = ?1`, story, us(now)); err != nil {
+		return false, err
+	}
+	if _, err := t.exec(ctx, `DELETE FROM leads WHERE story = ?1`, story); err != nil {
+		return false, err
+	}
+	if err := t.edited(ctx, story, true); err != nil {
+		return false, err
+	}
+	if err := db.recall(ctx, t, now); err != nil {
+		return false, fmt.Errorf("recall from senders: %w", err)
+	}
+	// A title is another story's some day: it comes last, for who has nothing else.
+	keys, err := selectAll(ctx, t, `SELECT kind, value FROM story_keys WHERE story = ?1 ORDER BY kind = 'title', kind, value`, args{story},
+		func(r *sql.Rows) (k stories.Key, err error) { return k, r.Scan(&k.Kind, &k.Value) })
+	if err != nil {
+		return false, err
+	}
+	var lines strings.Builder
+	for _, k := range keys {
+		fmt.Fprintf(&lines, "%s %s\n", k.Kind, k.Value)
+	}
+	t.note(lineWithdrawn, subscribers.Hash{}, lines.String(), now)
+	return true, nil
 }

@@ -117,7 +117,7 @@ func (p *Pages) ready(w http.ResponseWriter, r *http.Request) {
 	if p.Ready != nil {
 		if err := p.Ready(r.Context()); err != nil {
 			w.WriteHeader(http.StatusServiceUnavailable)
-			line = err.Error()
+			line = "not ready: the operator's room says why" // what is wrong with disks and databases is not for the world
 		}
 	}
 	_, _ = w.Write([]byte(line + "\n")) // who has gone needs no answer

@@ -19,6 +19,7 @@ import (
 
 	"broadsheet/schedule"
 	"broadsheet/store"
+	"broadsheet/store/storetest"
 	"broadsheet/subscribers"
 	"broadsheet/web"
 )
@@ -74,7 +75,7 @@ func newWorld(t *testing.T, public string) *world {
 	w.must(err)
 	w.keys, err = subscribers.ParseKeys(entry)
 	w.must(err)
-	w.db, err = store.Open(t.Context(), w.file, store.Options{AddressHash: w.keys.AddressHash, Now: w.now})
+	w.db, err = store.Open(t.Context(), storetest.Fresh(t, w.file), store.Options{AddressHash: w.keys.AddressHash, Now: w.now})
 	w.must(err)
 	t.Cleanup(func() { w.db.Close() })
 	w.pages = &web.Pages{Config: cfg, Keys: w.keys, Now: w.now, Log: slog.New(slog.NewTextHandler(&w.log, nil)),

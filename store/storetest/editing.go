@@ -139,6 +139,36 @@ func testPushed(t *testing.T, w *world) {
 	if _, err := w.db.PushedStory(ctx, "cms-18"); !errors.Is(err, store.ErrNotFound) {
 		t.Fatalf("of nobody: %v", err)
 	}
+	s.URL, s.Canonical, s.Language, s.Sections = "https://news.example/desk-2", "https://news.example/desk-2", "en", []string{"sport"}
+	push := func(want stories.Added) store.StoryRow {
+		t.Helper()
+		w.pass(time.Minute)
+		again, added, err := w.db.PushStory(ctx, editor, "cms-17", s, w.now())
+		if err != nil || again != id || added != want {
+			t.Fatalf("pushed: %d %+v %v", again, added, err)
+		}
+		row, err := w.db.Story(ctx, id)
+		w.must(err)
+		return row
+	}
+	if row := push(stories.Added{Revised: 1, Placed: 1}); row.URL != s.URL || row.Language != "en" || !slices.Equal(row.Sections, s.Sections) {
+		t.Fatalf("after another address and section %+v", row)
+	}
+	push(stories.Added{Known: 1})
+	s.Published = w.now().Add(time.Hour)
+	if row := push(stories.Added{Revised: 1, Placed: 1}); row.Arrival != 0 || !row.Held.Equal(s.Published) {
+		t.Fatalf("with a date to come %+v", row)
+	}
+	s.Published = w.now().Add(-time.Hour)
+	if row := push(stories.Added{Revised: 1}); row.Arrival == 0 || !row.Published.Equal(s.Published) {
+		t.Fatalf("with a date that is past %+v", row)
+	}
+	w.reader(settings(1))
+	w.openIssue("morning", "2026-04-01")
+	s.Published = w.now().Add(time.Hour)
+	if row := push(stories.Added{Revised: 1}); row.Arrival == 0 {
+		t.Fatalf("an issue has it, and it is held back: %+v", row)
+	}
 	w.withdraw(id)
 	if _, _, err := w.db.PushStory(ctx, editor, "cms-17", s, w.now()); !errors.Is(err, stories.ErrWithdrawn) {
 		t.Fatalf("after it was withdrawn: %v", err)
@@ -147,7 +177,7 @@ func testPushed(t *testing.T, w *world) {
 	for _, e := range auditOf(w, "story 1") {
 		acts = append(acts, e.Act)
 	}
-	if want := []string{"withdraw story", "push story", "push story"}; !slices.Equal(acts, want) {
+	if want := append([]string{"withdraw story"}, slices.Repeat([]string{"push story"}, 6)...); !slices.Equal(acts, want) {
 		t.Fatalf("audit %q", acts)
 	}
 }

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -100,7 +101,7 @@ func act[In interface{ reason() string }, Out any](method, path string, role ope
 
 // endpoints lists what programs can ask for.
 func (rm *Room) endpoints() []endpoint {
-	return slices.Concat(rm.doorEndpoints(), rm.runEndpoints(), rm.readerEndpoints(), rm.storyEndpoints(), rm.pushEndpoints())
+	return slices.Concat(rm.doorEndpoints(), rm.runEndpoints(), rm.readerEndpoints(), rm.storyEndpoints(), rm.pushEndpoints(), rm.keepingEndpoints())
 }
 
 func (rm *Room) apiRoutes() []route {
@@ -118,6 +119,11 @@ func (rm *Room) apiRoutes() []route {
 
 // isAPI reports whether a request is a program's.
 func isAPI(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, apiRoot+"/") }
+
+// isProgram reports whether who asks has to show a token: for the API, and for metrics with one.
+func isProgram(r *http.Request) bool {
+	return isAPI(r) || r.URL.Path == metricsPath && (r.Header.Get("Authorization") != "" || r.Header.Get("Sec-Fetch-Mode") == "")
+}
 
 // bearer finds out which program asks. A browser's cookie is none: whoever leads a browser here would act
 // in its operator's name.
@@ -143,6 +149,10 @@ func answerAPI(w http.ResponseWriter, r *http.Request, v *visit, e endpoint) err
 	out, err := e.serve(r, operators.By{Who: v.Name}, in)
 	if err != nil {
 		return err
+	}
+	if long, ok := out.(stream); ok {
+		w.Header().Set("Content-Type", "application/json")
+		return long.writeTo(w)
 	}
 	b, err := json.Marshal(withLists(out))
 	if err != nil {
@@ -170,6 +180,9 @@ func readBody(w http.ResponseWriter, r *http.Request, into any) error {
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return statusError{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", largestBody)}
+	}
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return statusError{http.StatusBadRequest, fmt.Sprintf("the body cannot be read: %s: a %s does not belong there", cmp.Or(wrong.Field, "the whole"), wrong.Value)}
 	}
 	return statusError{http.StatusBadRequest, "the body cannot be read: " + strings.TrimPrefix(err.Error(), "json: ")}
 }
@@ -206,6 +219,11 @@ func (rm *Room) problem(w http.ResponseWriter, r *http.Request, err error) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)
 	_, _ = w.Write(append(b, '\n'))
+}
+
+// stream is an answer that may be too long for memory. It writes nothing before its first error.
+type stream interface {
+	writeTo(w http.ResponseWriter) error
 }
 
 func (rm *Room) openAPI(w http.ResponseWriter, _ *http.Request, _ *visit) error {

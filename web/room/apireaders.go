@@ -3,6 +3,7 @@ package room
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"broadsheet/operators"
 )
@@ -13,6 +14,19 @@ type (
 	UntilBody struct {
 		Reasoned
 		Until string `json:"until"` // a day, e.g. 2026-05-01
+	}
+	// ChangeBody is what changes of a reader, in the forms of an import. What is left out stays.
+	ChangeBody struct {
+		Reasoned
+		Name       *string `json:"name,omitempty"`
+		Sections   *string `json:"sections,omitempty"`
+		Editions   *string `json:"editions,omitempty"`
+		Hour       *string `json:"hour,omitempty"`
+		Days       *string `json:"days,omitempty"`
+		Zone       *string `json:"zone,omitempty"`
+		Language   *string `json:"language,omitempty"`
+		Format     *string `json:"format,omitempty"`
+		ExternalID *string `json:"external_id,omitempty"`
 	}
 	// TypedBody repeats an address, for what cannot be undone.
 	TypedBody struct {
@@ -72,6 +86,7 @@ func (rm *Room) readerEndpoints() []endpoint {
 			}
 			return rm.Readers.Reader(r.Context(), id, int(page(r, "page")))
 		}),
+		act(http.MethodPatch, "/subscribers/{id}", operators.Act, "Change what is given of a reader", onID(rm.changeReader)),
 		act(http.MethodPost, "/subscribers/{id}/pause", operators.Act, "Pause a reader until a day", onID(func(ctx context.Context, by operators.By, id int64, in UntilBody) (string, error) {
 			return rm.Readers.Pause(ctx, by, id, in.Until)
 		})),
@@ -95,6 +110,9 @@ func (rm *Room) readerEndpoints() []endpoint {
 			return done(rm.Readers.Suppress(ctx, by, in.Address, in.Reason, in.Note))
 		}),
 		act(http.MethodPost, "/suppressions/lift", operators.Act, "Let an address get mail again", func(ctx context.Context, by operators.By, _ *http.Request, in TypedBody) (Done, error) {
+			if strings.TrimSpace(in.Address) == "" {
+				return Done{}, Invalid{"address: is missing"}
+			}
 			return done(rm.Readers.Lift(ctx, by, in.Address))
 		}),
 		act(http.MethodPost, "/tasks/{id}/done", operators.Act, "Close a task", onID(func(ctx context.Context, by operators.By, id int64, in TaskBody) (string, error) {
@@ -112,4 +130,20 @@ func (rm *Room) readerEndpoints() []endpoint {
 			return rm.Feeds.Try(ctx, by, in.ID)
 		}),
 	}
+}
+
+// changeReader sets what is given of a reader; the rest of the form stays as it is.
+func (rm *Room) changeReader(ctx context.Context, by operators.By, id int64, in ChangeBody) (string, error) {
+	reader, err := rm.Readers.Reader(ctx, id, 0)
+	if err != nil {
+		return "", err
+	}
+	f := reader.Form
+	for _, c := range []struct{ to, from *string }{{&f.Name, in.Name}, {&f.Sections, in.Sections}, {&f.Editions, in.Editions}, {&f.Hour, in.Hour}, {&f.Days, in.Days},
+		{&f.Zone, in.Zone}, {&f.Language, in.Language}, {&f.Format, in.Format}, {&f.ExternalID, in.ExternalID}} {
+		if c.from != nil {
+			*c.to = *c.from
+		}
+	}
+	return rm.Readers.Change(ctx, by, id, f)
 }

@@ -73,7 +73,12 @@ func (rm *Room) runEndpoints() []endpoint {
 		look("/issues/{id}/standing", operators.Look, "What holds an issue, and what can be done about it", nil,
 			byID(func(ctx context.Context, id int64) (*Standing, error) { return rm.Runs.Standing(ctx, id) })),
 		look("/issues/{id}/plots", operators.Look, "An issue's course: mails a minute, states, latency, domains, replies", nil,
-			byID(func(ctx context.Context, id int64) (*Plots, error) { return rm.Issues.Plots(ctx, id) })),
+			byID(func(ctx context.Context, id int64) (*Plots, error) {
+				if _, err := rm.Issues.Issue(ctx, id); err != nil {
+					return nil, err
+				}
+				return rm.Issues.Plots(ctx, id)
+			})),
 		look("/issues/{id}/deliveries", operators.Look, "An issue's deliveries", filterParams, func(r *http.Request) (out DeliveryList, err error) {
 			id, err := numberIn(r, "id")
 			if err != nil {

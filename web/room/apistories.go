@@ -1,8 +1,11 @@
 package room
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"net/http"
+	"time"
 
 	"broadsheet/operators"
 )
@@ -16,6 +19,61 @@ type StoryList struct {
 // HavingList is who has a story, or may have.
 type HavingList struct {
 	Having []StoryHaving `json:"having"`
+}
+
+// havingEndpoint tells all who have a story, as it is read: it may be everybody.
+func (rm *Room) havingEndpoint() endpoint {
+	e := look("/stories/{id}/having", operators.Act, "Who has a story, or may have: all of them, as they are read", nil, func(*http.Request) (none HavingList, err error) { return none, nil })
+	e.serve = func(r *http.Request, _ operators.By, _ any) (any, error) {
+		id, err := numberIn(r, "id")
+		if err != nil {
+			return nil, err
+		}
+		if _, err := rm.Stories.Story(r.Context(), id); err != nil {
+			return nil, err
+		}
+		return havingStream{rm, r, id}, nil
+	}
+	return e
+}
+
+// havingStream writes a [HavingList].
+type havingStream struct {
+	rm *Room
+	r  *http.Request
+	id int64
+}
+
+func (s havingStream) writeTo(w http.ResponseWriter) error {
+	to := http.NewResponseController(w)
+	n := 0
+	write := func(b []byte) {
+		if _, err := w.Write(b); err != nil {
+			s.rm.cut(s.r, err)
+		}
+	}
+	for h, err := range s.rm.Stories.Having(s.r.Context(), s.id) {
+		if err != nil && n == 0 {
+			return err
+		}
+		b, encodeErr := json.Marshal(withLists(h))
+		if err = cmp.Or(err, encodeErr); err != nil {
+			s.rm.cut(s.r, err)
+		}
+		before := ","
+		if n == 0 {
+			before = `{"having":[`
+		}
+		write(append([]byte(before), b...))
+		if n++; n%1000 == 0 {
+			_ = to.SetWriteDeadline(time.Now().Add(streamPatience)) // a server that cannot has limits of its own
+		}
+	}
+	if n == 0 {
+		write([]byte(`{"having":[`))
+	}
+	write([]byte("]}\n"))
+	return nil
 }
 
 // Editors' bodies.
@@ -59,18 +117,7 @@ func (rm *Room) storyEndpoints() []endpoint {
 			return out, err
 		}),
 		look("/stories/{id}", operators.Look, "A story with all that is known of it", nil, byID(func(ctx context.Context, id int64) (*Story, error) { return rm.Stories.Story(ctx, id) })),
-		look("/stories/{id}/having", operators.Act, "Who has a story, or may have: the first 10,000", nil, byID(func(ctx context.Context, id int64) (out HavingList, err error) {
-			if _, err := rm.Stories.Story(ctx, id); err != nil {
-				return out, err
-			}
-			for h, err := range rm.Stories.Having(ctx, id) {
-				if err != nil || len(out.Having) == 10_000 {
-					return out, err
-				}
-				out.Having = append(out.Having, h)
-			}
-			return out, nil
-		})),
+		rm.havingEndpoint(),
 		act(http.MethodPost, "/stories/{id}/pin", operators.Act, "Pin a story in a section", onID(func(ctx context.Context, by operators.By, id int64, in PinBody) (string, error) {
 			return rm.Stories.Pin(ctx, by, id, in.Section, in.Pin)
 		})),
@@ -92,6 +139,11 @@ func (rm *Room) storyEndpoints() []endpoint {
 		act(http.MethodPost, "/stories/{id}/withdraw", operators.Act, "Withdraw a story, also from a run that is on its way", onID(func(ctx context.Context, by operators.By, id int64, _ Reasoned) (string, error) {
 			return rm.Stories.Withdraw(ctx, by, id)
 		})),
+		look("/preview", operators.Act, "The mail of a reader of an edition, as it would go: subject, size, links, what is wrong with it",
+			[]param{{"edition", "its name"}, {"as", "address of the reader"}, {"at", "when, e.g. 2026-04-02T07:00"}, {"issue", "number; without it, the one at that time"}},
+			func(r *http.Request) (*Preview, error) {
+				return rm.Proofs.Preview(r.Context(), previewQuery(r.URL.Query()))
+			}),
 		look("/forecast", operators.Look, "The coming issues: readers, digests, size, time needed", nil, func(r *http.Request) (*Forecast, error) { return rm.Proofs.Forecast(r.Context()) }),
 		look("/issues/{id}/proof", operators.Look, "How an issue stands before it goes", nil, byID(func(ctx context.Context, id int64) (*Proof, error) { return rm.Proofs.Proof(ctx, id) })),
 		act(http.MethodPost, "/issues/{id}/approve", operators.Act, "Let an issue's slot go", onID(func(ctx context.Context, by operators.By, id int64, _ Reasoned) (string, error) {
@@ -104,8 +156,8 @@ func (rm *Room) storyEndpoints() []endpoint {
 			return done(rm.Proofs.TestSend(ctx, by, in.Edition, in.Address))
 		}),
 		look("/doctor", operators.Look, "What the last examination came to; null if there was none", nil, func(r *http.Request) (*Examination, error) { return rm.Doctor.Examined(r.Context()) }),
-		act(http.MethodPost, "/doctor", operators.Act, "Examine the installation", func(ctx context.Context, _ operators.By, _ *http.Request, _ Reasoned) (Done, error) {
-			return done(rm.Doctor.Examine(ctx))
+		act(http.MethodPost, "/doctor", operators.Act, "Examine the installation", func(ctx context.Context, by operators.By, _ *http.Request, _ Reasoned) (Done, error) {
+			return done(rm.Doctor.Examine(ctx, by))
 		}),
 	}
 }

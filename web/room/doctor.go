@@ -13,7 +13,7 @@ type Doctor interface {
 	// Examined is what the last examination came to; nil if there was none since the program began.
 	Examined(ctx context.Context) (*Examination, error)
 	// Examine begins one, unless one is under way, and waits a moment for it.
-	Examine(ctx context.Context) (said string, err error)
+	Examine(ctx context.Context, by operators.By) (said string, err error)
 }
 
 // Examination is what was looked at.
@@ -60,8 +60,8 @@ func (rm *Room) doctorRoutes() []route {
 			}
 			return rm.show(w, v, "doctor", e)
 		}},
-		{"POST /doctor", operators.Look, func(w http.ResponseWriter, r *http.Request, v *visit) error {
-			said, err := rm.Doctor.Examine(r.Context())
+		{"POST /doctor", operators.Act, func(w http.ResponseWriter, r *http.Request, v *visit) error {
+			said, err := rm.Doctor.Examine(r.Context(), v.by(r))
 			if err != nil {
 				return err
 			}

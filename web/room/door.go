@@ -70,15 +70,22 @@ func (rm *Room) secure() bool { return rm.Public != nil && rm.Public.Scheme == "
 func (rm *Room) enter(w http.ResponseWriter, r *http.Request, role operators.Role) (*visit, bool) {
 	v := &visit{path: r.URL.Path}
 	if rm.csrf.Check(r) != nil {
-		rm.fail(w, r, v, fmt.Errorf("%w: this came from another site", errForbidden))
+		what := "this came from another site"
+		if rm.Loopback {
+			what += "; if a proxy hands this room on, give the room its address with --operator-url"
+		}
+		rm.fail(w, r, v, fmt.Errorf("%w: %s", errForbidden, what))
 		return nil, false
 	}
 	if role == "" {
-		r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
+		if err := readForm(w, r, 16<<10); err != nil {
+			rm.fail(w, r, v, err)
+			return nil, false
+		}
 		return v, true
 	}
 	recognize := rm.recognize
-	if isAPI(r) {
+	if isProgram(r) {
 		recognize = rm.bearer
 	}
 	if err := recognize(r, v); err != nil {
@@ -94,6 +101,10 @@ func (rm *Room) enter(w http.ResponseWriter, r *http.Request, role operators.Rol
 		rm.setCookie(w, "said", "", -1)
 	}
 	if v.Role.Holds(role) {
+		if err := readForm(w, r, largestBody); err != nil {
+			rm.fail(w, r, v, err)
+			return nil, false
+		}
 		return v, true
 	}
 	err := fmt.Errorf("%w: this takes the role %q, and yours is %q", errForbidden, role, v.Role)
@@ -110,7 +121,7 @@ func (rm *Room) recognize(r *http.Request, v *visit) error {
 	if err != nil || c.Value == "" {
 		return nil
 	}
-	s, err := rm.Doors.Session(r.Context(), c.Value, r.Header.Get("Accept") == "text/event-stream")
+	s, err := rm.Doors.Session(r.Context(), c.Value, quiet(r))
 	if err != nil || s == nil {
 		return err
 	}
@@ -123,9 +134,38 @@ func (rm *Room) recognize(r *http.Request, v *visit) error {
 	return nil
 }
 
+// quiet reports whether a request is one that a page makes by itself, as long as it is open: a person makes
+// navigations and posts forms.
+func quiet(r *http.Request) bool {
+	mode := r.Header.Get("Sec-Fetch-Mode")
+	return mode != "" && mode != "navigate" || r.Header.Get("X-Renew") != "" || r.Header.Get("Accept") == "text/event-stream"
+}
+
+// readForm reads a posted form, of so many octets at most. Bodies of programs and files that are brought have
+// bounds of their own.
+func readForm(w http.ResponseWriter, r *http.Request, most int64) error {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead || isAPI(r) || r.Pattern == uploads {
+		return nil
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, most)
+	err := r.ParseMultipartForm(most)
+	switch {
+	case err == nil, errors.Is(err, http.ErrNotMultipart):
+		return nil
+	case isTooLarge(err):
+		return statusError{http.StatusRequestEntityTooLarge, fmt.Sprintf("the form is larger than %d KB", most>>10)}
+	}
+	return statusError{http.StatusBadRequest, "the form cannot be read"}
+}
+
+func isTooLarge(err error) bool {
+	_, is := errors.AsType[*http.MaxBytesError](err)
+	return is
+}
+
 // turnAway sends who is not in to the door.
 func (rm *Room) turnAway(w http.ResponseWriter, r *http.Request) {
-	if isAPI(r) {
+	if isProgram(r) {
 		rm.problem(w, r, statusError{http.StatusUnauthorized, "send a token: Authorization: Bearer broadsheet_…"})
 		return
 	}

@@ -5,10 +5,19 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 )
 
-func encodeSaid(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+// longestSaid is how much fits into a cookie: browsers drop one that is larger than 4 KB.
+const longestSaid = 2500
+
+func encodeSaid(s string) string {
+	if len(s) > longestSaid {
+		s = strings.ToValidUTF8(s[:longestSaid], "") + "…"
+	}
+	return base64.RawURLEncoding.EncodeToString([]byte(s))
+}
 
 func decodeSaid(s string) string {
 	b, _ := base64.RawURLEncoding.DecodeString(s)
@@ -54,14 +63,25 @@ func (rm *Room) misdirected(r *http.Request) string {
 		}
 	case !loopbackHost(r.Host):
 		return "this page is for this machine alone: open it as http://127.0.0.1 with its port, or give the room its address with --operator-url"
-	default:
-		for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"} {
-			if r.Header.Get(name) != "" {
-				return "this page is for this machine alone, and a proxy hands it on: give the room its address with --operator-url"
-			}
-		}
+	case handedOn(r):
+		return "this page is for this machine alone, and a proxy hands it on: give the room its address with --operator-url"
 	}
 	return ""
+}
+
+// handedOn reports whether a proxy hands a request on: it says so, or the browser knows the room by another
+// name than the request does. Without either nobody gets in: a log-in is posted, and then browsers tell.
+func handedOn(r *http.Request) bool {
+	for name := range r.Header {
+		if name == "Forwarded" || name == "Via" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") {
+			return true
+		}
+	}
+	if r.Header.Get("Sec-Fetch-Site") != "same-origin" { // from another site it is refused for that
+		return false
+	}
+	u, err := url.Parse(r.Header.Get("Origin"))
+	return err != nil || u.Host != "" && !strings.EqualFold(u.Host, r.Host)
 }
 
 // loopbackHost reports whether a request's host is this machine by a name that nobody can point

@@ -109,3 +109,34 @@ func (rm *Room) backUp(w http.ResponseWriter, r *http.Request, v *visit) error {
 	}
 	return rm.back(w, r, "/keeping", said)
 }
+
+// BackupList is the backups that were made, the latest first.
+type BackupList struct {
+	Backups []Backup `json:"backups"`
+}
+
+// RetentionList is what is kept for how long.
+type RetentionList struct {
+	Retention []Retention `json:"retention"`
+}
+
+// keepingEndpoints are how this copy of the database stands, and backups.
+func (rm *Room) keepingEndpoints() []endpoint {
+	return []endpoint{
+		look("/keeping", operators.Look, "How this copy of the database stands: whether it may mail", nil, func(r *http.Request) (CopyStanding, error) { return rm.Keeping.Standing(r.Context()) }),
+		look("/keeping/backups", operators.Look, "Backups that were made, the latest first", nil, func(r *http.Request) (out BackupList, err error) {
+			out.Backups, err = rm.Keeping.Backups(r.Context())
+			return out, err
+		}),
+		look("/keeping/retention", operators.Look, "What is kept for how long", nil, func(r *http.Request) (out RetentionList, err error) {
+			out.Retention, err = rm.Keeping.Retention(r.Context())
+			return out, err
+		}),
+		act(http.MethodPost, "/keeping/adopt", operators.Manage, "This copy is the one that mails from now on", func(ctx context.Context, by operators.By, _ *http.Request, _ Reasoned) (Done, error) {
+			return done(rm.Keeping.Adopt(ctx, by))
+		}),
+		act(http.MethodPost, "/keeping/backup", operators.Manage, "Back the database up in the usual folder", func(ctx context.Context, by operators.By, _ *http.Request, _ Reasoned) (Done, error) {
+			return done(rm.Keeping.Backup(ctx, by))
+		}),
+	}
+}

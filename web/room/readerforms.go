@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"net/url"
 	"slices"
@@ -145,6 +146,9 @@ func (rm *Room) importReaders(w http.ResponseWriter, r *http.Request, v *visit) 
 func uploadError(err error) error {
 	if _, is := errors.AsType[*http.MaxBytesError](err); is {
 		return refusef("the file is larger than %d MB: cut it in parts, or use broadsheet subscribers import", maxUpload>>20)
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, multipart.ErrMessageTooLarge) || strings.HasPrefix(err.Error(), "multipart: ") {
+		return statusError{http.StatusBadRequest, "the form cannot be read"}
 	}
 	return err
 }

@@ -126,6 +126,9 @@ func refusef(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrRefused}, args...)...)
 }
 
+// uploads is the one pattern that takes a file.
+const uploads = "POST /subscribers/import"
+
 func (rm *Room) readerRoutes() []route {
 	return []route{
 		{"GET /explain", operators.Look, rm.explain},
@@ -150,7 +153,7 @@ func (rm *Room) readerRoutes() []route {
 		{"GET /subscribers/import", operators.Act, rm.importPage},
 		{"GET /subscribers/import/progress", operators.Act, rm.importProgress},
 		{"GET /subscribers/import/errors", operators.Act, rm.importErrors},
-		{"POST /subscribers/import", operators.Act, rm.importReaders},
+		{uploads, operators.Act, rm.importReaders},
 		{"POST /subscribers/export", operators.Act, rm.exportReaders},
 		{"GET /suppressions", operators.Look, rm.suppressions},
 		{"POST /suppressions", operators.Act, rm.suppress},

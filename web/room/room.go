@@ -171,8 +171,11 @@ func (rm *Room) fail(w http.ResponseWriter, r *http.Request, v *visit, err error
 		rm.problem(w, r, err)
 		return
 	}
+	own, isOwn := errors.AsType[statusError](err)
 	status, title, text := http.StatusInternalServerError, "Something went wrong", "This cannot be shown or done at the moment; the log says why."
 	switch {
+	case isOwn:
+		status, title, text = own.status, "Not done", own.text
 	case errors.Is(err, errForbidden):
 		status, title, text = http.StatusForbidden, "Not for you", err.Error()
 	case errors.Is(err, ErrNotFound):

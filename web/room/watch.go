@@ -16,11 +16,13 @@ type Watch interface {
 	Metrics() http.Handler
 }
 
+const metricsPath = "/metrics"
+
 func (rm *Room) watchRoutes() []route {
 	return []route{
 		{"GET /healthz", "", rm.healthy},
 		{"GET /readyz", "", rm.ready},
-		{"GET /metrics", "", rm.metrics}, // asks for a role itself
+		{"GET " + metricsPath, "", rm.metrics}, // asks for a role itself
 	}
 }
 
@@ -58,6 +60,5 @@ func (rm *Room) metrics(w http.ResponseWriter, r *http.Request, _ *visit) error 
 // beside reports whether who asks is a program on this machine and not one that asks for others.
 func (rm *Room) beside(r *http.Request) bool {
 	client, err := netip.ParseAddrPort(r.RemoteAddr)
-	return rm.Loopback && err == nil && client.Addr().Unmap().IsLoopback() &&
-		r.Header.Get("X-Forwarded-For") == "" && r.Header.Get("Forwarded") == "" && r.Header.Get("X-Real-IP") == ""
+	return rm.Loopback && err == nil && client.Addr().Unmap().IsLoopback() && !handedOn(r) && r.ProtoAtLeast(1, 1) // proxies that tell nothing often speak 1.0
 }

@@ -18,7 +18,8 @@ CREATE TABLE webhook_sends (
   webhook TEXT NOT NULL, event INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0, due INTEGER NOT NULL, said TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (webhook, event)
 ) WITHOUT ROWID;
-CREATE INDEX webhook_sends_due ON webhook_sends (due);
+CREATE INDEX webhook_sends_due ON webhook_sends (webhook, due);
+CREATE INDEX webhook_sends_event ON webhook_sends (event);
 -- Issues whose end was told.
 CREATE TABLE webhook_done (issue INTEGER PRIMARY KEY);
 
