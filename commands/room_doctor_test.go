@@ -22,7 +22,7 @@ func TestDoctorPage(t *testing.T) {
 	}}}
 	h.engine.leavesFrom = func(context.Context) []netip.Addr { return []netip.Addr{netip.MustParseAddr("192.0.2.1")} }
 	h.engine.secretFiles = map[string]string{"keys of links": "/dev/null"}
-	v := enter(t, h.engine, operators.Look)
+	v := enter(t, h.engine, operators.Act)
 	if _, page := v.get("/doctor"); !strings.Contains(page, "Not examined yet") {
 		t.Error(page)
 	}
