@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,18 +76,41 @@ func (e *engine) lastOpened(ctx context.Context) (time.Time, error) {
 	return time.Time{}, nil
 }
 
+// stands reports whether mail is due and no sender of any process was seen of late. What is on hold is not due.
+func (e *engine) stands(ctx context.Context) (bool, error) {
+	states, err := e.db.RelayStates(ctx)
+	if err != nil || slices.ContainsFunc(states, func(s store.RelayState) bool { return time.Since(s.Seen) < 2*relaySeen }) {
+		return false, err
+	}
+	for _, r := range e.cfg.Relays {
+		due, ok, err := e.db.NextDue(ctx, r.Name)
+		if err != nil || ok && !due.After(e.now()) {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
 // wakeAlarms tells that serve has run here and does so no more.
 func (w roomToday) wakeAlarms(ctx context.Context) ([]room.Alarm, error) {
 	last, err := w.lastWake(ctx)
-	if err != nil || !doctor.Asleep(last, time.Time{}, time.Now()) {
+	if err != nil || !doctor.Asleep(last, time.Time{}, time.Now(), true) {
+		return nil, err
+	}
+	stands, err := w.stands(ctx)
+	if err != nil {
 		return nil, err
 	}
 	opened, err := w.lastOpened(ctx)
-	if err != nil || !doctor.Asleep(last, opened, time.Now()) {
+	if err != nil || !doctor.Asleep(last, opened, time.Now(), stands) {
 		return nil, err
 	}
+	what := "no issue opens by itself"
+	if stands {
+		what += ", and mail that is due does not go"
+	}
 	return []room.Alarm{{Key: "wake", Level: red, Since: last, Do: "broadsheet serve",
-		What: fmt.Sprintf("The scheduler has not woken since %s, %s ago: no issue opens by itself.", w.moment(last), duration(time.Since(last))),
+		What: fmt.Sprintf("The scheduler has not woken since %s, %s ago: %s.", w.moment(last), duration(time.Since(last)), what),
 		Next: "Start serve again, or look in its log why it hangs."}}, nil
 }
 

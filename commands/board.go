@@ -2,10 +2,12 @@ package commands
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
 	"broadsheet/mailer"
+	"broadsheet/schedule"
 	"broadsheet/store"
 	"broadsheet/web/room"
 )
@@ -89,6 +91,16 @@ func (b *board) look(ctx context.Context, at time.Time) (*room.Live, error) {
 	if err != nil {
 		return nil, err
 	}
+	alarms, err := roomToday{e}.Alarms(ctx)
+	if err != nil {
+		return nil, err
+	}
+	stray := false // this copy of the database may not mail
+	for _, a := range alarms {
+		live.Wrong = append(live.Wrong, a.Level+" "+a.Key)
+		stray = stray || a.Key == alarmAdopt
+	}
+	stray = stray && !slices.ContainsFunc(e.cfg.Relays, func(r schedule.Relay) bool { return loopback(r.Host) })
 	now := pace{at: at, runs: make(map[int64]progressOf)}
 	for _, id := range ids {
 		if len(live.Runs) == liveRuns {
@@ -104,11 +116,17 @@ func (b *board) look(ctx context.Context, at time.Time) (*room.Live, error) {
 					r.Held = append(r.Held, heldOf(h).Line())
 				}
 			}
-			if len(r.Held) > 0 {
-				r.Need, r.Rate = 0, 0 // what was in hand comes to its end, and nothing goes
+			if stray {
+				r.Held = append(r.Held, "this copy of the database may not mail until it is adopted")
 			}
 			for k := range r.Relays {
 				r.Relays[k].State = states[r.Relays[k].Name]
+				if len(r.Held) > 0 {
+					r.Relays[k].Rate = 0
+				}
+			}
+			if len(r.Held) > 0 {
+				r.Need, r.Rate = 0, 0 // what was in hand comes to its end, and nothing goes
 			}
 			live.Runs = append(live.Runs, *r)
 			now.runs[id] = p
@@ -118,13 +136,6 @@ func (b *board) look(ctx context.Context, at time.Time) (*room.Live, error) {
 		b.past = b.past[1:]
 	}
 	b.past = append(b.past, now)
-	alarms, err := roomToday{e}.Alarms(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, a := range alarms {
-		live.Wrong = append(live.Wrong, a.Level+" "+a.Key)
-	}
 	return live, nil
 }
 

@@ -21,6 +21,8 @@ const (
 	// WakeLate is the age from which on the last wake says that nothing looks for due issues: it comes every
 	// half minute.
 	WakeLate = 2 * time.Minute
+	// WakeWanted is that age while mail is due and no sender is seen either.
+	WakeWanted = 45 * time.Second
 )
 
 // Space is the room on a disk, in octets.
@@ -60,7 +62,11 @@ func CertificateLevel(left time.Duration) Level {
 }
 
 // Asleep reports whether what opens issues ran and does so no more. Zero is never; who opened an issue
-// after the last wake does so by cron.
-func Asleep(wake, opened, now time.Time) bool {
-	return !wake.IsZero() && now.Sub(wake) > WakeLate && !opened.After(wake)
+// after the last wake does so by cron. stands says that mail is due and that no sender is seen.
+func Asleep(wake, opened, now time.Time, stands bool) bool {
+	late := WakeLate
+	if stands {
+		late = WakeWanted
+	}
+	return !wake.IsZero() && now.Sub(wake) > late && !opened.After(wake)
 }

@@ -209,9 +209,9 @@ func Wake(last, opened, now time.Time) Finding {
 	switch {
 	case last.IsZero() && opened.IsZero():
 		return amber("serve has never run on this database", fix)
-	case last.IsZero() || age > WakeLate && !Asleep(last, opened, now):
+	case last.IsZero() || age > WakeLate && !Asleep(last, opened, now, false):
 		return greenf("send opens the issues, the latest at %s; serve does not run", opened.UTC().Format(time.RFC3339))
-	case Asleep(last, opened, now):
+	case Asleep(last, opened, now, false):
 		return red(fmt.Sprintf("serve last looked for due issues %s ago", age), "See whether serve runs, and what its log says. Slots that were missed are made up for when it comes back.")
 	}
 	return greenf("serve looked for due issues %s ago", max(age, 0))

@@ -102,6 +102,10 @@ func TestMachine(t *testing.T) {
 	Wake(now.Add(-20*time.Second), never, now).wants(t, "awake", Green, "20s ago")
 	Wake(now.Add(-time.Hour), now.Add(-2*time.Hour), now).wants(t, "asleep", Red, "1h0m0s ago")
 	Wake(now.Add(-time.Hour), now.Add(-time.Minute), now).wants(t, "cron after serve", Green, "send opens the issues")
+	minute := now.Add(-time.Minute)
+	if Asleep(minute, never, now, false) || !Asleep(minute, never, now, true) || Asleep(minute, now, now, true) {
+		t.Error("with mail that waits a minute is long, unless cron opens issues")
+	}
 	Wake(never, now.Add(-time.Minute), now).wants(t, "cron", Green, "send opens the issues")
 	for days, level := range map[int]Level{90: Green, 20: Green, 13: Amber, 2: Red, -1: Red} {
 		Certificate(now.Add(time.Duration(days)*24*time.Hour+time.Minute), now).wants(t, "certificate", level, "valid until")
