@@ -277,6 +277,9 @@ func secretFiles(cfg *schedule.Config, db string, getenv func(string) string) ma
 	for _, h := range cfg.Webhooks {
 		files["secret of webhook "+h.Name] = getenv(h.Variable() + "_FILE")
 	}
+	for _, h := range cfg.Webhooks {
+		files["secret of webhook "+h.Name] = getenv(h.Variable() + "_FILE")
+	}
 	for what, path := range files {
 		if path != "" && !filepath.IsAbs(path) {
 			if abs, err := filepath.Abs(path); err == nil {
