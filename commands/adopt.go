@@ -67,6 +67,9 @@ two of them mail every reader twice. A serve that is running goes on within seco
 
 // Adopt meets [room.Keeping].
 func (w roomKeeping) Adopt(ctx context.Context, by operators.By) (said string, err error) {
+	if err := needWhy(by); err != nil {
+		return "", err
+	}
 	_, why, err := w.standing(ctx)
 	if err != nil {
 		return "", err

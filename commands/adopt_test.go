@@ -3,6 +3,8 @@ package commands
 import (
 	"context"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,6 +14,7 @@ import (
 	"time"
 
 	"broadsheet/operators"
+	"broadsheet/store"
 )
 
 // farRelay listens at an address of this machine that is not loopback, and counts who comes; it hangs up.
@@ -88,7 +91,8 @@ func TestCopyDoesNotMail(t *testing.T) {
 		c.printed("this copy of the database may not mail until a person says so")
 		c.printed("broadsheet adopt")
 		c.must(5, "send", "morning", "--to", "ada@reader.example")
-		c.must(2, "adopt") // asks, and nobody answers
+		c.must(2, "adopt", "--yes")            // does not say why
+		c.must(2, "adopt", "--why", "a trial") // asks, and nobody answers
 	}
 	whole.printed("this is a copy: the one that mails was at " + first.dir)
 	part.printed("broadsheet.db.instance is not there")
@@ -127,6 +131,40 @@ func TestCopyDoesNotMail(t *testing.T) {
 	part.must(5, "send", "morning", "--yes")
 	part.printed("relay account relay.elsewhere.example")
 	part.printed("if that is meant, adopt it")
+}
+
+// TestCopyDoesNotPing: whoever watches from elsewhere hears nothing of a copy until it is adopted.
+func TestCopyDoesNotPing(t *testing.T) {
+	first, _ := farKeeper(t)
+	var pings atomic.Int32
+	watcher := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { pings.Add(1) }))
+	defer watcher.Close()
+	text := read(t, first.dir+"/schedule.yaml")
+	write(t, first.dir+"/schedule.yaml", strings.Replace(text, "title: The Tidewater Morning", "title: The Tidewater Morning\n    ping: "+watcher.URL, 1))
+	c := &console{t: t, dir: filepath.Join(t.TempDir(), "copy")}
+	if err := os.CopyFS(c.dir, os.DirFS(first.dir)); err != nil {
+		t.Fatal(err)
+	}
+	var log output
+	p := &program{getenv: func(name string) string { return map[string]string{"BROADSHEET_KEY": testKey}[name] },
+		stdout: &log, stderr: &log, configFile: c.dir + "/schedule.yaml"}
+	e, err := p.engine(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	if err := p.db.AddPing(t.Context(), store.Ping{Edition: "morning", Slot: "2026-01-13", Zone: "UTC", At: e.now()}); err != nil {
+		t.Fatal(err)
+	}
+	e.pingEnded(t.Context())
+	if n := pings.Load(); n != 0 {
+		t.Errorf("a copy pings %d times", n)
+	}
+	c.must(0, "adopt", "--yes", "--why", "a trial")
+	e.pingEnded(t.Context())
+	if n := pings.Load(); n != 1 {
+		t.Errorf("the adopted copy pings %d times\n%s", n, &log)
+	}
 }
 
 // TestServeHolds: serve in a copy shows its pages and calls no relay, says so on top of the operator's first

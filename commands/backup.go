@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"broadsheet/operators"
 	"broadsheet/store"
 )
 
@@ -14,12 +15,13 @@ func (p *program) backup() *cobra.Command {
 	var to string
 	var keep int
 	var asJSON bool
+	var by func() operators.By
 	c := &cobra.Command{
 		Use: "backup", Short: "Copy the database as it stands, while it is in use, and check the copy", Args: cobra.NoArgs,
 		Long: `Copies the database as it stands at one moment into a file or folder; senders go on meanwhile. The copy is
 synced and read through before it gets its name, is readable by its owner alone, and overwrites nothing.
 The journals of mails that left and readers who left are copied beside it: keep them together. Give a folder on
-another disk. Without --to it is the folder backups beside the database.`,
+another disk: a name that ends with / is a folder, and is made if it is not there. Without --to it is the folder backups beside the database.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if keep < 0 {
 				return usagef("--keep %d is below 0", keep)
@@ -32,7 +34,7 @@ another disk. Without --to it is the folder backups beside the database.`,
 			if err != nil {
 				return err
 			}
-			b, err := backUp(c.Context(), db, to, now())
+			b, err := backUp(c.Context(), db, by(), to, now())
 			if errors.Is(err, store.ErrExists) {
 				return usage(err)
 			}
@@ -62,5 +64,6 @@ another disk. Without --to it is the folder backups beside the database.`,
 	c.Flags().StringVar(&to, "to", "", "`FILE` or folder for the copy (default the folder backups beside the database)")
 	c.Flags().IntVar(&keep, "keep", 0, "then delete all but the latest `N` backups of that folder; 0 = delete none")
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
+	by = byFlag(c)
 	return c
 }

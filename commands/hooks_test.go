@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -146,6 +148,19 @@ func TestDeadWebhook(t *testing.T) {
 	if len(asked) != 5 {
 		t.Errorf("the dead one is asked %d times", len(asked))
 	}
+	// Who is erased is told by the other system's own word.
+	l.answers(200)
+	s, err := h.db.ReaderByExternalID(t.Context(), "crm-7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (roomReaders{h.engine}).Erase(t.Context(), operators.By{Who: "test", Why: "test"}, s.ID, s.Address); err != nil {
+		t.Fatal(err)
+	}
+	h.tellWebhooks(t.Context())
+	if got := l.kinds(); !slices.Equal(got, []string{"reader.left"}) || l.heard[0].data["external_id"] != "crm-7" {
+		t.Errorf("of who is erased it hears %v", l.heard)
+	}
 }
 
 // TestWebhooks tells what happened, once, signed, and with no address in it.
@@ -250,6 +265,28 @@ func TestWebhookFails(t *testing.T) {
 		t.Errorf("tried again it hears %v", l.heard)
 	}
 	l.mu.Unlock()
+}
+
+// TestCheckWebhookSecret: check says what serve would not start without.
+func TestCheckWebhookSecret(t *testing.T) {
+	h, _ := hooked(t)
+	text, err := os.ReadFile(h.cfg.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(filepath.Dir(h.cfg.File), "hooked.yaml")
+	if err := os.WriteFile(file, append(text, "\nwebhooks:\n  - {name: newsroom, url: \"https://newsroom.example.org/hooks\"}\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for secret, want := range map[string]string{"": "FAIL  webhook secrets", hookSecret: "ok    webhook secrets"} {
+		var out strings.Builder
+		p := &program{getenv: func(name string) string {
+			return map[string]string{"BROADSHEET_KEY": "one:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", harborKey: harborSecret, "BROADSHEET_WEBHOOK_NEWSROOM": secret}[name]
+		}, stdin: strings.NewReader(""), stdout: &out, stderr: &out}
+		if code := p.run(t.Context(), []string{"--config", file, "check", "--offline"}); (code == 2) != (secret == "") || !strings.Contains(out.String(), want) {
+			t.Errorf("with %q: exit code %d\n%s", secret, code, &out)
+		}
+	}
 }
 
 // TestWebhookGuarded: a webhook leads nowhere inside, unless the configuration allows it; without webhooks

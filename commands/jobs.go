@@ -11,6 +11,8 @@ type jobs struct {
 	ctx   context.Context
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
+
+	backup backupRun
 }
 
 func newJobs() *jobs {

@@ -43,6 +43,10 @@ func (e *engine) pingEnded(ctx context.Context) time.Duration {
 	if !some {
 		return wake
 	}
+	if why, err := e.differs(ctx); err != nil || len(why) > 0 { // a copy that may not mail tells nobody either
+		e.complain(ctx, "ping", err)
+		return pingPoll
+	}
 	due, err := e.db.Pings(ctx, e.now(), false)
 	e.complain(ctx, "list pings", err)
 	for _, p := range due {

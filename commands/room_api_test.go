@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -161,6 +162,12 @@ func TestAnswersAreAsTheFileSays(t *testing.T) {
 	if status, _, _ := c.calls("GET", "/nothing/of/this", ""); status != http.StatusNotFound {
 		t.Errorf("no such path: %d", status)
 	}
+	if status, _, text := c.calls("DELETE", "/issues/1/pause", ""); status != http.StatusMethodNotAllowed || !strings.Contains(text, "takes POST") {
+		t.Errorf("a method that it does not take: %d %s", status, text)
+	}
+	if status, _, text := c.calls("GET", "/issues/999999/plots", ""); status != http.StatusNotFound {
+		t.Errorf("plots of no issue: %d %s", status, text)
+	}
 	c.token = "broadsheet_made_up"
 	if status, _, _ := c.calls("GET", "/alarms", ""); status != http.StatusUnauthorized {
 		t.Errorf("a token that is none: %d", status)
@@ -193,9 +200,44 @@ func TestPushReaders(t *testing.T) {
 	put("crm-1", `{"email":"ada@reader.example","status":"unsubscribed"}`, 200, "changed")
 	put("crm-1", `{"email":"ada@reader.example","status":"active"}`, 200, "same")
 	put("crm-1", `{"email":"ada@elsewhere.example","status":"active"}`, 409, "")
+	const bo = `{"email":"bo@reader.example","consent_source":"x"`
+	put("crm-3", bo+`}`, 200, "new")
+	id := func(external string) int64 {
+		t.Helper()
+		s, err := h.db.ReaderByExternalID(t.Context(), external)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.ID
+	}
+	put("crm-3", bo+`,"status":"paused"}`, 200, "changed")
+	put("crm-3", bo+`,"status":"active"}`, 200, "changed")
+	by := operators.By{Who: "test", Why: "test"}
+	if _, err := (roomReaders{h.engine}).Pause(t.Context(), by, id("crm-3"), "2026-12-01"); err != nil {
+		t.Fatal(err)
+	}
+	put("crm-3", bo+`,"status":"active"}`, 200, "same")
+	put("crm-4", `{"email":"cy@reader.example","consent_source":"x"}`, 200, "new")
+	if _, err := (roomReaders{h.engine}).Erase(t.Context(), by, id("crm-4"), "cy@reader.example"); err != nil {
+		t.Fatal(err)
+	}
+	put("crm-3", `{"email":"cy@reader.example"}`, 409, "")
+	put("crm-3", `{"email":"ada@reader.example"}`, 409, "")
+	if _, err := (roomReaders{h.engine}).Suppress(t.Context(), by, "dee@reader.example", "operator", ""); err != nil {
+		t.Fatal(err)
+	}
+	put("crm-3", `{"email":"dee@reader.example"}`, 409, "")
+	put("%20", bo+`}`, 422, "")
+	put("a%0Ab", bo+`}`, 422, "")
+	if status, _, text := c.calls("PATCH", fmt.Sprint("/subscribers/", id("crm-3")), `{"name":"Bo","why":"asked"}`); status != 200 || !strings.Contains(text, "Changed") {
+		t.Errorf("change: %d %s", status, text)
+	}
+	if s, err := h.db.ReaderByExternalID(t.Context(), "crm-3"); err != nil || s.Name != "Bo" || s.Status != "paused" || s.Address != "bo@reader.example" {
+		t.Errorf("changed: %+v, %v", s, err)
+	}
 	for body, want := range map[string]int{
 		`{"email":"x"}`: 422, `{"email":"bo@reader.example","sections":"nothing"}`: 422, `{"email":"bo@reader.example","hour":"25"}`: 422,
-		`{"mail":"bo@reader.example"}`: 400, `{`: 400, `{"email":"bo@reader.example"} more`: 400, `{"email":"` + strings.Repeat("x", 1<<20) + `"}`: 413,
+		`{"mail":"bo@reader.example"}`: 400, `{`: 400, "{\"email\":\"bo@reader.example\",\"name\":\"\xff\"}": 400, `{"email":1}`: 400, `{"email":"bo@reader.example"} more`: 400, `{"email":"` + strings.Repeat("x", 1<<20) + `"}`: 413,
 	} {
 		status, answer, text := c.calls("PUT", "/push/readers/crm-9", body)
 		if p := answer.(map[string]any); status != want || p["status"] != float64(want) || p["title"] == "" || p["detail"] == "" {
@@ -243,6 +285,11 @@ func TestPushStories(t *testing.T) {
 	}
 	if s, err := h.db.Story(t.Context(), id); err != nil || s.Headline != "The tide was late" || s.URL != "https://tidewater.example/tide" || len(s.Blocks) != 1 || s.Lead != "It came at nine." {
 		t.Errorf("%+v, %v", s, err)
+	}
+	call("PATCH", "n-1", `{"url":"https://tidewater.example/tide-2"}`, 200, `"came":"changed"`)
+	call("PATCH", "n-1", `{"sections":["sport"],"published":"2026-01-13T05:30:00Z"}`, 200, `"came":"changed"`)
+	if s, err := h.db.Story(t.Context(), id); err != nil || s.URL != "https://tidewater.example/tide-2" || !slices.Equal(s.Sections, []string{"sport"}) || s.Published.Hour() != 5 {
+		t.Errorf("changed: %+v, %v", s, err)
 	}
 	for body, want := range map[string]string{`{"headline":"x"}`: "sections: name one", `{"sections":["world"]}`: "headline: is missing", `{"headline":"x","sections":["moon"]}`: `no section`,
 		`{"headline":"x","sections":["world"],"url":"javascript:alert(1)"}`: "url: ", `{"headline":"x","sections":["world"],"published":"yesterday"}`: "published: ",

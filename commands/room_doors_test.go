@@ -2,6 +2,8 @@ package commands
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -189,6 +191,14 @@ func TestManyTries(t *testing.T) {
 	if _, err := doors.LogIn(t.Context(), room.Try{Name: "the-look", Password: passOf, Client: "198.51.100.7"}); err != nil {
 		t.Errorf("the real one: %v", err)
 	}
+	for range 5 {
+		if _, last = doors.LogIn(t.Context(), room.Try{Name: "no name", Password: "x", Client: "192.0.2.1"}); !errors.Is(last, room.ErrNoEntry) {
+			t.Errorf("a name that is none: %v", last)
+		}
+	}
+	if _, err := doors.LogIn(t.Context(), room.Try{Name: "the-look", Password: passOf, Client: "192.0.2.1"}); err != nil {
+		t.Errorf("after five names that are none: %v", err)
+	}
 }
 
 // TestCodesAtTheDoor: where others reach the room, acting takes a one-time code, and each is good once.
@@ -244,6 +254,24 @@ func TestCodesAtTheDoor(t *testing.T) {
 	if status, _ := stranger(t, v.base).tries("the-manage", passOf, next); status != http.StatusUnauthorized {
 		t.Errorf("the same code again: %d", status)
 	}
+	// One that was shown to change the password lets nobody in either.
+	a, err := w.db.OperatorNamed(t.Context(), "the-manage")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.db.SetOperatorCode(t.Context(), operators.By{Who: "test"}, a.Name, a.Code, 0, w.now()); err != nil {
+		t.Fatal(err)
+	}
+	doors := roomDoors{w.engine, new(operators.Delays)}
+	try := room.Try{Name: a.Name, Password: passOf, Code: secret.At(time.Now()), Client: "192.0.2.1"}
+	const fresh = "another horse, another stable"
+	if _, err := doors.ChangePassword(t.Context(), operators.By{Who: a.Name}, try, fresh); err != nil {
+		t.Fatal(err)
+	}
+	try.Password = fresh
+	if _, err := doors.LogIn(t.Context(), try); !errors.Is(err, room.ErrNoEntry) {
+		t.Errorf("the code that changed the password: %v", err)
+	}
 }
 
 func after(s, part string) string { _, rest, _ := strings.Cut(s, part); return rest }
@@ -292,6 +320,106 @@ func TestRoomByName(t *testing.T) {
 	// A link in a mail: our own page leads on, with the cookie.
 	if resp := ask(alone, "GET", `/audit?act=a"><script>`, "127.0.0.1:8081", http.Header{"Sec-Fetch-Site": {"cross-site"}, "Sec-Fetch-Mode": {"navigate"}}); resp.StatusCode != http.StatusOK {
 		t.Errorf("from a mail: %s", resp.Status)
+	}
+}
+
+// asks sends one request to a room and returns the answer with its body.
+func (w *tower) asks(base, method, path, host string, header http.Header, body string) (status int, text string) {
+	w.Helper()
+	req, err := http.NewRequestWithContext(w.Context(), method, base+path, strings.NewReader(body))
+	if err != nil {
+		w.Fatal(err)
+	}
+	req.Host, req.Header = host, header.Clone()
+	if body != "" {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return resp.StatusCode, string(b)
+}
+
+// TestSilentProxy: a proxy that changes the name and tells nothing opens no room that asks for no code, for
+// a browser says by what name it knows the room.
+func TestSilentProxy(t *testing.T) {
+	w := newTower(t)
+	hire(t, w.engine, operators.Manage)
+	alone := roomOf(t, w.engine)
+	form := url.Values{"name": {"the-manage"}, "password": {passOf}}.Encode()
+	const host, origin = "127.0.0.1:8081", "https://room.example.org"
+	for what, h := range map[string]http.Header{
+		"by https":   {"Sec-Fetch-Site": {"same-origin"}, "Origin": {origin}},
+		"by http":    {"Origin": {"http://room.example.org"}},
+		"with Via":   {"Via": {"1.1 varnish"}},
+		"with proto": {"X-Forwarded-Proto": {"https"}},
+	} {
+		if status, text := w.asks(alone, "POST", "/login", host, h, form); status != http.StatusMisdirectedRequest && status != http.StatusForbidden || !strings.Contains(text, "--operator-url") {
+			t.Errorf("%s: %d %s", what, status, text)
+		}
+	}
+	if status, text := w.asks(alone, "POST", "/login", host, http.Header{"Sec-Fetch-Site": {"same-origin"}, "Origin": {"http://" + host}}, form); status != http.StatusSeeOther {
+		t.Errorf("on this machine: %d %s", status, text)
+	}
+}
+
+// TestMetricsToken: where others reach the room, a program reads metrics with a token, and with none it is
+// told so.
+func TestMetricsToken(t *testing.T) {
+	w := newTower(t)
+	secret, _, err := roomDoors{w.engine, new(operators.Delays)}.AddToken(t.Context(), operators.By{Who: "test"}, "prometheus", operators.Look)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := w.roomAt("https://room.example.org")
+	if status, text := w.asks(v.base, "GET", "/metrics", "room.example.org", http.Header{"Authorization": {"Bearer " + secret}}, ""); status != 200 || !strings.Contains(text, "broadsheet_build_info") {
+		t.Errorf("with a token: %d %.200s", status, text)
+	}
+	for _, h := range []http.Header{{}, {"Authorization": {"Bearer broadsheet_made_up"}}} {
+		if status, _ := w.asks(v.base, "GET", "/metrics", "room.example.org", h, ""); status != http.StatusUnauthorized {
+			t.Errorf("with %v: %d", h, status)
+		}
+	}
+}
+
+// TestWatchingIsQuiet: what a page asks by itself does not keep a session from ending.
+func TestWatchingIsQuiet(t *testing.T) {
+	w := newTower(t)
+	v := enter(t, w.engine, operators.Look)
+	u, err := url.Parse(v.base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookie := v.client.Jar.Cookies(u)[0].String()
+	for n, h := range []http.Header{{"Sec-Fetch-Mode": {"cors"}}, {"X-Renew": {"1"}}, {"Sec-Fetch-Mode": {"same-origin"}}} {
+		w.at = w.at.Add(operators.SessionIdle/3 + time.Second)
+		want := 200
+		if n == 2 {
+			want = http.StatusSeeOther
+		}
+		h.Set("Cookie", cookie)
+		if status, _ := w.asks(v.base, "GET", "/account", u.Host, h, ""); status != want {
+			t.Errorf("%v: %d", h, status)
+		}
+	}
+}
+
+// TestLongForms: a form has a bound, and what a page says of an act fits into a cookie.
+func TestLongForms(t *testing.T) {
+	w := newTower(t)
+	v := enter(t, w.engine, operators.Act)
+	before := w.dump()
+	if status, _ := v.post("/suppressions", url.Values{"why": {"x"}, "address": {"a@b.example"}, "reason": {"operator"}, "note": {strings.Repeat("x", 2<<20)}}); status != http.StatusRequestEntityTooLarge {
+		t.Errorf("2 MB: %d", status)
+	}
+	if w.dump() != before {
+		t.Error("it changes the database")
 	}
 }
 

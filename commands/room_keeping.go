@@ -2,11 +2,12 @@ package commands
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"broadsheet/operators"
@@ -76,36 +77,107 @@ func (w roomKeeping) Backups(ctx context.Context) ([]room.Backup, error) {
 	return out, err
 }
 
-// Backup meets [room.Keeping].
-func (w roomKeeping) Backup(ctx context.Context, by operators.By) (said string, err error) {
-	b, err := backUp(ctx, w.db, "", w.now())
-	if errors.Is(err, store.ErrExists) {
-		return "", fmt.Errorf("%w: %w", room.ErrRefused, err)
-	}
+// Backup meets [room.Keeping]. The backup is made after the request.
+func (w roomKeeping) Backup(_ context.Context, by operators.By) (said string, err error) {
+	to, err := backupPlace(w.db, "", w.now())
 	if err != nil {
 		return "", err
 	}
-	said = fmt.Sprintf("Backed up to %s: %s, %d readers, checked, in %.1f s.", b.Path, octets(uint64(b.Size)), b.Readers, b.Seconds)
-	return said, w.db.Note(ctx, by, "backup", "database", b.Path, w.now())
+	size, err := w.db.Size()
+	if err != nil {
+		return "", err
+	}
+	if !w.jobs.backup.begin(to, size, w.now()) {
+		return "", fmt.Errorf("%w: a backup is being made already", room.ErrRefused)
+	}
+	w.jobs.begin(func(ctx context.Context) {
+		b, err := w.db.Backup(ctx, by, to, w.now())
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			w.log.Error("back up", slog.Any("error", err))
+		default:
+			w.log.Info("backed up", slog.String("to", b.Path), slog.Float64("seconds", b.Seconds))
+		}
+		w.jobs.backup.end(err)
+	})
+	return fmt.Sprintf("A backup is being made: %s.", to), nil
+}
+
+// BackingUp meets [room.Keeping].
+func (w roomKeeping) BackingUp(context.Context) (room.BackupRun, error) {
+	return w.jobs.backup.look(), nil
+}
+
+// backupRun is the backup that a page began last. The zero value is none.
+type backupRun struct {
+	mu      sync.Mutex
+	running bool
+	to      string
+	size    int64 // of the database
+	began   time.Time
+	err     error
+}
+
+// begin reports whether none was running.
+func (r *backupRun) begin(to string, size int64, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.running {
+		return false
+	}
+	r.running, r.to, r.size, r.began, r.err = true, to, size, now, nil
+	return true
+}
+
+func (r *backupRun) end(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.running, r.err = false, err
+}
+
+// look says how far it is, by the file that grows. A copy is no larger than the database.
+func (r *backupRun) look() (out room.BackupRun) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out = room.BackupRun{Running: r.running, Began: r.began, Path: r.to}
+	if r.err != nil {
+		out.Error = r.err.Error()
+	}
+	if info, err := os.Stat(r.to + store.PartSuffix); r.running && err == nil {
+		out.Percent = int(min(100, 100*info.Size()/max(r.size, 1)))
+	}
+	return out
 }
 
 // backUp makes a backup in a file, a folder, or "" the usual folder.
-func backUp(ctx context.Context, db *store.DB, to string, now time.Time) (store.Backup, error) {
+func backUp(ctx context.Context, db *store.DB, by operators.By, to string, now time.Time) (store.Backup, error) {
+	to, err := backupPlace(db, to, now)
+	if err != nil {
+		return store.Backup{}, err
+	}
+	return db.Backup(ctx, by, to, now)
+}
+
+// backupPlace is the file for a backup. A name that ends as those of folders do is a folder, which is made.
+func backupPlace(db *store.DB, to string, now time.Time) (string, error) {
 	if to == "" {
-		to = filepath.Join(filepath.Dir(db.Path()), "backups")
+		to = filepath.Join(filepath.Dir(db.Path()), "backups") + string(filepath.Separator)
+	}
+	if strings.HasSuffix(to, string(filepath.Separator)) {
 		if err := os.MkdirAll(to, 0o700); err != nil {
-			return store.Backup{}, fmt.Errorf("make folder for backups: %w", err)
+			return "", fmt.Errorf("make folder for backups: %w", err)
 		}
 	}
 	to, err := filepath.Abs(to)
 	if err != nil {
-		return store.Backup{}, err
+		return "", err
 	}
 	if info, err := os.Stat(to); err == nil && info.IsDir() {
 		name := strings.TrimSuffix(filepath.Base(db.Path()), filepath.Ext(db.Path()))
 		to = filepath.Join(to, name+"-"+now.UTC().Format("20060102T150405Z")+".db")
 	}
-	return db.Backup(ctx, to, now)
+	return to, nil
 }
 
 // alarmAdopt is the key of the alarm that this copy may not mail.

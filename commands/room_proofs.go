@@ -146,12 +146,12 @@ func (w roomProofs) TestSend(ctx context.Context, by operators.By, edition, addr
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", room.ErrRefused, err)
 	}
+	if err := w.db.Note(ctx, by, "test copy", fmt.Sprintf("reader %d", s.ID), "of "+ed.Name, w.now()); err != nil { // before it leaves
+		return "", err
+	}
 	said, err := w.sendTest(ctx, ed, s.Address)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", room.ErrRefused, err)
-	}
-	if err := w.db.Note(ctx, by, "test copy", fmt.Sprintf("reader %d", s.ID), said, w.now()); err != nil {
-		return "", err
 	}
 	return said, nil
 }

@@ -69,6 +69,9 @@ together with its section, or of a section. One story leads each.`, func(c *cobr
 			case until == "":
 				return "", usagef("give --until")
 			}
+			if _, err := r.typedTime(until); err != nil {
+				return "", usagef("--until: %w", err)
+			}
 			return r.Lead(c.Context(), by, id, edition, section, until)
 		})
 	c.Flags().StringVar(&edition, "edition", "", "of this `edition`'s mails")
@@ -82,6 +85,9 @@ func (p *program) storiesHold() *cobra.Command {
 	var until string
 	c := p.storyAct("hold ID", "Hold a story back until a time", `Holds a story back, whatever its source says. One that has come in already is chosen no more and leaves
 what has not gone yet; when its time has come it comes in anew.`, func(c *cobra.Command, r roomStories, by operators.By, id int64) (string, error) {
+		if _, err := r.typedTime(until); err != nil {
+			return "", usagef("--until: %w", err)
+		}
 		said, err := r.Hold(c.Context(), by, id, until)
 		return said, errors.Join(err, p.follow(c.Context(), r.engine, err, nil))
 	})

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"broadsheet/operators"
 )
 
 // Backup is a backup that was made and checked.
@@ -27,17 +29,21 @@ type Backup struct {
 	Journals   int           `json:"journals"` // copied beside it
 }
 
+// PartSuffix is what a backup's name ends with while it is made.
+const PartSuffix = ".part"
+
 // ErrExists says that a file is there that would be overwritten.
 var ErrExists = errors.New("there is such a file, and nothing is overwritten")
 
 // Backup copies the database into a file while others read and write: the copy is how everything stood
 // at one moment. It is written beside its place, synced and read through before it gets its name, and
 // nobody but its owner may read it. Journals are copied beside it: they say what became of mails and
-// readers since backups that are older. The error is [ErrExists] if the file is there.
+// readers since backups that are older. It is in the audit log with
+// who made it. The error is [ErrExists] if the file is there.
 //
 // The copy is one long read, which keeps no writer waiting; what is written meanwhile stays in the file
 // of changes (WAL) until it is done.
-func (db *DB) Backup(ctx context.Context, to string, now time.Time) (b Backup, err error) {
+func (db *DB) Backup(ctx context.Context, by operators.By, to string, now time.Time) (b Backup, err error) {
 	began := time.Now()
 	fail := func(err error) (Backup, error) {
 		return Backup{}, fmt.Errorf("back up to %s: %w", to, full(explain(err)))
@@ -45,7 +51,7 @@ func (db *DB) Backup(ctx context.Context, to string, now time.Time) (b Backup, e
 	if _, err := os.Lstat(to); err == nil {
 		return fail(ErrExists)
 	}
-	part := to + ".part"
+	part := to + PartSuffix
 	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) { // of one that was killed
 		return fail(err)
 	}
@@ -83,7 +89,10 @@ func (db *DB) Backup(ctx context.Context, to string, now time.Time) (b Backup, e
 	err = db.write(ctx, func(ctx context.Context, t *tx) error {
 		_, err := t.exec(ctx, `INSERT INTO backups (at, path, size, took, readers, issues, deliveries) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)`,
 			us(now), b.Path, b.Size, b.Took.Microseconds(), b.Readers, b.Issues, b.Deliveries)
-		return err
+		if err != nil {
+			return err
+		}
+		return t.audit(ctx, by, "backup", "database", b.Path, now)
 	})
 	if err != nil {
 		return b, fmt.Errorf("record backup: %w", err)

@@ -28,6 +28,7 @@ type book struct {
 // books are changes that are not written yet. The zero value is empty.
 type books struct {
 	now    time.Time // of the last change: transactions are short
+	clock  time.Time // of the transaction, if its changes have times of their own; else zero
 	diff   map[book]int
 	values args // for the statement
 }
@@ -57,7 +58,11 @@ func (t *tx) answered(now time.Time, from, to book, n int) {
 // writeBooks puts the changes on record.
 func (t *tx) writeBooks(ctx context.Context) error {
 	b := &t.books
-	minute := b.now.Unix() / 60
+	now := b.now
+	if !b.clock.IsZero() {
+		now = b.clock
+	}
+	minute := now.Unix() / 60
 	b.values = b.values[:0]
 	rows := 0
 	for k, n := range b.diff {

@@ -50,9 +50,9 @@ func (db *DB) BrowseDeliveries(ctx context.Context, b Browse, limit int, enough 
 		}
 		some, err := selectAll(ctx, db.read(), deliveryColumns+`deliveries d JOIN slots s ON s.id = d.slot`+deliveryJoins+`
 			WHERE d.slot = ?1 AND d.subscriber > ?2 AND d.subscriber <= ?3 AND d.issue = ?4 AND (?5 = '' OR d.state = ?5)
-			AND (?7 = 0 OR d.code BETWEEN ?6 AND ?7) AND (?8 = '' OR d.enhanced = ?8 OR instr(lower(coalesce(rt.body, '')), ?8) > 0 OR instr(lower(d.reason), ?8) > 0)
-			AND (?9 = '' OR `+domainOfSettings+` = ?9) AND (?10 = '' OR coalesce(nullif(d.relay, ''), b.relay, '') = ?10)
-			AND (?11 = '' OR instr(lower(coalesce(st.address, '')), ?11) > 0)
+			AND (?7 = 0 OR d.code BETWEEN ?6 AND ?7) AND (?8 = '' OR d.enhanced = ?8 OR `+db.dialect.instr+`(lower(coalesce(rt.body, '')), ?8) > 0 OR `+db.dialect.instr+`(lower(d.reason), ?8) > 0)
+			AND (?9 = '' OR `+db.dialect.domainOfSettings()+` = ?9) AND (?10 = '' OR coalesce(nullif(d.relay, ''), b.relay, '') = ?10)
+			AND (?11 = '' OR `+db.dialect.instr+`(lower(coalesce(st.address, '')), ?11) > 0)
 			ORDER BY d.subscriber LIMIT ?12`,
 			args{slot, from, upto, b.Issue, string(b.State), low, high, words, strings.ToLower(b.Domain), b.Relay, strings.ToLower(b.Address), limit - len(list) + 1}, scanDelivery)
 		if err != nil {
@@ -72,7 +72,9 @@ func (db *DB) BrowseDeliveries(ctx context.Context, b Browse, limit int, enough 
 }
 
 // domainOfSettings is the domain of the address in settings st.
-const domainOfSettings = `lower(substr(st.address, instr(st.address, '@') + 1))`
+func (d dialect) domainOfSettings() string {
+	return `lower(substr(st.address, ` + d.instr + `(st.address, '@') + 1))`
+}
 
 // replyFilter reads what a reply is to be like: codes from low to high, or words in it.
 func replyFilter(s string) (low, high int, words string) {
@@ -102,7 +104,7 @@ type PlotRow struct {
 
 // PlotRows reads the next stretch of an issue's deliveries behind a subscriber; next is 0 at the end.
 func (db *DB) PlotRows(ctx context.Context, i *digest.Issue, after int64) (list []PlotRow, next int64, err error) {
-	list, err = selectAll(ctx, db.read(), `SELECT d.subscriber, d.state, d.reason, coalesce(nullif(d.relay, ''), b.relay, ''), coalesce(`+domainOfSettings+`, ''),
+	list, err = selectAll(ctx, db.read(), `SELECT d.subscriber, d.state, d.reason, coalesce(nullif(d.relay, ''), b.relay, ''), coalesce(`+db.dialect.domainOfSettings()+`, ''),
 			d.code, d.enhanced, coalesce(d.reply, 0), d.attempts, `+takenAt+`, d.issue
 		FROM deliveries d `+ofSettings+` LEFT JOIN batches b ON b.id = d.batch WHERE d.slot = ?1 AND d.subscriber > ?2 ORDER BY d.subscriber LIMIT ?3`,
 		args{i.SlotID, after, stretch}, func(r *sql.Rows) (s PlotRow, err error) {

@@ -29,7 +29,7 @@
 //     expected, the transaction is done again, one by one. Both ways leave the same rows.
 //   - Hands go into the journal of this process first (journal.go), a file beside the database that
 //     is synced before the transaction commits: what left cannot be undone by an older database. So
-//     do readers who leave (leave.go), and [DB.Recover] has them leave again.
+//     do readers who leave (leave.go) and stories that are withdrawn, and [DB.Recover] says both again.
 //   - [DB.Recover], under the lock of [DB.LockSender] (lock.go), cleans up behind a sender that
 //     died: what was sending is queued again, what was handed goes once more or is uncertain. It
 //     holds the journals against the database (replay.go), and mails that left after the backup
@@ -46,7 +46,8 @@
 //     followers.carry, so the next window reaches back to it.
 //   - An issue's audience is the number of its deliveries, whatever their states.
 //   - Its books are counters (books.go) that every change of a state keeps, in its own transaction:
-//     [tx.save] does, and whoever writes states with other statements calls [tx.moved].
+//     [tx.save] does, and whoever writes states with other statements calls [tx.moved]. What retention
+//     drops stays in them, and in dropped_states ([DB.CheckBooks]).
 //
 // What is heard of a mail after the relay took it comes as messages ([DB.TakeIn], inbound.go: each
 // once, by its hash) and as news without a message ([DB.TakeEvents]; a relay's log by [DB.TakeLog],

@@ -127,7 +127,7 @@ func (db *DB) leadOf(f *ReaderQuery) lead {
 			where: `st.name <> '' AND st.name COLLATE NOCASE >= ?1 AND st.name COLLATE NOCASE < ?2 AND (st.name COLLATE NOCASE > ?3 OR st.id > ?4)`}
 	case strings.HasPrefix(f.Address, "@"):
 		return lead{from: `subscribers s` + db.dialect.by("subscribers_domain"), id: `s.id`, low: strings.ToLower(f.Address[1:]),
-			where: `substr(s.address, instr(s.address, '@') + 1) = ?1 AND s.id > ?4`}
+			where: `substr(s.address, ` + db.dialect.instr + `(s.address, '@') + 1) = ?1 AND s.id > ?4`}
 	case f.Address != "":
 		return lead{from: `subscribers s`, text: `s.address`, id: `s.id`, low: strings.ToLower(f.Address), high: strings.ToLower(f.Address) + last,
 			where: `s.address >= ?1 AND s.address < ?2 AND s.address > ?3`}
@@ -175,7 +175,7 @@ func (db *DB) look(ctx context.Context, f *ReaderQuery, l *lead, text string, id
 		CROSS JOIN subscribers s ON s.id = v.value CROSS JOIN settings st ON st.id = s.settings
 		WHERE (?2 = '' OR s.status = ?2) AND (?3 = '' OR `+db.dialect.instr+`(';' || st.editions || ';', ';' || ?3 || ';') > 0)
 		AND (?4 = '' OR `+db.dialect.instr+`(replace(replace(';' || st.sections || ';', ';-', ';'), ';~', ';'), ';' || ?4 || ';') > 0)
-		AND (?5 = '' OR substr(s.address, 1, length(?5)) = ?5) AND (?6 = '' OR substr(s.address, instr(s.address, '@')) = ?6)
+		AND (?5 = '' OR substr(s.address, 1, length(?5)) = ?5) AND (?6 = '' OR substr(s.address, `+db.dialect.instr+`(s.address, '@')) = ?6)
 		AND (?7 = '' OR lower(substr(st.name, 1, length(?7))) = lower(?7))
 		ORDER BY v.key LIMIT ?8`, sift(f, idList(ids)), scanSubscriber)
 }
@@ -254,7 +254,7 @@ func (db *DB) nearReaders(ctx context.Context, typed string, limit int) ([]subsc
 	}
 	if domain != "" {
 		if _, err := selectAll(ctx, db.read(), `SELECT id, address FROM subscribers`+db.dialect.by("subscribers_domain")+`
-			WHERE substr(address, instr(address, '@') + 1) = ?1 ORDER BY id LIMIT ?2`, args{domain, nearLook}, keep); err != nil {
+			WHERE substr(address, `+db.dialect.instr+`(address, '@') + 1) = ?1 ORDER BY id LIMIT ?2`, args{domain, nearLook}, keep); err != nil {
 			return nil, err
 		}
 	}

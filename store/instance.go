@@ -31,7 +31,8 @@ import (
 // Whoever copies the folder copies the file too, so it also holds what a copy changes: the number
 // that the file has in its file system (inode). It stays when the machine starts again, when a container
 // is made anew on the same volume, when the host gets another name and when the folder is moved within
-// its file system; any copy has another. The machine's own id (/etc/machine-id), where there is one, tells
+// its file system; any copy there has another. Fresh file systems that are filled alike give out the same numbers:
+// so it also holds when it was made, where the file system keeps that. The machine's own id (/etc/machine-id), where there is one, tells
 // clones of whole disks. Path, device and host name are not compared, for they change for no reason.
 
 const instanceSuffix = ".instance"
@@ -39,11 +40,12 @@ const instanceSuffix = ".instance"
 // Instance is what the file beside a database says of it.
 type Instance struct {
 	ID       string `json:"instance"`
-	Database string `json:"database"` // the same in all its copies
-	Inode    uint64 `json:"inode"`    // of the file itself, when it was made
-	Machine  string `json:"machine"`  // hash of the machine's id, "" = it has none
-	Path     string `json:"path"`     // of the database then, for people
-	Host     string `json:"host"`     // name of the machine then, for people
+	Database string `json:"database"`       // the same in all its copies
+	Inode    uint64 `json:"inode"`          // of the file itself, when it was made
+	Born     string `json:"born,omitempty"` // when the file was made, by its file system; "" = it does not say
+	Machine  string `json:"machine"`        // hash of the machine's id, "" = it has none
+	Path     string `json:"path"`           // of the database then, for people
+	Host     string `json:"host"`           // name of the machine then, for people
 }
 
 // Adoption is a row of the record of who said that this copy of the database is the one that mails.
@@ -69,6 +71,7 @@ type Standing struct {
 // instanceFile is the file as read.
 type instanceFile struct {
 	Instance
+	made     string          // when, as its file system has it now
 	journals map[string]bool // false = dropped
 }
 
@@ -112,7 +115,7 @@ func readInstance(path string) (f *instanceFile, inode uint64, err error) {
 	if _, err := b.ReadFrom(file); err != nil {
 		return nil, 0, err
 	}
-	f = &instanceFile{journals: make(map[string]bool)}
+	f = &instanceFile{made: birthOf(file), journals: make(map[string]bool)}
 	head, rest, _ := strings.Cut(b.String(), "\n")
 	if json.Unmarshal([]byte(head), &f.Instance) != nil {
 		return &instanceFile{}, inode, nil // somebody's file: it names no instance, and so differs
@@ -138,7 +141,7 @@ func (db *DB) makeInstance(database string) (id string, err error) {
 		return "", err
 	}
 	host, _ := os.Hostname()
-	is := Instance{ID: strings.ToLower(rand.Text()), Database: database, Inode: inode, Machine: machineID(), Path: db.path, Host: host}
+	is := Instance{ID: strings.ToLower(rand.Text()), Database: database, Inode: inode, Born: birthOf(f), Machine: machineID(), Path: db.path, Host: host}
 	b, err := json.Marshal(is)
 	if err != nil {
 		return "", err
@@ -196,6 +199,10 @@ func (db *DB) begin(ctx context.Context) error {
 			return err
 		}
 		if f == nil {
+			// One of before there was this file that lacks journals was carried here without them: a person decides.
+			if lost, err := db.lostJournals(ctx, t); err != nil || len(lost) > 0 {
+				return err
+			}
 			id, err := db.makeInstance(database)
 			if err != nil {
 				return err
@@ -205,7 +212,7 @@ func (db *DB) begin(ctx context.Context) error {
 			}
 			return t.adopt(ctx, operators.By{Who: "first start"}, Adoption{Instance: id}, db.real())
 		}
-		if f.Database == database && f.Inode == inode { // an older database, put back in its own place
+		if f.Database == database && f.Inode == inode && !f.reborn() { // an older database, put back in its own place
 			return t.adopt(ctx, operators.By{Who: "first start"}, Adoption{Instance: f.ID}, db.real())
 		}
 		return nil
@@ -224,6 +231,24 @@ func (t *tx) adopt(ctx context.Context, by operators.By, a Adoption, now time.Ti
 	_, err = t.exec(ctx, `INSERT INTO adoptions (at, who, why, instance, public_url, accounts) VALUES (?1, ?2, ?3, ?4, ?5, ?6)`,
 		us(now), by.Who, by.Why, a.Instance, a.PublicURL, string(accounts))
 	return err
+}
+
+// reborn reports whether the file is a copy by the time it was made at, as far as that is known.
+func (f *instanceFile) reborn() bool { return f.Born != "" && f.made != "" && f.Born != f.made }
+
+// lostJournals names the journals that the database knows and that are not there.
+func (db *DB) lostJournals(ctx context.Context, t *tx) (lost []string, err error) {
+	known, err := t.journals(ctx)
+	if err != nil || len(known) == 0 {
+		return nil, err
+	}
+	found, err := journalFiles(db.path)
+	for name, size := range known {
+		if size >= 0 && !slices.Contains(found, name) {
+			lost = append(lost, name)
+		}
+	}
+	return lost, err
 }
 
 // forgetLost takes it that the journals that are not there, or were dropped, say nothing new.
@@ -323,7 +348,7 @@ func (s *Standing) Differs(publicURL string, accounts []string) (why []string) {
 		why = append(why, fmt.Sprintf("%s is not there: this is a copy of the database, or it was carried to another place", s.Path+instanceSuffix))
 	case f.Database != s.Database:
 		why = append(why, fmt.Sprintf("another database was here: %s is of database %.8s, and this one is %.8s", s.Path+instanceSuffix, f.Database, s.Database))
-	case f.Inode != s.inode:
+	case f.Inode != s.inode, f.reborn():
 		why = append(why, fmt.Sprintf("this is a copy: the one that mails was at %s on %s", f.Path, f.Host))
 	case f.Machine != "" && s.machine != "" && f.Machine != s.machine:
 		why = append(why, fmt.Sprintf("this is another machine: the one that mails was %s, with the database at %s", f.Host, f.Path))

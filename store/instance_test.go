@@ -1,8 +1,11 @@
 package store_test
 
 import (
+	"database/sql"
+	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -243,5 +246,49 @@ func TestSaidAgain(t *testing.T) {
 	list, err := g.PutBacks(t.Context(), 1)
 	if err != nil || len(list) != 1 || list[0].Gone != 2 || list[0].Barred != 3 || list[0].Paused != 1 || list[0].Lifted != 1 {
 		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+// TestFirstStartWithoutJournals: a database of a time before there was an instance file, carried elsewhere without
+// its journals, waits for a person; with them it goes on by itself.
+func TestFirstStartWithoutJournals(t *testing.T) {
+	g := newGone(t, 2)
+	g.leaveAll(1)
+	g.must(g.Close())
+	raw, err := sql.Open("sqlite", g.path)
+	g.must(err)
+	_, err = raw.Exec(`DELETE FROM adoptions`)
+	g.must(errors.Join(err, raw.Close(), os.Remove(g.path+".instance")))
+	dir := t.TempDir()
+	copyFile(t, g.path, filepath.Join(dir, "b.db"))
+	carried := open(t, filepath.Join(dir, "b.db"), store.Options{AddressHash: hash})
+	if why := differs(t, carried); !strings.Contains(why, "journals are gone") {
+		t.Errorf("carried without journals: %q", why)
+	}
+	adopt(t, carried, "ada")
+	if why := differs(t, carried); why != "" {
+		t.Error("adopted:", why)
+	}
+	g.reopen()
+	if why := differs(t, g.DB); why != "" {
+		t.Error("with its journals:", why)
+	}
+}
+
+// TestSameNumber: a copy that got the same number in another file system is told by when it was made.
+func TestSameNumber(t *testing.T) {
+	g := newGone(t, 1)
+	b, err := os.ReadFile(g.path + ".instance")
+	g.must(err)
+	is := regexp.MustCompile(`"born":"[0-9.]+"`)
+	if !is.Match(b) {
+		t.Skip("this file system does not say when files were made")
+	}
+	f, err := os.OpenFile(g.path+".instance", os.O_WRONLY|os.O_TRUNC, 0) // the file stays, and so does its number
+	g.must(err)
+	_, err = f.Write(is.ReplaceAll(b, []byte(`"born":"1.0"`)))
+	g.must(errors.Join(err, f.Close()))
+	if why := differs(t, g.DB); !strings.Contains(why, "this is a copy") {
+		t.Errorf("%q", why)
 	}
 }

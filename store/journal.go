@@ -20,13 +20,13 @@ import (
 
 // The journal stands beside the database, a file for each process that writes into it:
 // PATH.handed-START-PID. It says of every mail whose last octet was about to leave so, and of
-// every reader who left, in a way that a database put back from a backup cannot undo.
+// every reader who left and every story that was withdrawn, in a way that a database put back from a backup cannot undo.
 //
 // Its first line names the database, by the text that all copies of it have in common. Then
 // come groups, one for each transaction with hands or leaves: "g LENGTH CRC", and LENGTH octets of
 // lines "h AT EDITION SLOT SUBSCRIBER,SUBSCRIBER,..." or "KIND AT EDITION HASH" (leave.go), edition and
 // slot quoted, the hash that of an address in hex: a number may be another reader's once a database is put
-// back. An edition of "" is everything. A group is synced before the transaction commits, which keeps the file's name and the
+// back. An edition of "" is everything. A story is known by its keys there. A group is synced before the transaction commits, which keeps the file's name and the
 // end of the group (table journals); a line "c" behind it, not synced, says that it did. What stands
 // behind a group that did not get there is written over.
 

@@ -46,6 +46,7 @@ func (db *DB) TakeEvents(ctx context.Context, events []intake.Event, now time.Ti
 // takeEvent is the one place where news change a delivery. inbound is the message on record that
 // says so, 0 if none does. The effect is for people.
 func (db *DB) takeEvent(ctx context.Context, t *tx, e *intake.Event, inbound int64, now time.Time) (fate, string, error) {
+	t.books.clock = now // what the books say changes now, however old the news
 	at := e.At
 	if at.IsZero() || at.After(now) {
 		at = now

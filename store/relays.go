@@ -151,7 +151,8 @@ func (t *tx) split(ctx context.Context, batch int64, relay string, list []key) (
 			return 0, err
 		}
 	}
-	return id, nil
+	_, err = t.exec(ctx, `UPDATE batches SET size = max(size - ?2, 0) WHERE id = ?1`, batch, len(list)) // nothing is estimated twice
+	return id, err
 }
 
 // looked is how many batches of an issue and relay, of those begun and of the others, are read to

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -14,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"broadsheet/operators"
 )
@@ -107,14 +109,29 @@ func (rm *Room) endpoints() []endpoint {
 func (rm *Room) apiRoutes() []route {
 	routes := []route{
 		{"GET " + apiRoot + "/openapi.yaml", "", rm.openAPI},
-		{apiRoot + "/", "", func(http.ResponseWriter, *http.Request, *visit) error {
-			return statusError{http.StatusNotFound, "there is no such path, or it does not take this method"}
-		}},
+		{apiRoot + "/", "", rm.noSuchCall},
 	}
 	for _, e := range rm.endpoints() {
 		routes = append(routes, route{e.method + " " + apiRoot + e.path, e.role, func(w http.ResponseWriter, r *http.Request, v *visit) error { return answerAPI(w, r, v, e) }})
 	}
 	return routes
+}
+
+// noSuchCall says of a path whether it takes other methods.
+func (rm *Room) noSuchCall(w http.ResponseWriter, r *http.Request, _ *visit) error {
+	var takes []string
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		other := r.Clone(r.Context())
+		other.Method = method
+		if _, pattern := rm.mux.Handler(other); pattern != apiRoot+"/" {
+			takes = append(takes, method)
+		}
+	}
+	if len(takes) == 0 {
+		return statusError{http.StatusNotFound, "there is no such path"}
+	}
+	w.Header().Set("Allow", strings.Join(takes, ", "))
+	return statusError{http.StatusMethodNotAllowed, "this path takes " + strings.Join(takes, " and ")}
 }
 
 // isAPI reports whether a request is a program's.
@@ -168,14 +185,20 @@ func readBody(w http.ResponseWriter, r *http.Request, into any) error {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" && kind != "application/merge-patch+json" {
 		return statusError{http.StatusUnsupportedMediaType, "send the body as application/json"}
 	}
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, largestBody))
-	d.DisallowUnknownFields()
-	err := d.Decode(into)
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, largestBody))
+	if err == nil && !utf8.Valid(body) {
+		err = errors.New("it is not in UTF-8")
+	}
 	if err == nil {
-		if _, err = d.Token(); errors.Is(err, io.EOF) {
-			return nil
-		} else if err == nil {
-			err = errors.New("there is something behind it")
+		d := json.NewDecoder(bytes.NewReader(body))
+		d.DisallowUnknownFields()
+		err = d.Decode(into)
+		if err == nil {
+			if _, err = d.Token(); errors.Is(err, io.EOF) {
+				return nil
+			} else if err == nil {
+				err = errors.New("there is something behind it")
+			}
 		}
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {

@@ -148,7 +148,10 @@ func readForm(w http.ResponseWriter, r *http.Request, most int64) error {
 		return nil
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, most)
-	err := r.ParseMultipartForm(most)
+	err := r.ParseForm()
+	if err == nil {
+		err = r.ParseMultipartForm(most)
+	}
 	switch {
 	case err == nil, errors.Is(err, http.ErrNotMultipart):
 		return nil

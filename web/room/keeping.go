@@ -16,8 +16,10 @@ type Keeping interface {
 	Adopt(ctx context.Context, by operators.By) (said string, err error)
 	// Backups lists those that were made, the latest first.
 	Backups(ctx context.Context) ([]Backup, error)
-	// Backup makes one in the usual folder.
+	// Backup begins one in the usual folder. It goes on after the request.
 	Backup(ctx context.Context, by operators.By) (said string, err error)
+	// BackingUp says how far the one is that was begun last.
+	BackingUp(ctx context.Context) (BackupRun, error)
 	// Retention lists what is kept for how long.
 	Retention(ctx context.Context) ([]Retention, error)
 }
@@ -61,6 +63,15 @@ type Backup struct {
 	There   bool      `json:"there"` // its file is where it was made
 }
 
+// BackupRun is a backup that is being made, or the last one that a page began; zero = none was.
+type BackupRun struct {
+	Running bool      `json:"running"`
+	Began   time.Time `json:"began"`
+	Path    string    `json:"path"`
+	Percent int       `json:"percent"` // copied; then it is read through
+	Error   string    `json:"error"`   // why there is none
+}
+
 // Retention is how long something is kept.
 type Retention struct {
 	What string `json:"what"` // the key in the configuration, or what is always so
@@ -90,7 +101,11 @@ func (rm *Room) keeping(w http.ResponseWriter, r *http.Request, v *visit) error 
 	if err != nil {
 		return err
 	}
-	return rm.show(w, v, "keeping", map[string]any{"Standing": standing, "Backups": backups, "Retention": kept,
+	making, err := rm.Keeping.BackingUp(r.Context())
+	if err != nil {
+		return err
+	}
+	return rm.show(w, v, "keeping", map[string]any{"Making": making, "Standing": standing, "Backups": backups, "Retention": kept,
 		"MayManage": v.Role.Holds(operators.Manage)})
 }
 

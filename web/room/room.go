@@ -46,6 +46,7 @@ type Room struct {
 
 	pages map[string]*template.Template
 	csrf  *http.CrossOriginProtection
+	mux   *http.ServeMux
 }
 
 // Errors that pages explain. Whoever meets the interfaces wraps them.
@@ -127,6 +128,7 @@ func (rm *Room) Handler() (http.Handler, error) {
 		rm.pages[strings.TrimSuffix(strings.TrimPrefix(name, "pages/"), ".html")] = t
 	}
 	mux := http.NewServeMux()
+	rm.mux = mux
 	for _, r := range rm.routes() {
 		mux.HandleFunc(r.pattern, func(w http.ResponseWriter, req *http.Request) { rm.answer(w, req, r) })
 	}

@@ -55,10 +55,12 @@ BEGIN
 END;
 -- +goose StatementEnd
 -- +goose StatementBegin
-CREATE TRIGGER webhook_reader_gone AFTER DELETE ON subscribers WHEN OLD.status IN ('active', 'paused') AND EXISTS (SELECT 1 FROM webhooks)
+-- Whoever is erased: the settings go before the reader does, and know the other system's word for them.
+CREATE TRIGGER webhook_reader_gone AFTER DELETE ON settings WHEN EXISTS (SELECT 1 FROM webhooks)
+  AND EXISTS (SELECT 1 FROM subscribers b WHERE b.id = OLD.subscriber AND b.settings = OLD.id AND b.status IN ('active', 'paused'))
 BEGIN
   INSERT INTO webhook_events (uid, type, at, data) VALUES (lower(hex(randomblob(16))), 'reader.left', unixepoch() * 1000000,
-    json_object('reader', OLD.id, 'external_id', coalesce((SELECT external_id FROM settings WHERE id = OLD.settings), '')));
+    json_object('reader', OLD.subscriber, 'external_id', OLD.external_id));
 END;
 -- +goose StatementEnd
 -- +goose StatementBegin
