@@ -77,9 +77,6 @@ func (w roomKeeping) Adopt(ctx context.Context, by operators.By) (said string, e
 	if len(why) == 0 {
 		return "Nothing differs: this copy may mail.", nil
 	}
-	if err := needWhy(by); err != nil {
-		return "", err
-	}
 	if err := w.db.Adopt(ctx, by, w.cfg.Publication.PublicURL, w.accounts(), strings.Join(why, "; "), w.now()); err != nil {
 		return "", err
 	}
