@@ -26,6 +26,7 @@ type accounting struct {
 	follows  []digest.Follow // by the settings that count
 	verdicts []digest.Verdict
 	until    map[int64]time.Time // of stories that are held back
+	first    bool                // no issue of the edition came before it
 }
 
 // account explains an issue to a reader; issue 0 is that of the latest delivery, and of none the next.
@@ -88,7 +89,16 @@ func (e *engine) recall(ctx context.Context, a *accounting) error {
 	if err != nil {
 		return err
 	}
-	a.issue, a.subject, a.follows = past.Issue, past.Subject, past.Reader.Sections
+	a.issue, a.subject, a.follows, a.first = past.Issue, past.Subject, past.Reader.Sections, true
+	for d, err := range e.db.Deliveries(ctx, store.DeliveryFilter{Subscriber: a.reader.ID}) {
+		if err != nil {
+			return err
+		}
+		if d.Edition == a.issue.Edition && d.Slot < a.delivery.Slot {
+			a.first = false
+			break
+		}
+	}
 	ed := e.cfg.Edition(past.Issue.Edition)
 	if ed == nil {
 		return &exitError{exitFailed, fmt.Errorf("edition %q is not in %s any more, so what there was to choose from cannot be found; see deliveries show %d",
@@ -121,6 +131,7 @@ func (e *engine) lookAhead(ctx context.Context, a *accounting) error {
 	if err != nil {
 		return err
 	}
+	a.first = true
 	r, err := e.opener(ed, nil).Rehearse(ctx, i, a.reader.ID, true)
 	if err != nil {
 		return err
@@ -130,7 +141,7 @@ func (e *engine) lookAhead(ctx context.Context, a *accounting) error {
 		a.follows = append(a.follows, digest.Follow{Section: f.Section, Less: f.Level == subscribers.Less, Muted: f.Level == subscribers.Muted})
 	}
 	var items []digest.Item
-	if r.Digest != nil {
+	if r.Digest != nil && len(e.awayOf(a.reader)) == 0 { // else there is no mail for anything to stand in
 		a.subject, items = r.Digest.Subject, r.Digest.Items
 	}
 	return e.conclude(ctx, a, r.Verdicts, items)
@@ -209,5 +220,10 @@ func (e *engine) conclude(ctx context.Context, a *accounting, verdicts []digest.
 		a.until[c.Story] = c.Published
 	}
 	a.verdicts = digest.Account(verdicts, items)
+	for n := range a.verdicts {
+		if v := &a.verdicts[n]; a.first && v.Reason == digest.Earlier {
+			v.Reason = digest.BeforeFirst
+		}
+	}
 	return nil
 }

@@ -128,6 +128,8 @@ func (e *engine) unopened(ctx context.Context, s *subscribers.Subscriber, a *ans
 		a.level, a.says = "green", "not open yet: it is due "+at(a.slot.Due, a.zone, now)
 	case ok && due.Key == a.slot.Key:
 		a.level, a.says = "red", "due since "+at(a.slot.Due, a.zone, now)+" and not open: serve opens it within half a minute, if it runs"
+	case s.Created.After(a.slot.Due):
+		a.level, a.says = "green", "none for this reader: joined after it was due, at "+at(s.Created, a.zone, now)
 	case !opened:
 		a.level, a.says = "amber", "no issue was opened for it: the program has not sent this edition here before "+at(now, a.zone, now)
 	default:

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"broadsheet/digest"
 	"broadsheet/mailer"
 	"broadsheet/schedule"
 	"broadsheet/store"
@@ -119,14 +120,14 @@ func (b *board) look(ctx context.Context, at time.Time) (*room.Live, error) {
 			if stray {
 				r.Held = append(r.Held, "this copy of the database may not mail until it is adopted")
 			}
+			if len(r.Held) > 0 {
+				r.Need, r.Waits, r.Rate = 0, "", 0 // what went before the hold says nothing of what is left
+			}
 			for k := range r.Relays {
 				r.Relays[k].State = states[r.Relays[k].Name]
 				if len(r.Held) > 0 {
 					r.Relays[k].Rate = 0
 				}
-			}
-			if len(r.Held) > 0 {
-				r.Need, r.Rate = 0, 0 // what was in hand comes to its end, and nothing goes
 			}
 			live.Runs = append(live.Runs, *r)
 			now.runs[id] = p
@@ -210,6 +211,15 @@ func (b *board) run(ctx context.Context, id int64, at time.Time) (*room.LiveRun,
 	if done := rate(p.settled, before.settled); done > 0 && view.Left > 0 {
 		r.Need = float64(view.Left) / done
 	}
+	first, last, err := db.Starts(ctx, id)
+	if err != nil {
+		return nil, p, err
+	}
+	now := b.e.now()
+	r.Waits = waits(&i, first, last, now)
+	if last.After(now) { // how fast it goes until then is as it is meant to, and tells nothing of the end
+		r.Need = last.Sub(now).Seconds()
+	}
 	for _, c := range b.e.cfg.Relays { // in their order
 		if relay := relays[c.Name]; relay != nil {
 			relay.Rate = rate(relay.Taken, before.relays[c.Name])
@@ -221,6 +231,20 @@ func (b *board) run(ctx context.Context, id int64, at time.Time) (*room.LiveRun,
 		r.Relays = append(r.Relays, *relay)
 	}
 	return r, p, nil
+}
+
+// waits says for what time a run waits whose batches start from first to last; "" = for none.
+func waits(i *digest.Issue, first, last, now time.Time) string {
+	clock := func(t time.Time) string { return t.UTC().Format("15:04:05 UTC") }
+	switch {
+	case i.Due.After(now) && first.After(now):
+		return "it waits for its slot at " + clock(i.Due)
+	case first.After(now):
+		return "it is spread over time: the next batch starts at " + clock(first) + ", the last at " + clock(last)
+	case last.After(now):
+		return "it is spread over time: the last batch starts at " + clock(last)
+	}
+	return ""
 }
 
 func (p *progressOf) add(k *store.Book) {

@@ -46,6 +46,7 @@ type looking struct {
 	done  float64
 	busy  bool
 	asked time.Time
+	ended chan struct{} // closed when the look under way, or the last one, has ended
 }
 
 func (l *looks) init() {
@@ -74,25 +75,67 @@ func (b *board) plots(ctx context.Context, id int64) (*room.Plots, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, books := &b.looks, view.Sum()
+	l := &b.looks
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	k := l.of[id]
-	if k == nil {
-		k = &looking{}
-		l.of[id] = k
-	}
-	k.asked = time.Now()
-	if !k.busy && l.ctx.Err() == nil && (k.last == nil || k.books != books && time.Since(k.last.To) > lookAgain) {
-		k.busy, k.done, k.books = true, 0, books
-		l.forget()
-		l.busy.Go(func() { b.takeLook(&i, k) })
-	}
+	k := b.begun(&i, view.Sum())
 	p.Look, p.Looked = k.last, 1
 	if k.busy {
 		p.Looked = min(k.done, 0.99)
 	}
 	return p, nil
+}
+
+// begun is the look at an issue whose books stand so; a new one begins if there is need. The caller has the lock.
+func (b *board) begun(i *digest.Issue, books string) *looking {
+	l := &b.looks
+	k := l.of[i.ID]
+	if k == nil {
+		k = &looking{ended: make(chan struct{})}
+		l.of[i.ID] = k
+	}
+	k.asked = time.Now()
+	if !k.busy && l.ctx.Err() == nil && (k.last == nil || k.books != books && time.Since(k.last.To) > lookAgain) {
+		k.busy, k.done, k.books, k.ended = true, 0, books, make(chan struct{})
+		l.forget()
+		l.busy.Go(func() { b.takeLook(i, k) })
+	}
+	return k
+}
+
+// failures are the reasons that an issue's deliveries failed or expired for, as the last look has them, the most
+// frequent first. For a first look it waits no longer than a page may; nothing is known then.
+func (b *board) failures(ctx context.Context, i *digest.Issue, books string) []room.Reason {
+	l := &b.looks
+	l.mu.Lock()
+	k := b.begun(i, books)
+	last, ended := k.last, k.ended
+	l.mu.Unlock()
+	if last == nil {
+		select {
+		case <-ended:
+		case <-time.After(countWait):
+		case <-ctx.Done():
+		}
+		l.mu.Lock()
+		last = k.last
+		l.mu.Unlock()
+	}
+	list := []room.Reason{}
+	if last == nil {
+		return list
+	}
+	for _, r := range last.Reasons {
+		if s := mailer.State(r.State); s != mailer.Failed && s != mailer.Expired {
+			continue
+		}
+		if n := slices.IndexFunc(list, func(o room.Reason) bool { return o.Reason == r.Reason }); n >= 0 {
+			list[n].Readers += r.N
+		} else {
+			list = append(list, room.Reason{Reason: r.Reason, Readers: r.N})
+		}
+	}
+	return most(list, func(r *room.Reason) int { return r.Readers }, func(r *room.Reason) string { return r.Reason })
 }
 
 // forget drops the look that nobody has asked for the longest.
@@ -170,6 +213,7 @@ func (b *board) takeLook(i *digest.Issue, k *looking) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	k.busy = false
+	close(k.ended)
 	if err == nil {
 		k.last = look
 	} else if l.ctx.Err() == nil {
@@ -202,20 +246,28 @@ func (b *board) through(ctx context.Context, i *digest.Issue, k *looking) (*room
 		l.mu.Lock()
 		k.done = float64(t.n) / float64(max(i.Audience, 1))
 		l.mu.Unlock()
-		rest := lookStill
-		if live, err := b.read(ctx); err != nil {
+		if err := b.rest(ctx, time.Since(began)); err != nil {
 			return nil, err
-		} else if len(live.Runs) > 0 {
-			rest = lookMoving
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(time.Duration(rest) * time.Since(began)):
 		}
 	}
 	look.To = time.Now()
 	return look, t.conclude(ctx, b.e.db, look)
+}
+
+// rest lets runs go on after work in the background that took so long.
+func (b *board) rest(ctx context.Context, took time.Duration) error {
+	times := lookStill
+	if live, err := b.read(ctx); err != nil {
+		return err
+	} else if len(live.Runs) > 0 {
+		times = lookMoving
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Duration(times) * took):
+		return nil
+	}
 }
 
 // latencySteps are the bars of latency, by their upper ends.

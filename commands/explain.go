@@ -25,7 +25,7 @@ func (p *program) explain() *cobra.Command {
 		Use:   "explain --as ADDRESS",
 		Short: "Say why each story is or is not in a reader's mail, and what became of the mail",
 		Long: `Gives every story that there was to choose from one reason: sent, over the cap, less, duplicate of
-another, muted, seen before, too old, other language, embargoed, in an earlier issue, in a later issue,
+another, muted, seen before, too old, other language, embargoed, in an earlier issue, too old for a first mail, in a later issue,
 not in your sections, not in this edition, under another section, could not be laid out, no mail (the
 address is barred, or no relay takes it). The reasons add up to the candidates. Then what became of the mail, as far as the mailbox.
 

@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,6 +50,13 @@ func (e *engine) fateOf(ctx context.Context, s *subscribers.Subscriber, d *store
 		f.level, f.says = "red", taken+", and came back at "+when(d.At)+reply
 	case mailer.Skipped:
 		f.says = "no mail: nothing new for this reader"
+		failing, err := e.failingFeeds(ctx, s)
+		if err != nil {
+			return f, err
+		}
+		if failing != "" {
+			f.says += "; " + failing
+		}
 	case mailer.Suppressed:
 		f.says = "no mail: " + e.suppressedWords(s, d.Reason, zone)
 	case mailer.Superseded:
@@ -67,6 +75,11 @@ func (e *engine) fateOf(ctx context.Context, s *subscribers.Subscriber, d *store
 			f.says += " by relay " + d.Relay
 		}
 		f.says += reply + ", the next try is at " + when(d.Due)
+		trouble, err := e.relayTrouble(ctx, d.Relay)
+		if err != nil {
+			return f, err
+		}
+		f.says += trouble
 	case mailer.Queued:
 		f.says, err = e.queuedWords(ctx, d, when)
 	case mailer.Sending, mailer.Handed:
@@ -93,7 +106,38 @@ func (e *engine) queuedWords(ctx context.Context, d *store.DeliveryRow, when fun
 	if d.Due.After(e.now()) {
 		says += ", not before " + when(d.Due)
 	}
-	return says, nil
+	trouble, err := e.relayTrouble(ctx, d.Relay)
+	return says + trouble, err
+}
+
+// failingFeeds names the feeds of a reader's sections that fail now; "" = none does.
+func (e *engine) failingFeeds(ctx context.Context, s *subscribers.Subscriber) (string, error) {
+	list, err := roomFeeds{e}.feeds(ctx)
+	if err != nil {
+		return "", err
+	}
+	var names []string
+	for _, h := range list {
+		if h.State == "failing" && slices.ContainsFunc(s.Sections, func(f subscribers.Follow) bool { return f.Section == h.Section && f.Level != subscribers.Muted }) {
+			names = append(names, h.URL+" ("+h.Section+")")
+		}
+	}
+	if len(names) == 0 {
+		return "", nil
+	}
+	return "of the sections that the reader follows a feed fails now: " + strings.Join(names, ", ") + "; the page Feeds says what to do", nil
+}
+
+// relayTrouble says what is wrong with a relay that mails wait for; "" = nothing is known.
+func (e *engine) relayTrouble(ctx context.Context, relay string) (string, error) {
+	if relay == "" {
+		return "", nil
+	}
+	states, err := relayWords(ctx, e.db)
+	if err != nil || states[relay] == "" || strings.HasPrefix(states[relay], store.RelayUp) {
+		return "", err
+	}
+	return "; relay " + relay + " is " + states[relay] + ". The first page says what to do about it", nil
 }
 
 // suppressedWords says why a mail was taken out of the queue.

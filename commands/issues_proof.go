@@ -68,6 +68,9 @@ decided about its slot, and readers whose mails are worth a look. Exit code 5 sa
 			if err != nil {
 				return err
 			}
+			if err := (roomProofs{e}).Sample(c.Context(), proof); err != nil {
+				return err
+			}
 			if asJSON {
 				err = p.printJSON(proof)
 			} else {

@@ -14,6 +14,7 @@ var cures = []struct {
 	{regexp.MustCompile(`is not a public address`), "The address leads into a private network, which is not fetched. If it is your own server, except it under fetch.allow in the configuration."},
 	{regexp.MustCompile(`port \d+ is neither`), "The port is not a usual one of the web. If it is right, except the host and port under fetch.allow."},
 	{regexp.MustCompile(`address refused`), "The address cannot be fetched: correct it in the configuration."},
+	{regexp.MustCompile(`server gave HTTP response to HTTPS client|does not look like a TLS handshake`), "The server does not speak TLS at this address: write http:// in the configuration, or the port where it speaks https."},
 	{regexp.MustCompile(`x509|tls:|certificate`), "The server's certificate does not hold (TLS): the publisher has to renew or repair it; look also at this machine's clock."},
 	{regexp.MustCompile(`connection refused|network is unreachable|no route to host|connection reset|broken pipe|EOF`), "The server cannot be reached: it may be down, or a firewall keeps us out. It is tried again by itself."},
 	{regexp.MustCompile(`no complete answer within|timeout|deadline`), "The server is too slow. It is tried again by itself; if it stays so, ask the publisher."},

@@ -162,14 +162,14 @@ func (s *surfer) acts(path, why string) {
 	}
 }
 
-// TestRoomInBrowser is an operator's morning: a run of 5,000 is watched, paused, resumed, retried and stopped;
-// a mail is looked at, and why a reader got it; then every place of the menu.
+// TestRoomInBrowser is an operator's morning: a run of 2,000 is watched, paused, resumed, retried and stopped;
+// the preview of a mail is opened, and why a reader got it; then every place of the menu.
 func TestRoomInBrowser(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a browser: not with -short")
 	}
-	const readers = 5000
-	n := openWatchroom(t, readers, 700)
+	const readers = 2000
+	n := openWatchroom(t, readers, 400)
 	s := newSurfer(t, n.base)
 	s.room = true
 	axe := s.axe

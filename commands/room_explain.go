@@ -82,10 +82,20 @@ func (w roomReaders) nobody(ctx context.Context, out *room.Explanation) error {
 		}
 	}
 	near, err := w.db.NearReaders(ctx, out.Asked, nearMost)
+	if err != nil {
+		return err
+	}
+	if len(near) == 0 && !strings.Contains(out.Asked, "@") { // a name, perhaps
+		page, err := w.db.FindReaders(ctx, store.ReaderQuery{Name: out.Asked, Limit: nearMost})
+		if err != nil {
+			return err
+		}
+		near = page.Readers
+	}
 	for n := range near {
 		out.Near = append(out.Near, brief(&near[n]))
 	}
-	return err
+	return nil
 }
 
 func (w roomReaders) dayAnswer(a *answer) room.DayAnswer {
@@ -148,11 +158,11 @@ func (w roomReaders) accountOf(ctx context.Context, a *accounting) (*room.Accoun
 // fateIn is what became of the mail of an accounting, or will.
 func (e *engine) fateIn(ctx context.Context, a *accounting, zone *time.Location) (fate, error) {
 	if a.delivery == nil {
-		f := fate{level: "green", says: lookedAhead(a, zone, e.now())}
 		if away := e.awayOf(a.reader); len(away) > 0 {
-			f = fate{level: "amber", says: f.says + "; but " + strings.Join(away, "; ")}
+			return fate{level: "amber", says: fmt.Sprintf("the issue is not open yet: it is due %s, and no mail of it goes to this reader as things are: %s",
+				at(a.issue.Due, zone, e.now()), strings.Join(away, "; "))}, nil
 		}
-		return f, nil
+		return fate{level: "green", says: lookedAhead(a, zone, e.now())}, nil
 	}
 	f, err := e.fateOf(ctx, a.reader, a.delivery, zone)
 	if a.state == mailer.Suppressed && len(e.awayOf(a.reader)) > 0 {

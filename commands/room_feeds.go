@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -60,6 +62,21 @@ func spell(d time.Duration) string {
 
 // List meets [room.Feeds].
 func (w roomFeeds) List(ctx context.Context) (*room.FeedList, error) {
+	var err error
+	list := &room.FeedList{Folders: []room.FolderHealth{}}
+	if list.Feeds, err = w.feeds(ctx); err != nil {
+		return nil, err
+	}
+	for _, a := range w.cfg.Articles {
+		list.Folders = append(list.Folders, w.folder(&a))
+	}
+	gravity := map[string]int{"red": -2, "amber": -1}
+	slices.SortStableFunc(list.Feeds, func(a, b room.FeedHealth) int { return gravity[a.Level] - gravity[b.Level] })
+	slices.SortStableFunc(list.Folders, func(a, b room.FolderHealth) int { return gravity[a.Level] - gravity[b.Level] })
+	return list, nil
+}
+
+func (w roomFeeds) feeds(ctx context.Context) ([]room.FeedHealth, error) {
 	states, err := w.db.Feeds(ctx)
 	if err != nil {
 		return nil, err
@@ -68,17 +85,14 @@ func (w roomFeeds) List(ctx context.Context) (*room.FeedList, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := &room.FeedList{Feeds: []room.FeedHealth{}, Folders: []room.FolderHealth{}}
+	list := []room.FeedHealth{}
 	for _, f := range w.cfg.Feeds {
 		n := slices.IndexFunc(states, func(s stories.FeedState) bool { return s.URL == f.URL })
 		state := stories.FeedState{URL: f.URL}
 		if n >= 0 {
 			state = states[n]
 		}
-		list.Feeds = append(list.Feeds, w.health(&f, &state, days))
-	}
-	for _, a := range w.cfg.Articles {
-		list.Folders = append(list.Folders, w.folder(&a))
+		list = append(list, w.health(&f, &state, days))
 	}
 	return list, nil
 }
@@ -181,14 +195,48 @@ func (w roomFeeds) folder(a *schedule.Articles) room.FolderHealth {
 		return nil
 	})
 	switch {
-	case os.IsNotExist(err):
-		h.Level, h.Words, h.Next = "red", "The folder is not there.", "Make it, or change articles: in the configuration."
 	case err != nil:
-		h.Level, h.Words, h.Next = "red", "It cannot be read: "+err.Error(), "Give the program the right to read it."
+		unread(&h, err)
 	case h.Files == 0:
 		h.Level, h.Words = "amber", "There is no file in it."
 	}
 	return h
+}
+
+// unread says of a folder that it cannot be read.
+func unread(h *room.FolderHealth, err error) {
+	if os.IsNotExist(err) {
+		h.Level, h.Words, h.Next = "red", "The folder is not there.", "Make it, or change articles: in the configuration."
+		return
+	}
+	h.Level, h.Words, h.Next = "red", "It cannot be read: "+err.Error(), "Give the program the right to read it."
+}
+
+// glance is a folder without its files: a look that costs little, for whoever asks every other second.
+func (w roomFeeds) glance(a *schedule.Articles) room.FolderHealth {
+	h := room.FolderHealth{ID: sourceID("folder " + a.Dir), Dir: a.Dir, Section: a.Section, Level: "green", Words: "It can be read."}
+	path := w.folderPath(a.Dir)
+	info, err := os.Stat(path)
+	if err == nil && info.IsDir() {
+		err = readable(path)
+	}
+	if err != nil {
+		unread(&h, err)
+	}
+	return h
+}
+
+// readable reads a name in a folder.
+func readable(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if _, err = dir.Readdirnames(1); errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
 }
 
 // Try meets [room.Feeds].
@@ -267,20 +315,17 @@ func (w roomFeeds) tryFolder(ctx context.Context, a *schedule.Articles) *room.Tr
 
 // alarms lists what is wrong here.
 func (w roomFeeds) alarms(ctx context.Context) ([]room.Alarm, error) {
-	list, err := w.List(ctx)
+	list, err := w.feeds(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var alarms []room.Alarm
-	for _, f := range list.Feeds {
+	for _, f := range list {
 		failing := f.State == "failing" && (f.Level == "red" || f.Failures >= failsAmber)
 		if !failing && f.State != "silent" {
 			continue
 		}
-		since := f.OK
-		if since.IsZero() {
-			since = f.Fetched
-		}
+		since := f.OK // zero where it has never worked: when that began is not on record
 		what := "feed " + f.URL + ": " + f.Words
 		if f.Error != "" {
 			what += " Last error: " + f.Error + "."
@@ -288,8 +333,8 @@ func (w roomFeeds) alarms(ctx context.Context) ([]room.Alarm, error) {
 		alarms = append(alarms, room.Alarm{Key: "feed " + f.URL, Level: f.Level, What: what, Since: since, Next: f.Next, Link: "/feeds#" + f.ID,
 			Do: "broadsheet feeds try " + shellWord(f.URL)})
 	}
-	for _, f := range list.Folders {
-		if f.Level == "red" {
+	for _, a := range w.cfg.Articles {
+		if f := w.glance(&a); f.Level == "red" {
 			alarms = append(alarms, room.Alarm{Key: "folder " + f.Dir, Level: f.Level, What: "folder of articles " + f.Dir + ": " + f.Words, Next: f.Next, Link: "/feeds#" + f.ID})
 		}
 	}

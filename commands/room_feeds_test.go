@@ -14,6 +14,7 @@ import (
 
 	"broadsheet/operators"
 	"broadsheet/schedule"
+	"broadsheet/subscribers"
 	"broadsheet/web/room"
 )
 
@@ -120,6 +121,14 @@ func TestFeedsPage(t *testing.T) {
 		} else if a := alarms(1)[0]; a.Level != "amber" || a.Next == "" || a.Since.IsZero() || !strings.Contains(a.Link, id) {
 			t.Errorf("alarm %+v", a)
 		}
+	}
+	fan := &subscribers.Subscriber{Settings: subscribers.Settings{Sections: []subscribers.Follow{{Section: "world"}}}}
+	if says, err := e.failingFeeds(t.Context(), fan); err != nil || !strings.Contains(says, "a feed fails now: "+p.URL) {
+		t.Errorf("who follows its section hears %q, %v", says, err)
+	}
+	fan.Sections[0].Level = subscribers.Muted
+	if says, err := e.failingFeeds(t.Context(), fan); err != nil || says != "" {
+		t.Errorf("who has muted it hears %q, %v", says, err)
 	}
 	p.says(404, "")
 	at = at.Add(25 * time.Hour)

@@ -67,6 +67,10 @@ func TestIssuePages(t *testing.T) {
 	}
 	page("/issues/1", "mailbox is full", "Half of them within")
 
+	if status, _ := v.get("/issues/1/deliveries.csv"); status != http.StatusForbidden {
+		t.Errorf("who may only look gets a file of addresses: %d", status)
+	}
+	v, before = enter(t, h.engine, operators.Act), h.dump()
 	rows, err := csv.NewReader(strings.NewReader(page("/issues/1/deliveries.csv?state=bounced"))).ReadAll()
 	if err != nil || len(rows) != 6 {
 		t.Errorf("%d rows, %v", len(rows), err)

@@ -236,9 +236,6 @@ func (w roomRuns) Halted(ctx context.Context) (bool, error) {
 	return slices.ContainsFunc(holds, func(h digest.Hold) bool { return h.Issue == 0 }), err
 }
 
-// reasonsShown is how many reasons of failures a page offers.
-const reasonsShown = 20
-
 // Standing meets [room.Runs].
 func (w roomRuns) Standing(ctx context.Context, issue int64) (*room.Standing, error) {
 	i, err := w.db.Issue(ctx, issue)
@@ -277,13 +274,11 @@ func (w roomRuns) Standing(ctx context.Context, issue int64) (*room.Standing, er
 		s.Stopped = &room.Held{Issue: issue, Kind: "stopped", Reason: stop.By.Why, Who: stop.By.Who, Since: stop.At, Words: "the issue was stopped"}
 	}
 	if s.Alive && s.Failed > 0 {
-		reasons, err := w.db.FailedReasons(ctx, issue, reasonsShown)
+		view, _, err := issueView(ctx, w.db, &i)
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range reasons {
-			s.Reasons = append(s.Reasons, room.Reason{Reason: r.Reason, Readers: r.Readers})
-		}
+		s.Reasons = w.board.failures(ctx, &i, view.Sum())
 	}
 	return s, nil
 }

@@ -23,37 +23,43 @@ import (
 type roomStories struct{ *engine }
 
 // storyCounts counts who has a story, in the background: in the digests of a large issue that takes longer
-// than a page may.
+// than a page may. One is counted at a time.
 type storyCounts struct {
 	mu   sync.Mutex
 	kept map[int64]*storyCount
+	turn sync.Mutex
 }
 
 type storyCount struct {
 	done   chan struct{}
-	at     time.Time
+	until  time.Time // good so long; zero = it is being counted
+	asked  time.Time
 	issues []room.StoryIssue
+	first  []room.StoryHaving
 	err    error
 }
 
 const (
-	countWait = 150 * time.Millisecond // that a page waits for a count
-	countKept = 5 * time.Second
-	countMost = 64 // stories whose counts are kept
+	countWait  = 150 * time.Millisecond // that a page waits for a count
+	countKept  = 5 * time.Second        // at least
+	countShare = 20                     // and so many times what counting took
+	countMost  = 64                     // stories whose counts are kept
 )
 
 // of gives the count of a story, nil if it is still under way after the wait.
 func (c *storyCounts) of(ctx context.Context, e *engine, story int64) *storyCount {
 	c.mu.Lock()
 	one := c.kept[story]
-	if one == nil || !one.at.IsZero() && time.Since(one.at) > countKept {
+	if one == nil || !one.until.IsZero() && time.Now().After(one.until) {
 		one = &storyCount{done: make(chan struct{})}
-		if c.kept == nil || len(c.kept) >= countMost {
+		if c.kept == nil {
 			c.kept = map[int64]*storyCount{}
 		}
 		c.kept[story] = one
-		go c.count(context.WithoutCancel(ctx), e, story, one)
+		c.forget()
+		e.jobs.begin(func(ctx context.Context) { c.count(ctx, e, story, one) })
 	}
+	one.asked = time.Now()
 	c.mu.Unlock()
 	select {
 	case <-one.done:
@@ -64,29 +70,52 @@ func (c *storyCounts) of(ctx context.Context, e *engine, story int64) *storyCoun
 	return nil
 }
 
-func (c *storyCounts) count(ctx context.Context, e *engine, story int64, into *storyCount) {
-	defer close(into.done)
-	issues, err := countHaving(e.db.Having(ctx, story))
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	into.issues, into.err, into.at = issues, err, time.Now()
+// forget drops the counts that nobody has asked for the longest.
+func (c *storyCounts) forget() {
+	for len(c.kept) > countMost {
+		oldest := int64(0)
+		for id, k := range c.kept {
+			if !k.until.IsZero() && (oldest == 0 || k.asked.Before(c.kept[oldest].asked)) {
+				oldest = id
+			}
+		}
+		if oldest == 0 {
+			return
+		}
+		delete(c.kept, oldest)
+	}
 }
 
-// countHaving counts by issue.
-func countHaving(list iter.Seq2[store.Having, error]) (issues []room.StoryIssue, err error) {
+func (c *storyCounts) count(ctx context.Context, e *engine, story int64, into *storyCount) {
+	defer close(into.done)
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	began := time.Now()
+	issues, first, err := countHaving(roomStories{e}.Having(ctx, story))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	into.issues, into.first, into.err = issues, first, err
+	into.until = time.Now().Add(max(countKept, countShare*time.Since(began)))
+}
+
+// countHaving counts by issue, and keeps the first.
+func countHaving(list iter.Seq2[room.StoryHaving, error]) (issues []room.StoryIssue, first []room.StoryHaving, err error) {
 	for h, err := range list {
 		if err != nil {
-			return nil, err
+			return nil, nil, err
+		}
+		if len(first) < room.StoryFirst {
+			first = append(first, h)
 		}
 		if n := len(issues); n == 0 || issues[n-1].Issue != h.Issue {
 			issues = append(issues, room.StoryIssue{Issue: h.Issue, Edition: h.Edition, Slot: h.Slot, States: map[string]int{}})
 		}
 		i := &issues[len(issues)-1]
 		i.Readers++
-		i.States[string(h.State)]++
+		i.States[h.State]++
 	}
 	slices.Reverse(issues)
-	return issues, nil
+	return issues, first, nil
 }
 
 // Find meets [room.Stories].
@@ -126,10 +155,19 @@ func (r roomStories) Story(ctx context.Context, id int64) (*room.Story, error) {
 	}
 	if count := r.counts.of(ctx, r.engine, id); count == nil {
 		s.Counting = true
-	} else if s.Issues, err = count.issues, count.err; err != nil {
+	} else if s.Issues, s.First, err = list(count.issues), count.first, count.err; err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// Exists meets [room.Stories].
+func (r roomStories) Exists(ctx context.Context, id int64) error {
+	_, err := r.db.Story(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("%w: there is no story %d", room.ErrNotFound, id)
+	}
+	return err
 }
 
 // storyAsItIs is all of a story but who has it.
@@ -189,7 +227,11 @@ func (r roomStories) storyAsItIs(ctx context.Context, id int64) (*room.Story, er
 // Having meets [room.Stories].
 func (r roomStories) Having(ctx context.Context, id int64) iter.Seq2[room.StoryHaving, error] {
 	return func(yield func(room.StoryHaving, error) bool) {
-		for h, err := range r.db.Having(ctx, id) {
+		var rest func(context.Context, time.Duration) error
+		if r.board != nil { // in a room, which may be that of a process that sends
+			rest = r.board.rest
+		}
+		for h, err := range r.db.Having(ctx, id, rest) {
 			if !yield(room.StoryHaving{Delivery: h.Delivery, Issue: h.Issue, Edition: h.Edition, Slot: h.Slot, Subscriber: h.Subscriber, Address: h.Address,
 				State: string(h.State), Reason: h.Reason, Copies: h.Copies, Revision: h.Revision, At: h.At}, err) {
 				return

@@ -59,7 +59,7 @@ func TestStoryPages(t *testing.T) {
 	}
 	csv := seen(act, path+"/have.csv", "delivery,issue,edition", "@reader.example,")
 	rows := 0
-	for _, err := range h.db.Having(t.Context(), story.ID) {
+	for _, err := range h.db.Having(t.Context(), story.ID, nil) {
 		if err != nil {
 			t.Fatal(err)
 		}

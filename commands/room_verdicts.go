@@ -55,7 +55,7 @@ func (w roomProofs) Proof(ctx context.Context, issue int64) (*room.Proof, error)
 	if err != nil {
 		return nil, err
 	}
-	out := &room.Proof{Local: i.Local, Approve: cmp.Or(p.Approve, "none"), Past: len(p.Past), Trips: []string{}, Said: []room.Decision{}}
+	out := &room.Proof{Local: i.Local, Approve: cmp.Or(p.Approve, "none"), Past: len(p.Past), Trips: []string{}, Said: []room.Decision{}, Sample: []room.Sample{}}
 	if out.Waiting, err = w.waitingOf(ctx, &i); err != nil {
 		return nil, err
 	}
@@ -80,18 +80,24 @@ func (w roomProofs) Proof(ctx context.Context, issue int64) (*room.Proof, error)
 		out.Said = append(out.Said, room.Decision{At: d.At, Who: d.By.Who, Why: d.By.Why, Approved: d.Approved, Issue: d.Issue})
 	}
 	out.Figures = compared(&p)
-	stop, err := w.db.StopOf(ctx, issue)
-	if err != nil {
+	out.Next = w.next(&i, out)
+	if stop, err := w.db.StopOf(ctx, issue); err != nil {
 		return nil, err
+	} else if stop != nil {
+		out.Next = "It was stopped: what is left of it is cancelled, not sent."
 	}
-	out.Next = w.next(&i, out, stop != nil && len(out.Holds) > 0)
-	list, err := w.db.Sample(ctx, issue)
-	out.Sample = sampleOf(list)
-	return out, err
+	return out, nil
+}
+
+// Sample meets [room.Proofs].
+func (w roomProofs) Sample(ctx context.Context, p *room.Proof) error {
+	list, err := w.db.Sample(ctx, p.Issue)
+	p.Sample = sampleOf(list)
+	return err
 }
 
 // next says what will happen if nobody says anything.
-func (w roomProofs) next(i *digest.Issue, p *room.Proof, stopping bool) string {
+func (w roomProofs) next(i *digest.Issue, p *room.Proof) string {
 	at := i.Due.UTC().Format("2006-01-02 15:04 UTC")
 	approved := len(p.Said) > 0 && p.Said[len(p.Said)-1].Approved
 	switch {
@@ -101,8 +107,6 @@ func (w roomProofs) next(i *digest.Issue, p *room.Proof, stopping bool) string {
 		return "Its life has ended, and nothing of it has gone."
 	case p.Over:
 		return fmt.Sprintf("It is over; %s went out.", mailsGone(p.Gone))
-	case stopping:
-		return "It is being stopped: nothing more of it leaves."
 	case len(p.Holds) > 0:
 		return "Nothing more of it leaves until it is let go; at its end of life it expires."
 	case i.Due.After(w.now()) && approved:

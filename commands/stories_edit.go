@@ -201,7 +201,7 @@ goes before. "stories have ID" lists who has it.`, Args: cobra.ExactArgs(1),
 		if err := p.follow(c.Context(), e, nil, &out.Recast); err != nil {
 			return err
 		}
-		for _, err := range e.db.Having(c.Context(), id) {
+		for _, err := range e.db.Having(c.Context(), id, nil) {
 			if err != nil {
 				return err
 			}

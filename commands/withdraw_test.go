@@ -210,7 +210,7 @@ func TestWithdrawMidRun(t *testing.T) {
 		}
 	}
 	var said []string
-	for h, err := range db.Having(ctx, story) {
+	for h, err := range db.Having(ctx, story, nil) {
 		must(err)
 		said = append(said, h.Address)
 	}

@@ -7,7 +7,7 @@ import (
 
 // telling lists the reasons by how much they say: of several verdicts on one story the first counts.
 var telling = []Reason{Sent, OverCap, LessLimit, Unmailed, Duplicate, Muted, SeenBefore, TooOld, OtherLanguage, Unfit, Withdrawn, Embargoed,
-	NotYet, Earlier, NotDrawn, NotFollowed, Elsewhere}
+	NotYet, Earlier, BeforeFirst, NotDrawn, NotFollowed, Elsewhere}
 
 // Account says of every story that verdicts speak of one thing alone: why the digest with these items
 // has it or has not. Items count as sent whatever the verdicts say, and nothing else does; with none

@@ -301,7 +301,34 @@ func ofReader(n *html.Node) bool {
 	}
 	return slices.Contains(strings.Fields(attribute(n, "class")), "own") ||
 		strings.Contains(attribute(n, "href"), ownLink) ||
-		strings.HasPrefix(attribute(n, "style"), "display:none") // the inbox's line of text
+		unseen(attribute(n, "style")) // the inbox's line of text, which has headlines of stories that may be gone
+}
+
+// unseen reports whether an inline style hides what it is of from readers of the mail.
+func unseen(style string) bool {
+	for rule := range strings.SplitSeq(strings.ToLower(style), ";") {
+		name, value, _ := strings.Cut(rule, ":")
+		value, _, _ = strings.Cut(value, "!")
+		switch name, value = strings.TrimSpace(name), strings.TrimSpace(value); name {
+		case "display":
+			if value == "none" {
+				return true
+			}
+		case "visibility":
+			if value == "hidden" {
+				return true
+			}
+		case "mso-hide":
+			if value == "all" {
+				return true
+			}
+		case "max-height", "opacity":
+			if n := strings.TrimRight(value, "abcdefghijklmnopqrstuvwxyz%"); n != "" && strings.Trim(n, "0.") == "" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func attribute(n *html.Node, key string) string {

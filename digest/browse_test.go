@@ -140,3 +140,16 @@ func TestBrowserPageWithout(t *testing.T) {
 		}
 	}
 }
+
+// TestUnseen knows the ways in which mails hide the inbox's line of text, and takes nothing else for one.
+func TestUnseen(t *testing.T) {
+	for style, want := range map[string]bool{
+		"display:none;font-size:1px": true, "max-height: 0; overflow:hidden": true, "color:#fff; Display : none !important": true, "mso-hide:all": true,
+		"visibility:hidden": true, "opacity:0.0": true, "max-height:0px": true,
+		"": false, "display:block": false, "font-size:0;line-height:0": false, "max-height:10px": false, "opacity:0.5": false, "padding:0": false, "max-height:none": false,
+	} {
+		if got := unseen(style); got != want {
+			t.Errorf("%q: %v", style, got)
+		}
+	}
+}

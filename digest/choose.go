@@ -7,16 +7,17 @@ type Reason string
 
 const (
 	Sent          Reason = "sent"
-	OverCap       Reason = "over the cap"        // counted in "N more"
-	LessLimit     Reason = "less"                // the reader wants at most one story of its section; counted in "N more"
-	Muted         Reason = "muted"               // the reader muted a section it is in
-	SeenBefore    Reason = "seen before"         // sent to the reader already
-	Duplicate     Reason = "duplicate"           // of one that was sent, now or before
-	TooOld        Reason = "too old"             // arrived before max_age
-	Earlier       Reason = "in an earlier issue" // in a window that reached the reader, or before the reader's first
-	NotYet        Reason = "in a later issue"    // arrived after the cut-off
-	Embargoed     Reason = "embargoed"           // held back, so without an arrival number; not in the pool
-	OtherLanguage Reason = "other language"      // one that edition and reader do not share
+	OverCap       Reason = "over the cap"             // counted in "N more"
+	LessLimit     Reason = "less"                     // the reader wants at most one story of its section; counted in "N more"
+	Muted         Reason = "muted"                    // the reader muted a section it is in
+	SeenBefore    Reason = "seen before"              // sent to the reader already
+	Duplicate     Reason = "duplicate"                // of one that was sent, now or before
+	TooOld        Reason = "too old"                  // arrived before max_age
+	Earlier       Reason = "in an earlier issue"      // in a window that reached the reader, or before the reader's first
+	BeforeFirst   Reason = "too old for a first mail" // instead of Earlier, where no issue has reached the reader yet
+	NotYet        Reason = "in a later issue"         // arrived after the cut-off
+	Embargoed     Reason = "embargoed"                // held back, so without an arrival number; not in the pool
+	OtherLanguage Reason = "other language"           // one that edition and reader do not share
 	NotFollowed   Reason = "not in your sections"
 	NotDrawn      Reason = "not in this edition"   // the edition does not draw from its section
 	Elsewhere     Reason = "under another section" // chosen from in the first of the reader's sections that has it

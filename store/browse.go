@@ -169,6 +169,15 @@ func (db *DB) ToGo(ctx context.Context, issue int64) (map[string]int, error) {
 	return m, nil
 }
 
+// Starts are when the first and the last batch of an issue start that are not done; zero if all are.
+func (db *DB) Starts(ctx context.Context, issue int64) (first, last time.Time, err error) {
+	var low, high int64
+	if err := db.read().scan(ctx, `SELECT coalesce(min(start), 0), coalesce(max(start), 0) FROM batches WHERE issue = ?1 AND done = 0`, args{issue}, &low, &high); err != nil {
+		return first, last, fmt.Errorf("look when batches start: %w", err)
+	}
+	return fromUS(low), fromUS(high), nil
+}
+
 // Recent is by how much an issue's books grew from a minute on, by state.
 func (db *DB) Recent(ctx context.Context, issue int64, since time.Time) ([]Book, error) {
 	list, err := selectAll(ctx, db.read(), `SELECT issue, relay, state, sum(n) FROM issue_minutes WHERE issue = ?1 AND minute >= ?2 GROUP BY relay, state`,

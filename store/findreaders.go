@@ -124,7 +124,7 @@ func (db *DB) leadOf(f *ReaderQuery) lead {
 			where: `st.external_id = ?1 AND st.external_id <> '' AND st.id > ?4`}
 	case f.Name != "":
 		return lead{from: `settings st` + db.dialect.by("settings_name") + inForce, text: `st.name COLLATE NOCASE`, id: `st.id`, low: f.Name, high: f.Name + last,
-			where: `st.name <> '' AND st.name COLLATE NOCASE >= ?1 AND st.name COLLATE NOCASE < ?2 AND (st.name COLLATE NOCASE > ?3 OR st.id > ?4)`}
+			where: `st.name <> '' AND st.name COLLATE NOCASE >= ?1 AND st.name COLLATE NOCASE < ?2 AND (st.name COLLATE NOCASE > ?3 OR st.name COLLATE NOCASE = ?3 AND st.id > ?4)`}
 	case strings.HasPrefix(f.Address, "@"):
 		return lead{from: `subscribers s` + db.dialect.by("subscribers_domain"), id: `s.id`, low: strings.ToLower(f.Address[1:]),
 			where: `substr(s.address, ` + db.dialect.instr + `(s.address, '@') + 1) = ?1 AND s.id > ?4`}
@@ -158,7 +158,10 @@ func (db *DB) look(ctx context.Context, f *ReaderQuery, l *lead, text string, id
 	}
 	columns, order, low := `''`, l.id, l.low
 	if l.text != "" {
-		columns, order, low = l.text, l.text+`, `+l.id, max(low, text)
+		columns, order = l.text, l.text+`, `+l.id
+		if text != "" { // not whichever is greater: that depends on the column's collation
+			low = text
+		}
 	}
 	steps, err := selectAll(ctx, db.read(), `SELECT `+columns+`, `+l.id+`, s.id FROM `+l.from+` WHERE `+l.where+` ORDER BY `+order+` LIMIT ?5`,
 		args{low, l.high, text, id, readersALook}, func(r *sql.Rows) (s step, err error) { return s, r.Scan(&s.text, &s.id, &s.reader) })

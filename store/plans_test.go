@@ -379,13 +379,12 @@ func stepIn(t *testing.T, db *store.DB, i digest.Issue, now time.Time) {
 	_, own := db.HoldsOf(ctx, i.ID, now)
 	_, halted := db.Halted(ctx)
 	_, left := db.AnyLeft(ctx, i.ID)
-	_, reasons := db.FailedReasons(ctx, i.ID, 9)
 	_, uncertain := db.UncertainIssues(ctx, now.Add(-time.Hour))
 	_, retried := db.RetryIssue(ctx, i.ID, store.Pick{}, by, now, nil)
 	_, settled := db.SettleIssue(ctx, i.ID, store.Pick{}, store.SettleArrived, by, now, nil)
 	_, stopped := db.StopIssue(ctx, i.ID, by, now, nil)
 	_, of := db.StopOf(ctx, i.ID)
-	if err := errors.Join(held, gone, holds, own, halted, left, reasons, uncertain, retried, settled, stopped, of, db.FinishStops(ctx, now)); err != nil {
+	if err := errors.Join(held, gone, holds, own, halted, left, uncertain, retried, settled, stopped, of, db.FinishStops(ctx, now)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -34,18 +34,6 @@ func (db *DB) UncertainIssues(ctx context.Context, since time.Time) ([]IssueCoun
 	return list, nil
 }
 
-// FailedReasons counts the reasons of an issue's failed and expired deliveries, the most frequent first.
-// It reads the whole slot.
-func (db *DB) FailedReasons(ctx context.Context, issue int64, limit int) ([]ReasonCount, error) {
-	list, err := selectAll(ctx, db.read(), `SELECT '', d.reason, count(*) FROM issues i JOIN deliveries d ON d.slot = i.slot AND d.issue = i.id
-		WHERE i.id = ?1 AND d.state IN ('failed', 'expired') AND d.reason <> '' GROUP BY d.reason ORDER BY count(*) DESC, d.reason LIMIT ?2`,
-		args{issue, limit}, func(r *sql.Rows) (c ReasonCount, err error) { return c, r.Scan(&c.State, &c.Reason, &c.Readers) })
-	if err != nil {
-		return nil, fmt.Errorf("count failures of issue %d: %w", issue, err)
-	}
-	return list, nil
-}
-
 // AnyLeft reports whether deliveries of an issue may still go, or may still be written;
 // [ErrNotFound] if there is no such issue.
 func (db *DB) AnyLeft(ctx context.Context, issue int64) (left bool, err error) {

@@ -1,8 +1,6 @@
 package web
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/xml"
 	"html"
 	"net/http"
@@ -76,11 +74,7 @@ func (p *Pages) writeFeed(w http.ResponseWriter, r *http.Request, f atomFeed) {
 		return
 	}
 	b = append([]byte(xml.Header), append(b, '\n')...)
-	sum := sha256.Sum256(b)
-	tag := `"` + hex.EncodeToString(sum[:12]) + `"`
-	w.Header().Set("ETag", tag)
-	if strings.Contains(r.Header.Get("If-None-Match"), tag) {
-		w.WriteHeader(http.StatusNotModified)
+	if same(w, r, b) {
 		return
 	}
 	w.Header().Set("Content-Type", typeAtom+"; charset=utf-8")

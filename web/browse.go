@@ -57,7 +57,7 @@ func (p *Pages) inBrowser(w http.ResponseWriter, r *http.Request, v *visit) {
 	if e != nil {
 		l.Edition = e.Name
 	}
-	p.showLetter(w, l)
+	p.showLetter(w, r, l)
 }
 
 // letterStyle is that of what stands around a digest, and of one that is text only.
@@ -78,7 +78,7 @@ body,.strip{background:#11110f}.strip{color:#aca598}.strip a,.letter a{color:#ff
 
 // showLetter writes a digest as a page of its own, in its own look: the policy lets in its
 // stylesheet by hash, and pictures.
-func (p *Pages) showLetter(w http.ResponseWriter, l letter) {
+func (p *Pages) showLetter(w http.ResponseWriter, r *http.Request, l letter) {
 	style := l.Style + letterStyle
 	sum := sha256.Sum256([]byte(style))
 	l.Sheet = template.HTML("<style>" + style + "</style>") // digest.Page says that it is fit to
@@ -99,7 +99,7 @@ func (p *Pages) showLetter(w http.ResponseWriter, l letter) {
 		"img-src 'self'", "img-src 'self' https:").Replace(policy))
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Language", l.Language)
-	_, _ = w.Write(b.Bytes())
+	hand(w, r, http.StatusOK, b.Bytes())
 }
 
 // linked is plain text as HTML, with lines that are addresses as links, and rules as wide as the

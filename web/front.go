@@ -27,11 +27,12 @@ func (p *Pages) frontRoutes() []route {
 	}
 }
 
-// open lets everybody keep a page for a while, and search engines find it.
+// open lets everybody keep a page and ask each time whether it is still the same, for a story may be withdrawn.
+// Search engines find it.
 func open(w http.ResponseWriter) {
 	h := w.Header()
 	h.Del("X-Robots-Tag")
-	h.Set("Cache-Control", "public, max-age=300")
+	h.Set("Cache-Control", "public, no-cache")
 	h.Set("Vary", "Accept-Language")
 }
 
@@ -308,5 +309,5 @@ func (p *Pages) issue(w http.ResponseWriter, r *http.Request) {
 		l.Earlier = p.base() + issuePath(e.Name, keys[0])
 	}
 	open(w)
-	p.showLetter(w, l)
+	p.showLetter(w, r, l)
 }

@@ -14,7 +14,7 @@ import (
 // wantOpen: a page that search engines may find and everybody may keep, under the same policy as any other.
 func wantOpen(t *testing.T, path string, h http.Header) {
 	t.Helper()
-	if h.Get("X-Robots-Tag") != "" || h.Get("Cache-Control") != "public, max-age=300" || h.Get("Referrer-Policy") != "no-referrer" ||
+	if h.Get("X-Robots-Tag") != "" || h.Get("Cache-Control") != "public, no-cache" || h.Get("Referrer-Policy") != "no-referrer" ||
 		h.Get("Set-Cookie") != "" || strings.Contains(h.Get("Content-Security-Policy"), "unsafe") || h.Get("Content-Security-Policy") == "" {
 		t.Errorf("%s has headers %v", path, h)
 	}
@@ -48,6 +48,9 @@ func TestFront(t *testing.T) {
 		wantOpen(t, path, resp.Header)
 		if path != "/robots.txt" {
 			givesNothingAway(t, path, body)
+			if again, body := w.ask("GET", path, nil, "If-None-Match", resp.Header.Get("ETag")); again.StatusCode != http.StatusNotModified || body != "" {
+				t.Errorf("%s once more gives %d", path, again.StatusCode)
+			}
 		}
 	}
 	// What is not there, and what is not out yet.

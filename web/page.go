@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"strings"
 
 	"broadsheet/schedule"
 	"broadsheet/templates"
@@ -90,8 +91,28 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, lang, n
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Language", v.Language)
+	hand(w, r, status, b.Bytes())
+}
+
+// hand sends a page. Of one that may be kept, whoever has it already is told so alone.
+func hand(w http.ResponseWriter, r *http.Request, status int, page []byte) {
+	if status == http.StatusOK && strings.HasPrefix(w.Header().Get("Cache-Control"), "public") && same(w, r, page) {
+		return
+	}
 	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes())
+	_, _ = w.Write(page)
+}
+
+// same gives an answer its tag, and reports whether whoever asks has just that, and was told so.
+func same(w http.ResponseWriter, r *http.Request, body []byte) bool {
+	sum := sha256.Sum256(body)
+	tag := `"` + hex.EncodeToString(sum[:12]) + `"`
+	w.Header().Set("ETag", tag)
+	if !strings.Contains(r.Header.Get("If-None-Match"), tag) {
+		return false
+	}
+	w.WriteHeader(http.StatusNotModified)
+	return true
 }
 
 func (p *Pages) broken(w http.ResponseWriter, err error) {

@@ -79,7 +79,7 @@ func (w *world) shows(i digest.Issue, subscriber, story int64) bool {
 // have lists the readers who have a story, and looks whether that is what the ledger says.
 func (w *world) have(story int64) (ids []int64) {
 	w.Helper()
-	for h, err := range w.db.Having(w.Context(), story) {
+	for h, err := range w.db.Having(w.Context(), story, nil) {
 		w.must(err)
 		ids = append(ids, h.Subscriber)
 	}

@@ -1,11 +1,11 @@
 package room
 
 import (
-	"cmp"
+	"bufio"
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
-	"time"
 
 	"broadsheet/operators"
 )
@@ -29,7 +29,7 @@ func (rm *Room) havingEndpoint() endpoint {
 		if err != nil {
 			return nil, err
 		}
-		if _, err := rm.Stories.Story(r.Context(), id); err != nil {
+		if err := rm.Stories.Exists(r.Context(), id); err != nil {
 			return nil, err
 		}
 		return havingStream{rm, r, id}, nil
@@ -45,35 +45,27 @@ type havingStream struct {
 }
 
 func (s havingStream) writeTo(w http.ResponseWriter) error {
-	to := http.NewResponseController(w)
-	n := 0
-	write := func(b []byte) {
-		if _, err := w.Write(b); err != nil {
-			s.rm.cut(s.r, err)
+	return s.rm.download(w, s.r, "application/json", "", func(to io.Writer) error {
+		out := bufio.NewWriter(to) // what goes wrong is told by the flush
+		before := `{"having":[`
+		for h, err := range s.rm.Stories.Having(s.r.Context(), s.id) {
+			if err != nil {
+				return err
+			}
+			b, err := json.Marshal(withLists(h))
+			if err != nil {
+				return err
+			}
+			_, _ = out.WriteString(before)
+			_, _ = out.Write(b)
+			before = ","
 		}
-	}
-	for h, err := range s.rm.Stories.Having(s.r.Context(), s.id) {
-		if err != nil && n == 0 {
-			return err
+		if before != "," {
+			_, _ = out.WriteString(before)
 		}
-		b, encodeErr := json.Marshal(withLists(h))
-		if err = cmp.Or(err, encodeErr); err != nil {
-			s.rm.cut(s.r, err)
-		}
-		before := ","
-		if n == 0 {
-			before = `{"having":[`
-		}
-		write(append([]byte(before), b...))
-		if n++; n%1000 == 0 {
-			_ = to.SetWriteDeadline(time.Now().Add(streamPatience)) // a server that cannot has limits of its own
-		}
-	}
-	if n == 0 {
-		write([]byte(`{"having":[`))
-	}
-	write([]byte("]}\n"))
-	return nil
+		_, _ = out.WriteString("]}\n")
+		return out.Flush()
+	})
 }
 
 // Editors' bodies.
@@ -145,7 +137,13 @@ func (rm *Room) storyEndpoints() []endpoint {
 				return rm.Proofs.Preview(r.Context(), previewQuery(r.URL.Query()))
 			}),
 		look("/forecast", operators.Look, "The coming issues: readers, digests, size, time needed", nil, func(r *http.Request) (*Forecast, error) { return rm.Proofs.Forecast(r.Context()) }),
-		look("/issues/{id}/proof", operators.Look, "How an issue stands before it goes", nil, byID(func(ctx context.Context, id int64) (*Proof, error) { return rm.Proofs.Proof(ctx, id) })),
+		look("/issues/{id}/proof", operators.Look, "How an issue stands before it goes", nil, byID(func(ctx context.Context, id int64) (*Proof, error) {
+			p, err := rm.Proofs.Proof(ctx, id)
+			if err != nil {
+				return nil, err
+			}
+			return p, rm.Proofs.Sample(ctx, p)
+		})),
 		act(http.MethodPost, "/issues/{id}/approve", operators.Act, "Let an issue's slot go", onID(func(ctx context.Context, by operators.By, id int64, _ Reasoned) (string, error) {
 			return rm.Proofs.Approve(ctx, by, id)
 		})),

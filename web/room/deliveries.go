@@ -1,10 +1,12 @@
 package room
 
 import (
+	"bufio"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
-	"log/slog"
+	"io"
+	"iter"
 	"net/http"
 	"slices"
 	"strconv"
@@ -66,35 +68,52 @@ func (rm *Room) delivery(w http.ResponseWriter, r *http.Request, v *visit) error
 var exportHead = []string{"id", "issue", "subscriber", "address", "state", "reason", "attempts", "code", "enhanced", "text", "relay", "at"}
 
 func (rm *Room) deliveriesCSV(w http.ResponseWriter, r *http.Request, _ *visit) error {
-	return rm.export(w, r, "csv", "text/csv; charset=utf-8", func() (func(*Delivery) error, func() error) {
-		out := csv.NewWriter(w)
-		_ = out.Write(exportHead) // what goes wrong is told by the last flush
-		return func(d *Delivery) error {
-				cells := []string{strconv.FormatInt(d.ID, 10), strconv.FormatInt(d.Issue, 10), strconv.FormatInt(d.Subscriber, 10), d.Address, d.State, d.Reason,
-					strconv.Itoa(d.Attempts), strconv.Itoa(d.Code), d.Enhanced, d.Text, d.Relay, d.At.UTC().Format(time.RFC3339)}
-				for n := range cells {
-					cells[n] = armed(cells[n])
-				}
-				return out.Write(cells)
-			}, func() error {
-				out.Flush()
-				return out.Error()
+	return rm.export(w, r, "csv", kindCSV, func(list iter.Seq2[Delivery, error], to io.Writer) error {
+		out := csv.NewWriter(to)
+		if err := out.Write(exportHead); err != nil {
+			return err
+		}
+		for d, err := range list {
+			if err != nil {
+				return err
 			}
+			cells := []string{strconv.FormatInt(d.ID, 10), strconv.FormatInt(d.Issue, 10), strconv.FormatInt(d.Subscriber, 10), d.Address, d.State, d.Reason,
+				strconv.Itoa(d.Attempts), strconv.Itoa(d.Code), d.Enhanced, d.Text, d.Relay, d.At.UTC().Format(time.RFC3339)}
+			for n := range cells {
+				cells[n] = armed(cells[n])
+			}
+			if err := out.Write(cells); err != nil {
+				return err
+			}
+		}
+		out.Flush()
+		return out.Error()
 	})
 }
 
 // deliveriesJSON writes one object a line, as `deliveries list --json` does.
 func (rm *Room) deliveriesJSON(w http.ResponseWriter, r *http.Request, _ *visit) error {
-	return rm.export(w, r, "json", "application/x-ndjson", func() (func(*Delivery) error, func() error) {
-		out := json.NewEncoder(w)
-		out.SetEscapeHTML(false)
-		return func(d *Delivery) error { return out.Encode(d) }, func() error { return nil }
-	})
+	return rm.export(w, r, "json", kindLines, writeLines[Delivery])
 }
 
-// export writes what is asked for as a file to be kept. It may be long: each stretch of it has the time
-// that a page has.
-func (rm *Room) export(w http.ResponseWriter, r *http.Request, ending, kind string, begin func() (one func(*Delivery) error, end func() error)) error {
+// writeLines writes one object a line.
+func writeLines[T any](list iter.Seq2[T, error], to io.Writer) error {
+	buffer := bufio.NewWriter(to)
+	out := json.NewEncoder(buffer)
+	out.SetEscapeHTML(false)
+	for v, err := range list {
+		if err != nil {
+			return err
+		}
+		if err := out.Encode(v); err != nil {
+			return err
+		}
+	}
+	return buffer.Flush()
+}
+
+// export sends what is asked for as a file.
+func (rm *Room) export(w http.ResponseWriter, r *http.Request, ending, kind string, write func(list iter.Seq2[Delivery, error], to io.Writer) error) error {
 	f, err := rm.filter(r)
 	if err != nil {
 		return err
@@ -102,34 +121,9 @@ func (rm *Room) export(w http.ResponseWriter, r *http.Request, ending, kind stri
 	if _, err := rm.Issues.Issue(r.Context(), f.Issue); err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", kind)
-	w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="issue-%d-deliveries.%s"`, f.Issue, ending))
-	to := http.NewResponseController(w)
-	one, end := begin()
-	n := 0
-	for d, err := range rm.Issues.Export(r.Context(), f) {
-		if err == nil {
-			err = one(&d)
-		}
-		if err != nil {
-			rm.cut(r, err)
-		}
-		if n++; n%1000 == 0 {
-			_ = to.SetWriteDeadline(time.Now().Add(streamPatience))
-		}
-	}
-	if err := end(); err != nil {
-		rm.cut(r, err)
-	}
-	return nil
-}
-
-// cut ends an answer that has begun, so that nobody takes it for whole.
-func (rm *Room) cut(r *http.Request, err error) {
-	if r.Context().Err() == nil {
-		rm.Log.Error("export deliveries", slog.String("path", r.URL.Path), slog.Any("error", err))
-	}
-	panic(http.ErrAbortHandler)
+	return rm.download(w, r, kind, fmt.Sprintf("issue-%d-deliveries.%s", f.Issue, ending), func(to io.Writer) error {
+		return write(rm.Issues.Export(r.Context(), f), to)
+	})
 }
 
 // armed puts a single quote before what a spreadsheet would take for a formula: much of an export is what

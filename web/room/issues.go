@@ -174,8 +174,8 @@ func (rm *Room) issueRoutes() []route {
 		{"GET /issues/{id}", operators.Look, rm.issue},
 		{"GET /issues/{id}/plots", operators.Look, rm.plots},
 		{"GET /issues/{id}/deliveries", operators.Look, rm.deliveries},
-		{"GET /issues/{id}/deliveries.csv", operators.Look, rm.deliveriesCSV},
-		{"GET /issues/{id}/deliveries.json", operators.Look, rm.deliveriesJSON},
+		{"GET /issues/{id}/deliveries.csv", operators.Act, rm.deliveriesCSV},
+		{"GET /issues/{id}/deliveries.json", operators.Act, rm.deliveriesJSON},
 		{"GET /deliveries/{id}", operators.Look, rm.delivery},
 		{"GET /live", operators.Look, rm.live},
 	}

@@ -31,9 +31,10 @@ func (l Live) Age() time.Duration { return time.Since(l.At) }
 // LiveRun is an issue on its way.
 type LiveRun struct {
 	Issue
-	Held   []string    `json:"held"` // why nothing of it goes, one text each; none = it may go
-	Rate   float64     `json:"rate"` // mails a second that relays take, of late
-	Need   float64     `json:"need"` // seconds until all is done at the pace of late, 0 = not known
+	Held   []string    `json:"held"`  // why nothing of it goes, one text each; none = it may go
+	Waits  string      `json:"waits"` // for what time what is left waits, "" = for none
+	Rate   float64     `json:"rate"`  // mails a second that relays take, of late
+	Need   float64     `json:"need"`  // seconds until all is done at the pace of late, 0 = not known
 	Relays []LiveRelay `json:"relays"`
 }
 

@@ -21,8 +21,10 @@ type Proofs interface {
 	TestSend(ctx context.Context, by operators.By, edition, address string) (said string, err error)
 	// Forecast looks ahead at the coming slot of every edition and place. Long work goes on behind it.
 	Forecast(ctx context.Context) (*Forecast, error)
-	// Proof says how an issue stands before it goes.
+	// Proof says how an issue stands before it goes, without its sample.
 	Proof(ctx context.Context, issue int64) (*Proof, error)
+	// Sample adds an issue's mails that are worth a look: it reads some hundred digests.
+	Sample(ctx context.Context, p *Proof) error
 	// Approve lets an issue's slot go, Disapprove holds it back.
 	Approve(ctx context.Context, by operators.By, issue int64) (said string, err error)
 	Disapprove(ctx context.Context, by operators.By, issue int64) (said string, err error)
@@ -307,6 +309,9 @@ func (rm *Room) proof(w http.ResponseWriter, r *http.Request, v *visit) error {
 	}
 	p, err := rm.Proofs.Proof(r.Context(), id)
 	if err != nil {
+		return err
+	}
+	if err := rm.Proofs.Sample(r.Context(), p); err != nil {
 		return err
 	}
 	return rm.show(w, v, "proof", map[string]any{"Proof": p})

@@ -102,9 +102,7 @@ func (rm *Room) importProgress(w http.ResponseWriter, r *http.Request, _ *visit)
 }
 
 func (rm *Room) importErrors(w http.ResponseWriter, r *http.Request, _ *visit) error {
-	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-	w.Header().Set("Content-Disposition", `attachment; filename="bad-rows.csv"`)
-	return rm.Readers.ImportErrors(r.Context(), w)
+	return rm.download(w, r, kindCSV, "bad-rows.csv", func(to io.Writer) error { return rm.Readers.ImportErrors(r.Context(), to) })
 }
 
 // importReaders takes a form whose last field is the file: it is read as it comes.
@@ -154,35 +152,5 @@ func uploadError(err error) error {
 }
 
 func (rm *Room) exportReaders(w http.ResponseWriter, r *http.Request, v *visit) error {
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(uploadTime))
-	out := &download{w: w, name: "subscribers.csv"}
-	return out.end(rm.Readers.Export(r.Context(), v.by(r), out))
-}
-
-// download sends a file from its first octet on. An error before that is a page; after it the connection
-// breaks, so that nobody takes a part for the whole.
-type download struct {
-	w     http.ResponseWriter
-	name  string
-	begun bool
-}
-
-func (d *download) Write(b []byte) (int, error) {
-	if !d.begun {
-		d.begun = true
-		d.w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-		d.w.Header().Set("Content-Disposition", `attachment; filename="`+d.name+`"`)
-	}
-	return d.w.Write(b)
-}
-
-func (d *download) end(err error) error {
-	if err == nil || !d.begun {
-		return err
-	}
-	conn, _, hijack := http.NewResponseController(d.w).Hijack()
-	if hijack != nil {
-		return err
-	}
-	return conn.Close()
+	return rm.download(w, r, kindCSV, "subscribers.csv", func(to io.Writer) error { return rm.Readers.Export(r.Context(), v.by(r), to) })
 }

@@ -3,7 +3,7 @@ package room
 import (
 	"context"
 	"encoding/csv"
-	"encoding/json"
+	"io"
 	"iter"
 	"net/http"
 	"net/url"
@@ -21,7 +21,10 @@ type Stories interface {
 	Find(ctx context.Context, q StoryQuery, limit int) ([]StoryLine, error)
 	// Story is a story with all that is known of it.
 	Story(ctx context.Context, id int64) (*Story, error)
-	// Having lists who has a story, or may have: exactly those deliveries of which a copy is out or was taken.
+	// Exists is [ErrNotFound] if there is no such story.
+	Exists(ctx context.Context, id int64) error
+	// Having lists who has a story, or may have: exactly those deliveries of which a copy is out or was taken. It
+	// reads the digests of all issues since the story came, and rests while mails go: nothing for a page to wait for.
 	Having(ctx context.Context, id int64) iter.Seq2[StoryHaving, error]
 	// Places lists what stories are filtered by, and where they can lead.
 	Places(ctx context.Context) (*StoryPlaces, error)
@@ -80,8 +83,17 @@ type Story struct {
 	Clicks   []StoryClicks   `json:"clicks"`
 	Issues   []StoryIssue    `json:"issues"`   // in which readers have it
 	Counting bool            `json:"counting"` // the issues are being looked through: ask again in a moment
+	First    []StoryHaving   `json:"-"`        // of those who have it, [StoryFirst] at most
 	Acts     []StoryAct      `json:"acts"`     // the latest first
 	Waiting  bool            `json:"waiting"`  // deliveries wait until their digests have followed an edit
+}
+
+// Readers is how many deliveries brought it to somebody, or may have.
+func (s *Story) Readers() (n int) {
+	for _, i := range s.Issues {
+		n += i.Readers
+	}
+	return n
 }
 
 // StorySection is a story in one of its sections.
@@ -171,8 +183,9 @@ type StoryPlaces struct {
 }
 
 const (
-	storyPage   = 100
-	storyHaving = 100
+	storyPage = 100
+	// StoryFirst is how many of those who have a story its page lists.
+	StoryFirst = 100
 )
 
 func (rm *Room) storyRoutes() []route {
@@ -310,23 +323,12 @@ func (rm *Room) storyHave(w http.ResponseWriter, r *http.Request, v *visit) erro
 	if err != nil {
 		return err
 	}
-	var list []StoryHaving
-	more := false
-	for h, err := range rm.Stories.Having(r.Context(), id) {
-		if err != nil {
-			return err
-		}
-		if more = len(list) == storyHaving; more {
-			break
-		}
-		list = append(list, h)
-	}
-	return rm.show(w, v, "storyhave", map[string]any{"Story": s, "List": list, "More": more})
+	return rm.show(w, v, "storyhave", map[string]any{"Story": s, "More": s.Readers() > len(s.First)})
 }
 
 func (rm *Room) storyHaveCSV(w http.ResponseWriter, r *http.Request, _ *visit) error {
-	return rm.exportHave(w, r, "text/csv; charset=utf-8", "csv", func(list iter.Seq2[StoryHaving, error]) error {
-		out := csv.NewWriter(w)
+	return rm.exportHave(w, r, kindCSV, "csv", func(list iter.Seq2[StoryHaving, error], to io.Writer) error {
+		out := csv.NewWriter(to)
 		if err := out.Write(StoryHavingHead); err != nil {
 			return err
 		}
@@ -344,34 +346,19 @@ func (rm *Room) storyHaveCSV(w http.ResponseWriter, r *http.Request, _ *visit) e
 }
 
 func (rm *Room) storyHaveJSON(w http.ResponseWriter, r *http.Request, _ *visit) error {
-	return rm.exportHave(w, r, "application/x-ndjson", "jsonl", func(list iter.Seq2[StoryHaving, error]) error {
-		out := json.NewEncoder(w)
-		for h, err := range list {
-			if err != nil {
-				return err
-			}
-			if err := out.Encode(h); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	return rm.exportHave(w, r, kindLines, "jsonl", writeLines[StoryHaving])
 }
 
-// exportHave writes who has a story as a file. Once it has begun an error ends the connection, so that
-// nobody takes half a list for the whole.
-func (rm *Room) exportHave(w http.ResponseWriter, r *http.Request, kind, ext string, write func(iter.Seq2[StoryHaving, error]) error) error {
+// exportHave sends who has a story as a file.
+func (rm *Room) exportHave(w http.ResponseWriter, r *http.Request, kind, ending string, write func(list iter.Seq2[StoryHaving, error], to io.Writer) error) error {
 	id, err := storyID(r)
 	if err != nil {
 		return err
 	}
-	if _, err := rm.Stories.Story(r.Context(), id); err != nil {
+	if err := rm.Stories.Exists(r.Context(), id); err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", kind)
-	w.Header().Set("Content-Disposition", `attachment; filename="story-`+strconv.FormatInt(id, 10)+"-readers."+ext+`"`)
-	if err := write(rm.Stories.Having(r.Context(), id)); err != nil {
-		panic(http.ErrAbortHandler)
-	}
-	return nil
+	return rm.download(w, r, kind, "story-"+strconv.FormatInt(id, 10)+"-readers."+ending, func(to io.Writer) error {
+		return write(rm.Stories.Having(r.Context(), id), to)
+	})
 }

@@ -54,6 +54,8 @@
     put(box, 'left', span(run.need));
     put(box, 'held', run.held.join('; '));
     box.querySelector('.held').hidden = run.held.length === 0;
+    put(box, 'waits', run.waits);
+    box.querySelector('.waits').hidden = run.waits === '';
     const bar = box.querySelector('progress');
     bar.max = run.audience || 1;
     bar.value = run.audience - run.left;
@@ -115,7 +117,7 @@
     if (busy || ids === running.dataset.running && (!alarms || wrong === alarms.dataset.wrong || alarms.contains(document.activeElement))) return;
     busy = true; // a run began or ended, or something went wrong or right; what is not taken anew now is the next time
     try {
-      await renew(only ? ['running', 'acts', 'course', 'look', 'looked'] : ['alarms', 'running', 'coming', 'last']);
+      await renew(only ? ['running', 'acts', 'proof', 'course', 'look', 'looked'] : ['alarms', 'running', 'coming', 'last']);
     } finally {
       setTimeout(() => { busy = false; }, 1000);
     }

@@ -6,6 +6,9 @@
   const colours = () => ['--blue', '--green', '--red', '--amber', '--ink', '--muted'].map(css);
   const dashes = [[], [8, 4], [2, 3], [10, 3, 2, 3], [5, 5], [1, 5]];
   const charts = new Map();
+  // As on the badges of states; dashes tell those of one colour apart.
+  const ofState = {accepted: '--green', delivered: '--green', queued: '--blue', sending: '--blue', handed: '--blue', deferred: '--amber', delayed: '--amber',
+    uncertain: '--amber', failed: '--red', bounced: '--red', expired: '--red', suppressed: '--red'};
 
   const axis = more => ({stroke: css('--muted'), grid: {stroke: css('--line'), width: 1}, ticks: {stroke: css('--line'), width: 1}, ...more});
   const whole = (u, list) => list.map(v => v == null || v % 1 ? '' : v >= 1e4 ? v / 1e3 + 'k' : v.toLocaleString('en-US'));
@@ -19,7 +22,7 @@
   const draw = (id, lines, data, x) => {
     const area = document.getElementById(id);
     if (!data[0].length) return;
-    area.hidden = false;
+    area.parentNode.hidden = false; // before that there is nothing beneath its heading
     const width = area.clientWidth - 8, key = lines.map(l => l.label).join('|') + width + (x.names?.join('|') ?? '');
     const known = charts.get(id);
     if (known?.key === key) {
@@ -30,7 +33,7 @@
     known?.chart.destroy();
     charts.delete(id);
     const palette = colours();
-    const series = lines.map((l, n) => ({label: l.label, stroke: palette[n % palette.length], dash: x.names ? [] : dashes[n % dashes.length],
+    const series = lines.map((l, n) => ({label: l.label, stroke: l.colour ? css(l.colour) : palette[n % palette.length], dash: x.names ? [] : dashes[n % dashes.length],
       width: 2, points: {show: !x.names && data[0].length < 3}, fill: l.bars ? palette[n % palette.length] : undefined,
       paths: l.bars ? uPlot.paths.bars({size: [0.7, 60]}) : undefined, value: (u, v, s, at) => (v = l.own && at != null ? l.own[at] : v) == null ? '–' : v.toLocaleString('en-US')}));
     const named = {space: 20, size: 84, rotate: -45, gap: 4, splits: () => x.names?.map((_, n) => n), values: () => x.names};
@@ -47,7 +50,7 @@
     const time = {label: 'UTC'};
     const relays = p.relays.length > 1 ? p.relays : [];
     draw('plot-taken', [{label: 'all', bars: !relays.length && p.times.length < 60}, ...relays.map(r => ({label: r.name}))], [p.times, p.taken, ...relays.map(r => r.n)], time);
-    draw('plot-states', p.states.map(s => ({label: s.name})), [p.times, ...p.states.map(s => s.n)], time);
+    draw('plot-states', p.states.map(s => ({label: s.name, colour: ofState[s.name] ?? '--muted'})), [p.times, ...p.states.map(s => s.n)], time);
     if (!p.look) return;
     const names = p.look.latency.map(b => b.name);
     draw('plot-latency', [{label: 'mails', bars: true}], [names.map((_, n) => n), p.look.latency.map(b => b.n)], {label: 'within', names});
