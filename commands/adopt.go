@@ -37,8 +37,8 @@ two of them mail every reader twice. A serve that is running goes on within seco
 				fmt.Fprintf(p.stderr, "%s\n  %s\n", was.Path, strings.Join(was.Differs, "\n  "))
 				fmt.Fprintln(p.stderr, was.Risk)
 			}
-			if len(was.Differs) > 0 && by().Why == "" {
-				return usagef("say why with --why: it goes into the audit log")
+			if err := needWhy(by()); err != nil && len(was.Differs) > 0 {
+				return plainRefusal(err)
 			}
 			if !yes && len(was.Differs) > 0 {
 				if err := p.confirm("No other copy of this database may mail from now on.", "adopt"); err != nil {

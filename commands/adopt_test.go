@@ -217,6 +217,9 @@ func TestServeHolds(t *testing.T) {
 	if err != nil || len(alarms) == 0 || alarms[0].Level != "red" || !strings.Contains(alarms[0].What, "this is a copy") || alarms[0].Link != "/keeping" {
 		t.Errorf("%+v, %v", alarms, err)
 	}
+	if live, err := e.board.read(ctx); err != nil || len(live.Runs) != 1 || len(live.Runs[0].Held) != 1 || live.Runs[0].TimeLeft() != "not known" {
+		t.Errorf("%+v, %v", live, err)
+	}
 	v := enter(t, e, operators.Manage)
 	if _, page := v.get("/keeping"); !strings.Contains(page, "Sending is held") || !strings.Contains(page, "this is a copy") {
 		t.Errorf("the page does not say why:\n%s", page)
@@ -224,7 +227,7 @@ func TestServeHolds(t *testing.T) {
 	if n := calls.Load(); n != 0 {
 		t.Fatalf("the copy called the relay %d times", n)
 	}
-	c.must(0, "adopt", "--yes", "--why", "a trial") // by another program
+	c.must(0, "adopt", "--yes", "--why", "moved") // by another program
 	await("the relay is not called", func() bool { return calls.Load() > 0 })
 	if _, page := v.get("/keeping"); strings.Contains(page, "Sending is held") || !strings.Contains(page, "command line") {
 		t.Errorf("the page after it was adopted:\n%s", page)

@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
-	"syscall"
 	"time"
 
+	"broadsheet/doctor"
 	"broadsheet/store"
 	"broadsheet/web/room"
 )
@@ -20,12 +21,6 @@ const (
 	findingCertificate = "certificate " // + relay, or "public url"
 	findingOpening     = "opening "     // + edition
 	findingWake        = "wake"
-)
-
-// From which on free space is too little: a share of the disk, or octets.
-const (
-	diskAmber, diskAmberShare = 1 << 30, 0.10
-	diskRed, diskRedShare     = 200 << 20, 0.02
 )
 
 // databaseAlarms tells what this process's last write met.
@@ -49,40 +44,17 @@ func (w roomToday) databaseAlarms(context.Context) ([]room.Alarm, error) {
 	return []room.Alarm{a}, nil
 }
 
-// disk is the free space where the database lies, and the size of that disk.
-func (e *engine) disk() (free, size uint64, err error) {
-	var fs syscall.Statfs_t
-	if err := syscall.Statfs(filepath.Dir(e.db.Path()), &fs); err != nil {
-		return 0, 0, fmt.Errorf("look at the disk of %s: %w", e.db.Path(), err)
-	}
-	unit := uint64(fs.Bsize)
-	return uint64(fs.Bavail) * unit, uint64(fs.Blocks) * unit, nil
-}
+// disk is the space where the database lies.
+func (e *engine) disk() (doctor.Space, error) { return doctor.SpaceBeside(e.db.Path()) }
 
 func (w roomToday) diskAlarms(context.Context) ([]room.Alarm, error) {
-	free, size, err := w.disk()
-	if err != nil {
+	s, err := w.disk()
+	if err != nil || s.Level() == doctor.Green {
 		return nil, err
 	}
-	level := diskLevel(free, size)
-	if level == "" {
-		return nil, nil
-	}
-	return []room.Alarm{{Key: "disk", Level: level, Since: w.now(), Do: "df " + shellWord(filepath.Dir(w.db.Path())),
-		What: fmt.Sprintf("The database's disk has %s free of %s.", octets(free), octets(size)),
+	return []room.Alarm{{Key: "disk", Level: string(s.Level()), Since: w.now(), Do: "df " + shellWord(filepath.Dir(w.db.Path())),
+		What: fmt.Sprintf("The database's disk has %s free of %s.", octets(s.Free), octets(s.Size)),
 		Next: "Free some space or move the database to a larger disk: on a full one nothing can be sent."}}, nil
-}
-
-// diskLevel says how grave it is that so much is free.
-func diskLevel(free, size uint64) string {
-	share := float64(free) / float64(max(size, 1))
-	switch {
-	case free < diskRed || share < diskRedShare:
-		return red
-	case free < diskAmber || share < diskAmberShare:
-		return amber
-	}
-	return ""
 }
 
 // octets is a size in the unit that fits.
@@ -96,26 +68,49 @@ func octets(n uint64) string {
 	return fmt.Sprintf("%d kB", n>>10)
 }
 
-// wakeLate is the age from which on the last wake of the scheduler says that it does not run.
-const wakeLate = 4 * wake
+// lastOpened is when an issue was last opened; zero = none was.
+func (e *engine) lastOpened(ctx context.Context) (time.Time, error) {
+	for i, err := range e.db.Issues(ctx, store.IssueFilter{}) {
+		return i.Opened, err
+	}
+	return time.Time{}, nil
+}
 
-// wakeAlarms tells that serve has run here and does so no more. Who never ran it opens issues by send.
+// stands reports whether mail is due and no sender of any process was seen of late. What is on hold is not due.
+func (e *engine) stands(ctx context.Context) (bool, error) {
+	states, err := e.db.RelayStates(ctx)
+	if err != nil || slices.ContainsFunc(states, func(s store.RelayState) bool { return time.Since(s.Seen) < 2*relaySeen }) {
+		return false, err
+	}
+	for _, r := range e.cfg.Relays {
+		due, ok, err := e.db.NextDue(ctx, r.Name)
+		if err != nil || ok && !due.After(e.now()) {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// wakeAlarms tells that serve has run here and does so no more.
 func (w roomToday) wakeAlarms(ctx context.Context) ([]room.Alarm, error) {
 	last, err := w.lastWake(ctx)
-	if err != nil || last.IsZero() || time.Since(last) <= wakeLate {
+	if err != nil || !doctor.Asleep(last, time.Time{}, time.Now(), true) {
 		return nil, err
 	}
-	for i, err := range w.db.Issues(ctx, store.IssueFilter{}) {
-		if err != nil {
-			return nil, err
-		}
-		if i.Opened.After(last) {
-			return nil, nil // somebody opens them by send
-		}
-		break
+	stands, err := w.stands(ctx)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := w.lastOpened(ctx)
+	if err != nil || !doctor.Asleep(last, opened, time.Now(), stands) {
+		return nil, err
+	}
+	what := "no issue opens by itself"
+	if stands {
+		what += ", and mail that is due does not go"
 	}
 	return []room.Alarm{{Key: "wake", Level: red, Since: last, Do: "broadsheet serve",
-		What: fmt.Sprintf("The scheduler has not woken since %s, %s ago: no issue opens by itself.", w.moment(last), duration(time.Since(last))),
+		What: fmt.Sprintf("The scheduler has not woken since %s, %s ago: %s.", w.moment(last), duration(time.Since(last)), what),
 		Next: "Start serve again, or look in its log why it hangs."}}, nil
 }
 
@@ -148,12 +143,6 @@ func (w roomToday) publicAlarms(ctx context.Context) ([]room.Alarm, error) {
 		Next: "Look at the web server in front of serve, its certificate and the name's DNS."}}, nil
 }
 
-// How long before its end a certificate is worth a word.
-const (
-	certificateAmber = 14 * 24 * time.Hour
-	certificateRed   = 3 * 24 * time.Hour
-)
-
 func (w roomToday) certificateAlarms(ctx context.Context) (list []room.Alarm, err error) {
 	found, err := w.db.Findings(ctx)
 	if err != nil {
@@ -162,14 +151,11 @@ func (w roomToday) certificateAlarms(ctx context.Context) (list []room.Alarm, er
 	tell := func(key, whose, next string) {
 		f, ok := found[findingCertificate+key]
 		end, err := time.Parse(time.RFC3339, f.Detail)
-		if left := time.Until(end); ok && err == nil && left < certificateAmber {
-			a := room.Alarm{Key: "certificate " + key, Level: amber, Since: f.At, Link: "/doctor", Do: "broadsheet check", Next: next,
+		if left := time.Until(end); ok && err == nil && doctor.CertificateLevel(left) != doctor.Green {
+			a := room.Alarm{Key: "certificate " + key, Level: string(doctor.CertificateLevel(left)), Since: f.At, Link: "/doctor", Do: "broadsheet check", Next: next,
 				What: fmt.Sprintf("The certificate of %s ends in %s, on %s.", whose, duration(left), end.In(w.home()).Format("2 January"))}
 			if left < 0 {
 				a.What = fmt.Sprintf("The certificate of %s ended on %s.", whose, end.In(w.home()).Format("2 January"))
-			}
-			if left < certificateRed {
-				a.Level = red
 			}
 			list = append(list, a)
 		}

@@ -16,7 +16,7 @@ import (
 
 const (
 	// slotLate is how long after its slot an issue may be opened before that is an alarm.
-	slotLate = time.Minute
+	slotLate = 45 * time.Second
 	// missedTold is for how long a slot that was missed is worth a word.
 	missedTold = 24 * time.Hour
 	// openingLong is how long an opening may take.

@@ -173,13 +173,13 @@ func TestRelayDiesIdle(t *testing.T) {
 	}
 }
 
-// TestMissedRun: a slot that nobody opened is seen a minute after it, said to be nobody's when no serve runs,
+// TestMissedRun: a slot that nobody opened is seen within a minute, said to be nobody's when no serve runs,
 // and not when nobody waited for it; one that was combined or passed over is counted for good, once.
 func TestMissedRun(t *testing.T) {
 	w := openWatched(t, relaytest.Start(t), "")
 	w.must(0, "send", "morning", "--at", "2026-01-13T07:00:30Z")
-	if a := alarm(t, w.engine("2026-01-14T07:00:50Z"), "missed morning"); a != nil {
-		t.Errorf("after 50 seconds: %+v", a)
+	if a := alarm(t, w.engine("2026-01-14T07:00:40Z"), "missed morning"); a != nil {
+		t.Errorf("after 40 seconds: %+v", a)
 	}
 	a := alarm(t, w.engine("2026-01-14T07:01:30Z"), "missed morning")
 	if a == nil || a.Level != red || !strings.Contains(a.What, "Missed run: morning of 14 January, 07:00 in Europe/London was not opened") ||
@@ -432,18 +432,6 @@ func TestMorningReport(t *testing.T) {
 	w.must(0, "report", "--at", "2026-01-13T18:00:00Z")
 	w.printed("RED: Relay dock is down since ")
 	w.printed("- left")
-}
-
-// TestDiskLevels: how grave it is that so much is free.
-func TestDiskLevels(t *testing.T) {
-	for _, c := range []struct {
-		free, size uint64
-		want       string
-	}{{100 << 30, 500 << 30, ""}, {40 << 30, 500 << 30, amber}, {900 << 20, 5 << 30, amber}, {5 << 30, 500 << 30, red}, {100 << 20, 1 << 30, red}, {0, 0, red}} {
-		if got := diskLevel(c.free, c.size); got != c.want {
-			t.Errorf("%d of %d: %q", c.free, c.size, got)
-		}
-	}
 }
 
 // TestClockStep: a clock that is set is told from time that passes.

@@ -2,11 +2,13 @@ package commands
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
 	"broadsheet/digest"
 	"broadsheet/mailer"
+	"broadsheet/schedule"
 	"broadsheet/store"
 	"broadsheet/web/room"
 )
@@ -77,12 +79,12 @@ func (b *board) read(ctx context.Context) (*room.Live, error) {
 
 func (b *board) look(ctx context.Context, at time.Time) (*room.Live, error) {
 	e := b.e
-	live := &room.Live{At: at, Runs: []room.LiveRun{}, Red: []room.Alarm{}}
+	live := &room.Live{At: at, Runs: []room.LiveRun{}, Wrong: []string{}}
 	ids, err := e.db.RunningIssues(ctx)
 	if err != nil {
 		return nil, err
 	}
-	holds, err := e.db.Holds(ctx)
+	holds, err := e.db.Holds(ctx, e.now())
 	if err != nil {
 		return nil, err
 	}
@@ -90,6 +92,16 @@ func (b *board) look(ctx context.Context, at time.Time) (*room.Live, error) {
 	if err != nil {
 		return nil, err
 	}
+	alarms, err := roomToday{e}.Alarms(ctx)
+	if err != nil {
+		return nil, err
+	}
+	stray := false // this copy of the database may not mail
+	for _, a := range alarms {
+		live.Wrong = append(live.Wrong, a.Level+" "+a.Key)
+		stray = stray || a.Key == alarmAdopt
+	}
+	stray = stray && !slices.ContainsFunc(e.cfg.Relays, func(r schedule.Relay) bool { return loopback(r.Host) })
 	now := pace{at: at, runs: make(map[int64]progressOf)}
 	for _, id := range ids {
 		if len(live.Runs) == liveRuns {
@@ -102,8 +114,11 @@ func (b *board) look(ctx context.Context, at time.Time) (*room.Live, error) {
 		if r != nil {
 			for _, h := range holds {
 				if h.Issue == id || h.Issue == 0 {
-					r.Held = append(r.Held, heldWords(roomRuns{e}.heldOf(h)))
+					r.Held = append(r.Held, heldOf(h).Line())
 				}
+			}
+			if stray {
+				r.Held = append(r.Held, "this copy of the database may not mail until it is adopted")
 			}
 			if len(r.Held) > 0 {
 				r.Need, r.Waits, r.Rate = 0, "", 0 // what went before the hold says nothing of what is left
@@ -122,24 +137,7 @@ func (b *board) look(ctx context.Context, at time.Time) (*room.Live, error) {
 		b.past = b.past[1:]
 	}
 	b.past = append(b.past, now)
-	alarms, err := roomToday{e}.Alarms(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, a := range alarms {
-		if a.Level == "red" {
-			live.Red = append(live.Red, a)
-		}
-	}
 	return live, nil
-}
-
-// heldWords is a hold in a line.
-func heldWords(h room.Held) string {
-	if h.Reason != "" {
-		return h.Words + ": " + h.Reason
-	}
-	return h.Words
 }
 
 // relayWords says how relays were last seen to be.

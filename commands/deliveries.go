@@ -189,32 +189,11 @@ func (p *program) deliveriesRetry() *cobra.Command {
 second time. What is past its end of life, or has been taken over by a later issue, cannot be
 retried: its stories are in the next issue.`,
 		RunE: func(c *cobra.Command, args []string) error {
-			db, err := p.database(c.Context(), true)
-			if err != nil {
-				return err
-			}
-			now, err := p.clock()
-			if err != nil {
-				return err
-			}
-			var failed error
-			for _, arg := range args {
-				id, err := parseID(arg)
-				if err == nil {
-					who := by()
-					who.Why = cmp.Or(who.Why, reason, "retried by operator")
-					err = db.RetryDelivery(c.Context(), id, who, now())
-				}
-				if errors.Is(err, store.ErrNotFound) {
-					err = fmt.Errorf("there is no delivery %d", id)
-				}
-				if err != nil {
-					failed = errors.Join(failed, err)
-					continue
-				}
-				fmt.Fprintf(p.stderr, "queued delivery %d again\n", id)
-			}
-			return failed
+			return p.onDeliveries(c.Context(), args, func(w roomRuns, id int64) (string, error) {
+				who := by()
+				who.Why = cmp.Or(who.Why, reason)
+				return w.RetryDelivery(c.Context(), who, id)
+			})
 		},
 	}
 	p.clockFlag(c)

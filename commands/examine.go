@@ -259,7 +259,11 @@ func (e *engine) examineWake(ctx context.Context) doctor.Finding {
 	if err != nil {
 		return doctor.Finding{Level: doctor.Red, Seen: err.Error(), Fix: "See what is wrong with the database."}
 	}
-	return doctor.Wake(found[findingWake].At, time.Now())
+	opened, err := e.lastOpened(ctx)
+	if err != nil {
+		return doctor.Finding{Level: doctor.Red, Seen: err.Error(), Fix: "See what is wrong with the database."}
+	}
+	return doctor.Wake(found[findingWake].At, opened, time.Now())
 }
 
 // secretFiles are the files with secrets that the environment names, by what is in them.
@@ -269,6 +273,9 @@ func secretFiles(cfg *schedule.Config, db string, getenv func(string) string) ma
 	for _, r := range cfg.Relays {
 		files["password of relay "+r.Name] = getenv(r.PasswordFile())
 		files["secret of "+r.Name+"'s events"] = getenv(r.EventsFile())
+	}
+	for _, h := range cfg.Webhooks {
+		files["secret of webhook "+h.Name] = getenv(h.Variable() + "_FILE")
 	}
 	for _, h := range cfg.Webhooks {
 		files["secret of webhook "+h.Name] = getenv(h.Variable() + "_FILE")

@@ -171,22 +171,19 @@ func (l timeline) first(what string) time.Time {
 
 // heldWords says what holds an issue, "" = nothing does.
 func (e *engine) heldWords(ctx context.Context, issue int64) (string, error) {
-	holds, err := e.db.HoldsOf(ctx, issue)
+	holds, err := e.db.HoldsOf(ctx, issue, e.now())
 	var parts []string
 	for _, h := range holds {
-		part := string(h.Kind)
-		if h.Reason != "" {
-			part += ", " + h.Reason
-		}
+		part := heldOf(h).Line()
 		if h.Who != "" {
-			part += " (by " + h.Who + ")"
+			part += ", by " + h.Who
 		}
 		parts = append(parts, part)
 	}
 	if err != nil || len(parts) == 0 {
 		return "", err
 	}
-	return "held: " + strings.Join(parts, "; ") + "; see the issue's page", nil
+	return "not yet: " + strings.Join(parts, "; ") + "; see the issue's page", nil
 }
 
 // lookedAhead says what will become of a mail that is not on record.

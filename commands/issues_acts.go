@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"broadsheet/mailer"
 	"broadsheet/operators"
 	"broadsheet/store"
 	"broadsheet/web/room"
@@ -27,16 +26,8 @@ func (p *program) runs(ctx context.Context) (roomRuns, error) {
 	return roomRuns{&engine{db: db, now: now, log: p.logger(), acts: &underway{}}}, nil
 }
 
-// notDone gives an act's refusal its exit code: there was nothing to do.
-func notDone(err error) error {
-	if errors.Is(err, room.ErrRefused) {
-		return &exitError{exitNothing, err}
-	}
-	return err
-}
-
 // actOn is a command that does something to an issue, or to all with --all if there is allHelp.
-func (p *program) actOn(use, short, long, allHelp string, needsWhy bool, do func(ctx context.Context, w roomRuns, by operators.By, issue int64) (string, error)) *cobra.Command {
+func (p *program) actOn(use, short, long, allHelp string, do func(ctx context.Context, w roomRuns, by operators.By, issue int64) (string, error)) *cobra.Command {
 	var all bool
 	var by func() operators.By
 	c := &cobra.Command{
@@ -55,15 +46,11 @@ func (p *program) actOn(use, short, long, allHelp string, needsWhy bool, do func
 					return err
 				}
 			}
-			who := by()
-			if needsWhy && !all && who.Why == "" {
-				return usagef("say why with --why: it stays in the audit log")
-			}
 			w, err := p.runs(c.Context())
 			if err != nil {
 				return err
 			}
-			said, err := do(c.Context(), w, who, issue)
+			said, err := do(c.Context(), w, by(), issue)
 			if err != nil {
 				return notDone(err)
 			}
@@ -82,7 +69,7 @@ func (p *program) actOn(use, short, long, allHelp string, needsWhy bool, do func
 func (p *program) issuesPause() *cobra.Command {
 	return p.actOn("pause", "Keep what is left of an issue here", `Within seconds nothing more of it leaves, whichever process sends, until it is resumed. What a relay
 has in hand comes to its end. Mails that reach the end of their life meanwhile expire.
-Exit code 3 says that there is nothing to pause.`, "everything: issues that open later and confirmations too", false,
+Exit code 3 says that there is nothing to pause.`, "everything: issues that open later and confirmations too",
 		func(ctx context.Context, w roomRuns, by operators.By, issue int64) (string, error) {
 			return w.Pause(ctx, by, issue)
 		})
@@ -90,7 +77,7 @@ Exit code 3 says that there is nothing to pause.`, "everything: issues that open
 
 func (p *program) issuesResume() *cobra.Command {
 	return p.actOn("resume", "Let a paused issue go on", `Exit code 3 says that it is not paused. Of one that is on hold for another reason too, it says so.`,
-		"end the hold of everything", false,
+		"end the hold of everything",
 		func(ctx context.Context, w roomRuns, by operators.By, issue int64) (string, error) {
 			return w.Resume(ctx, by, issue)
 		})
@@ -103,14 +90,15 @@ with its answer. The stories of what is cancelled come with the reader's next is
 is gone on with by serve, by send, or by the same command.
 
 With --all it cancels nothing: it puts everything on hold, until "issues resume --all".
-Exit code 3 says that nothing is left to stop.`, "hold everything, as pause --all does", true,
+Exit code 3 says that nothing is left to stop.`, "hold everything, as pause --all does",
 		func(ctx context.Context, w roomRuns, by operators.By, issue int64) (string, error) {
 			if issue == 0 {
 				return w.Stop(ctx, by, 0)
 			}
 			b := progress(p.stderr, "mails", 0)
 			defer b.done()
-			return acted(w.stop(ctx, by, issue, func(n, _ int) { b.set(int64(n)) }))
+			said, err := w.stop(ctx, by, issue, func(n, _ int) { b.set(int64(n)) })
+			return acted(nameOf(issue), said, err)
 		})
 }
 
@@ -125,11 +113,7 @@ func (p *program) issuesRetry() *cobra.Command {
 the same command does the rest. Exit code 3 says that no delivery is like that.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			return p.actOnMany(c.Context(), args[0], by(), asJSON, func(ctx context.Context, w roomRuns, by operators.By, issue int64, show func(n, of int)) (store.Acted, error) {
-				states, err := retryable(pick.States)
-				if err != nil {
-					return store.Acted{}, err
-				}
-				return w.db.RetryIssue(ctx, issue, store.Pick{States: states, Reason: pick.Reason, Domain: pick.Domain}, by, w.now(), show)
+				return w.retry(ctx, by, issue, pick, show)
 			}, "queued again")
 		},
 	}
@@ -140,18 +124,6 @@ the same command does the rest. Exit code 3 says that no delivery is like that.`
 	by = byFlag(c)
 	p.clockFlag(c)
 	return c
-}
-
-// retryable reads --state.
-func retryable(names []string) (states []mailer.State, err error) {
-	for _, s := range names {
-		state := mailer.State(s)
-		if state != mailer.Failed && state != mailer.Expired && state != mailer.Cancelled {
-			return nil, usagef("--state %q is none of %s", s, retryStates)
-		}
-		states = append(states, state)
-	}
-	return states, nil
 }
 
 func (p *program) issuesSettle() *cobra.Command {
@@ -169,12 +141,9 @@ get it twice. Exit code 3 says that none is uncertain.`,
 			if err != nil {
 				return err
 			}
-			if by().Why == "" {
-				return usagef("say why with --why: it stays in the audit log")
-			}
 			return p.actOnMany(c.Context(), args[0], by(), asJSON, func(ctx context.Context, w roomRuns, by operators.By, issue int64, show func(n, of int)) (store.Acted, error) {
-				return w.db.SettleIssue(ctx, issue, store.Pick{Domain: domain}, s, by, w.now(), show)
-			}, "settled")
+				return w.settle(ctx, by, issue, s, room.Pick{Domain: domain}, show)
+			}, settled(s))
 		},
 	}
 	how = settleFlags(c)
@@ -214,10 +183,11 @@ func (p *program) actOnMany(ctx context.Context, arg string, by operators.By, as
 	b := progress(p.stderr, "mails", 0)
 	a, err := do(ctx, w, by, issue, func(n, _ int) { b.set(int64(n)) })
 	b.done()
-	if errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("there is no issue %d", issue)
+	if errors.Is(err, errPick) {
+		return usage(plainRefusal(err))
 	}
 	said, err := inTotal(a, came, err)
+	said, err = acted(nameOf(issue), said, err)
 	if asJSON && (err == nil || errors.Is(err, room.ErrRefused)) {
 		if printErr := p.printJSON(a); printErr != nil {
 			return printErr
@@ -228,6 +198,28 @@ func (p *program) actOnMany(ctx context.Context, arg string, by operators.By, as
 	}
 	fmt.Fprintln(p.stderr, said)
 	return nil
+}
+
+// onDeliveries does something to one delivery after another.
+func (p *program) onDeliveries(ctx context.Context, args []string, do func(w roomRuns, id int64) (string, error)) error {
+	w, err := p.runs(ctx)
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, arg := range args {
+		id, err := parseID(arg)
+		if err == nil {
+			var said string
+			said, err = do(w, id)
+			err = p.done(said, err)
+		}
+		if _, wrong := errors.AsType[*exitError](err); wrong { // the same for all
+			return err
+		}
+		failed = errors.Join(failed, err)
+	}
+	return failed
 }
 
 func (p *program) deliveriesSettle() *cobra.Command {
@@ -241,28 +233,9 @@ func (p *program) deliveriesSettle() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			who := by()
-			if who.Why == "" {
-				return usagef("say why with --why: it stays in the audit log")
-			}
-			w, err := p.runs(c.Context())
-			if err != nil {
-				return err
-			}
-			var failed error
-			for _, arg := range args {
-				id, err := parseID(arg)
-				said := ""
-				if err == nil {
-					said, err = w.SettleDelivery(c.Context(), who, id, string(s))
-				}
-				if err != nil {
-					failed = errors.Join(failed, err)
-					continue
-				}
-				fmt.Fprintln(p.stderr, said)
-			}
-			return failed
+			return p.onDeliveries(c.Context(), args, func(w roomRuns, id int64) (string, error) {
+				return w.SettleDelivery(c.Context(), by(), id, string(s))
+			})
 		},
 	}
 	how = settleFlags(c)
@@ -280,13 +253,13 @@ func (p *program) issuesHolds() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			holds, err := w.db.Holds(c.Context())
+			holds, err := w.db.Holds(c.Context(), w.now())
 			if err != nil {
 				return err
 			}
 			t := p.table("ISSUE", "HOLD", "SINCE (UTC)", "BY", "WHY", "THEN")
 			for _, h := range holds {
-				held := w.heldOf(h)
+				held := heldOf(h)
 				if asJSON {
 					if err := p.printJSON(held); err != nil {
 						return err
@@ -305,6 +278,7 @@ func (p *program) issuesHolds() *cobra.Command {
 			return t.flush()
 		},
 	}
+	p.clockFlag(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	return c
 }

@@ -34,16 +34,13 @@ func (p *program) verdict(use, short, long string, do func(roomProofs, context.C
 		if err != nil {
 			return err
 		}
-		if by().Why == "" {
-			return usagef("--why is missing: say why, for the audit log and for who comes next")
-		}
 		e, err := p.engine(c.Context())
 		if err != nil {
 			return err
 		}
 		said, err := do(roomProofs{e}, c.Context(), by(), id)
 		if err != nil {
-			return err
+			return plainRefusal(err)
 		}
 		fmt.Fprintln(p.stdout, said)
 		return nil

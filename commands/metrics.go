@@ -68,7 +68,7 @@ var (
 	factDiskSize    = gauge("disk_size_bytes", "Size of the database's disk.")
 	factWake        = gauge("scheduler_last_wake_timestamp_seconds", "When the scheduler of serve last woke; absent if it never did.")
 	factMissed      = counter("issues_missed_total", "Slots that readers waited for and that had no issue of their own, since the database was made.", "edition")
-	factWaiting     = gauge("issues_waiting", "Slots that are more than a minute past and were not opened by anybody.", "edition")
+	factWaiting     = gauge("issues_waiting", "Slots that are more than 45 seconds past and were not opened by anybody.", "edition")
 	factUnfinished  = gauge("issues_unfinished", "Issues that have deliveries still to go.", "edition")
 	factLate        = gauge("issues_late", "Issue and relay pairs for which there is not enough time before their end of life.")
 	factLastDue     = gauge("issue_last_due_timestamp_seconds", "Slot of the latest issue on record.", "edition")
@@ -174,12 +174,12 @@ func (r *recordReader) machine(ctx context.Context) error {
 		return err
 	}
 	r.add(factDatabaseLen, float64(size))
-	free, all, err := r.disk()
+	space, err := r.disk()
 	if err != nil {
 		return err
 	}
-	r.add(factDiskFree, float64(free))
-	r.add(factDiskSize, float64(all))
+	r.add(factDiskFree, float64(space.Free))
+	r.add(factDiskSize, float64(space.Size))
 	last, err := r.lastWake(ctx)
 	if err == nil && !last.IsZero() {
 		r.add(factWake, epoch(last))

@@ -14,7 +14,6 @@ import (
 	"golang.org/x/term"
 
 	"broadsheet/operators"
-	"broadsheet/web/room"
 )
 
 func (p *program) operators() *cobra.Command {
@@ -48,16 +47,6 @@ func (p *program) done(said string, err error) error {
 	}
 	fmt.Fprintln(p.stderr, said)
 	return nil
-}
-
-// plainRefusal leaves out what pages put before a refusal.
-func plainRefusal(err error) error {
-	for _, e := range []error{room.ErrRefused, room.ErrNotFound} {
-		if errors.Is(err, e) {
-			return errors.New(strings.TrimPrefix(err.Error(), e.Error()+": "))
-		}
-	}
-	return err
 }
 
 // newPassword reads one: from a terminal twice and without an echo, else the first line of standard input.

@@ -98,7 +98,7 @@ func (e *engine) noteHeldPings(ctx context.Context, ed *schedule.Edition, before
 		return err
 	}
 	refused := slices.ContainsFunc(states, func(s store.RelayState) bool { return s.State == store.RelayHeld && time.Since(s.Seen) < relayStale })
-	holds, err := e.db.Holds(ctx)
+	holds, err := e.db.Holds(ctx, e.now())
 	if err != nil || !refused && len(holds) == 0 {
 		return err
 	}

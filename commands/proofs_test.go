@@ -99,7 +99,7 @@ func TestTripwireHolds(t *testing.T) {
 		}
 	}
 	d.must(exitHeld, "issues", "proof", "9", "--at", d.at(2*time.Minute))
-	d.printed("It is out of the usual: 204 new stories")
+	d.printed("The issue differs too much from those before it (204 new stories")
 	d.must(0, "issues", "approve", "9", "--why", "the archive was moved", "--at", d.at(3*time.Minute))
 	d.must(0, "send", "morning", "--at", d.at(4*time.Minute))
 	if d.gone(before) != 30 {
@@ -116,6 +116,13 @@ func TestTripwireExpires(t *testing.T) {
 	d.brings(20, "parked.example")
 	d.must(exitHeld, "send", "morning", "--at", d.at(0))
 	d.printed("lead to parked.example")
+	const key = "held 9 tripwire"
+	if a := alarm(t, d.engine(0), key); a == nil || a.Level != red {
+		t.Errorf("while it lives: %+v", a)
+	}
+	if a := alarm(t, d.engine(23*time.Hour), key); a != nil { // approve would refuse
+		t.Errorf("after its life: %+v", a)
+	}
 	d.day = d.day.AddDate(0, 0, 1)
 	d.brings(4, "tidewater.example")
 	d.must(exitHeld, "send", "morning", "--at", d.at(0))
@@ -126,6 +133,10 @@ func TestTripwireExpires(t *testing.T) {
 	d.must(0, "issues", "show", "9")
 	d.printed("books balance")
 	d.printed("expired")
+	d.must(0, "issues", "holds", "--at", d.at(0))
+	if strings.Contains(d.out.String(), "9 ") {
+		t.Errorf("an issue that is over is on hold: %s", &d.out)
+	}
 }
 
 // TestProofPages: an operator looks at what will go, to the octet, and decides; who may only look sees no
@@ -151,14 +162,14 @@ func TestProofPages(t *testing.T) {
 			}
 		}
 	}
-	holds(looks, "/issues/9/proof", "It is out of the usual: 204 new stories", "most stories")
+	holds(looks, "/issues/9/proof", "The issue differs too much from those before it (204 new stories", "most stories")
 	holds(looks, "/issues/9", "differs too much from those before it", "204 new stories")
 	holds(acts, "/preview"+query, "Nothing was found", "List-Unsubscribe-Post", "Story ", `sandbox src="/preview/mail?`)
 	holds(acts, "/preview?edition=morning&as=nobody%40reader.example", "there is no reader nobody@reader.example")
 	holds(acts, "/preview?edition=morning&at=tomorrow&as=reader3%40reader.example", "is no time")
 	holds(acts, "/preview/mail"+query+"&scheme=dark", "@media all{")
 	holds(acts, "/preview/mail"+query+"&scheme=light", "@media not all{")
-	holds(looks, "/forecast", "Coming slots", "It is out of the usual")
+	holds(looks, "/forecast", "Coming slots", "The issue differs too much from those before it")
 	_, source := acts.get("/preview/source" + query)
 	resp, err := acts.client.Get(acts.base + "/preview/mail" + query)
 	if err != nil {

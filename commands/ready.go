@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"broadsheet/doctor"
 )
 
 const (
@@ -49,7 +51,7 @@ func (e *engine) ready(ctx context.Context) error {
 	if trial == nil && time.Since(r.at) > readyKept {
 		trial = make(chan struct{})
 		r.trial = trial
-		go e.tryDatabase(trial)
+		e.jobs.begin(func(ctx context.Context) { e.tryDatabase(ctx, trial) })
 	}
 	r.mu.Unlock()
 	if trial != nil {
@@ -69,19 +71,19 @@ func (e *engine) ready(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !woke.IsZero() && time.Since(woke) > wakeLate {
+	if !woke.IsZero() && time.Since(woke) > doctor.WakeLate {
 		return fmt.Errorf("scheduler: it has not woken for %s", duration(time.Since(woke)))
 	}
 	return nil
 }
 
 // tryDatabase writes and reads, and lets those go on who wait for it.
-func (e *engine) tryDatabase(trial chan struct{}) {
-	err := e.db.Ready(context.Background())
+func (e *engine) tryDatabase(ctx context.Context, trial chan struct{}) {
+	err := e.db.Ready(ctx)
 	if t := e.db.Trouble(); err == nil && t != nil {
 		err = t.Err
 	}
-	if free, _, diskErr := e.disk(); err == nil && diskErr == nil && free < diskNone {
+	if s, diskErr := e.disk(); err == nil && diskErr == nil && s.Free < diskNone {
 		err = errors.New("its disk is full")
 	}
 	if err != nil {

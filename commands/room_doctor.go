@@ -54,13 +54,13 @@ func (w roomDoctor) Examine(ctx context.Context, by operators.By) (string, error
 	// It logs in to relays and the mailbox. A disk that is full keeps nobody from finding out.
 	w.complain(ctx, "write audit log", w.db.Note(ctx, by, "doctor", "installation", "", w.now()))
 	ended := make(chan struct{})
-	go func() {
+	w.jobs.begin(func(ctx context.Context) {
 		defer close(ended)
-		found := doctor.Run(context.WithoutCancel(ctx), w.checks(false))
+		found := doctor.Run(ctx, w.checks(false))
 		x.mu.Lock()
 		defer x.mu.Unlock()
 		x.at, x.found, x.underWay = w.now(), found, false
-	}()
+	})
 	timer := time.NewTimer(answerWithin)
 	defer timer.Stop()
 	select {

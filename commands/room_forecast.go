@@ -36,7 +36,7 @@ func (w roomProofs) Forecast(ctx context.Context) (*room.Forecast, error) {
 		return nil, err
 	}
 	busy := due && !next.After(w.now())
-	if done := w.ahead.begin(ctx, w.engine, busy); done != nil {
+	if done := w.ahead.begin(w.engine, busy); done != nil {
 		select {
 		case <-done:
 		case <-ctx.Done():
@@ -53,7 +53,7 @@ func (w roomProofs) Forecast(ctx context.Context) (*room.Forecast, error) {
 }
 
 // begin works a forecast out in the background if there is none, or an old one.
-func (l *outlook) begin(ctx context.Context, e *engine, busy bool) (done <-chan struct{}) {
+func (l *outlook) begin(e *engine, busy bool) (done <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.done != nil {
@@ -63,8 +63,8 @@ func (l *outlook) begin(ctx context.Context, e *engine, busy bool) (done <-chan 
 		return nil
 	}
 	l.begun, l.done = time.Now(), make(chan struct{})
-	go func() {
-		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), forecastMost)
+	e.jobs.begin(func(ctx context.Context) {
+		ctx, stop := context.WithTimeout(ctx, forecastMost)
 		defer stop()
 		coming, err := e.foresee(ctx, "")
 		l.mu.Lock()
@@ -75,7 +75,7 @@ func (l *outlook) begin(ctx context.Context, e *engine, busy bool) (done <-chan 
 		}
 		close(l.done)
 		l.done = nil
-	}()
+	})
 	return l.done
 }
 

@@ -180,6 +180,9 @@ func backupPlace(db *store.DB, to string, now time.Time) (string, error) {
 	return to, nil
 }
 
+// alarmAdopt is the key of the alarm that this copy may not mail.
+const alarmAdopt = "adopt"
+
 // alarms lists what is wrong here.
 func (w roomKeeping) alarms(ctx context.Context) (all []room.Alarm, err error) {
 	why, err := w.differs(ctx)
@@ -187,7 +190,7 @@ func (w roomKeeping) alarms(ctx context.Context) (all []room.Alarm, err error) {
 		return nil, err
 	}
 	if len(why) > 0 {
-		all = append(all, room.Alarm{Key: "adopt", Level: "red", What: "Sending is held: " + strings.Join(why, "; ") + ".",
+		all = append(all, room.Alarm{Key: alarmAdopt, Level: "red", What: "Sending is held: " + strings.Join(why, "; ") + ".",
 			Next: "If this copy is the one that is to mail, and no other does, adopt it; for trials, use a relay on this machine.",
 			Link: "/keeping", Do: "broadsheet adopt --why REASON"})
 	}

@@ -22,9 +22,6 @@ type roomProofs struct{ *engine }
 
 var _ room.Proofs = roomProofs{}
 
-// alarms lists what is wrong here. What is held is among the alarms of runs.
-func (w roomProofs) alarms(ctx context.Context) ([]room.Alarm, error) { return nil, nil }
-
 // at is the engine with another clock, for looking only.
 func (e *engine) at(t time.Time) *engine {
 	return &engine{cfg: e.cfg, db: e.db, keys: e.keys, dkim: e.dkim, now: func() time.Time { return t }, log: e.log, worker: e.worker,

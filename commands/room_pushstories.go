@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -118,6 +119,7 @@ func (w roomPush) DropStory(ctx context.Context, by operators.By, externalID str
 	if err != nil {
 		return "", err
 	}
+	by.Why = cmp.Or(by.Why, "withdrawn in the newsroom's system") // which knows who and why
 	return roomStories(w).Withdraw(ctx, by, id)
 }
 

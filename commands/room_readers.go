@@ -72,14 +72,6 @@ func (w roomReaders) Find(ctx context.Context, q room.ReaderSearch) (*room.Reade
 	return list, nil
 }
 
-// needWhy refuses an act without a reason.
-func needWhy(by operators.By) error {
-	if by.Why == "" {
-		return fmt.Errorf("%w: say why; the reason is kept in the audit log", room.ErrRefused)
-	}
-	return nil
-}
-
 // refusal puts an error of an act on a reader into a form that the page shows.
 func refusal(err error) error {
 	switch {

@@ -20,23 +20,6 @@ import (
 // roomRuns meets [room.Runs]. The commands that step into a run are the same code.
 type roomRuns struct{ *engine }
 
-// acted is an act's result for people: store's errors that a person can do something about are room's.
-func acted(said string, err error) (string, error) {
-	for _, e := range []error{store.ErrNothingLeft, store.ErrNoRetry, store.ErrNotUncertain} {
-		if errors.Is(err, e) {
-			return "", fmt.Errorf("%w: %w", room.ErrRefused, err)
-		}
-	}
-	if errors.Is(err, store.ErrNotFound) {
-		return "", fmt.Errorf("%w: %w", room.ErrNotFound, err)
-	}
-	return said, err
-}
-
-func refusedf(format string, args ...any) error {
-	return fmt.Errorf("%w: %w", room.ErrRefused, fmt.Errorf(format, args...))
-}
-
 // nameOf is how an issue is named to people.
 func nameOf(issue int64) string {
 	if issue == 0 {
@@ -50,7 +33,7 @@ func (w roomRuns) Pause(ctx context.Context, by operators.By, issue int64) (stri
 	if issue != 0 {
 		left, err := w.db.AnyLeft(ctx, issue)
 		if err != nil {
-			return acted("", err)
+			return acted(nameOf(issue), "", err)
 		}
 		if !left {
 			return "", refusedf("issue %d: nothing of it is left to go", issue)
@@ -61,24 +44,24 @@ func (w roomRuns) Pause(ctx context.Context, by operators.By, issue int64) (stri
 		return "", refusedf("%s is paused already", nameOf(issue))
 	}
 	if issue == 0 {
-		return acted("Everything is on hold: nothing more leaves until it is resumed.", err)
+		return acted(nameOf(0), "Everything is on hold: nothing more leaves until it is resumed.", err)
 	}
-	return acted(fmt.Sprintf("Issue %d is paused: nothing more of it leaves until it is resumed.", issue), err)
+	return acted(nameOf(issue), fmt.Sprintf("Issue %d is paused: nothing more of it leaves until it is resumed.", issue), err)
 }
 
 // Resume meets [room.Runs].
 func (w roomRuns) Resume(ctx context.Context, by operators.By, issue int64) (string, error) {
 	had, err := w.db.LetGo(ctx, issue, digest.HoldPaused, by, w.now())
 	if err != nil {
-		return acted("", err)
+		return acted(nameOf(issue), "", err)
 	}
-	holds, err := w.db.HoldsOf(ctx, issue)
+	holds, err := w.db.HoldsOf(ctx, issue, w.now())
 	if err != nil {
 		return "", err
 	}
 	rest := ""
 	if len(holds) > 0 {
-		h := w.heldOf(holds[0])
+		h := heldOf(holds[0])
 		rest = " " + upper(h.Words) + ". " + h.Next
 	}
 	switch {
@@ -97,10 +80,16 @@ func (w roomRuns) Stop(ctx context.Context, by operators.By, issue int64) (strin
 	if issue == 0 {
 		return w.Pause(ctx, by, 0)
 	}
-	return w.wait(ctx, issue, "Stopping", func(ctx context.Context, show func(n, of int)) (string, error) { return w.stop(ctx, by, issue, show) })
+	if err := needWhy(by); err != nil {
+		return "", err
+	}
+	return w.wait(issue, "Stopping", func(ctx context.Context, show func(n, of int)) (string, error) { return w.stop(ctx, by, issue, show) })
 }
 
 func (w roomRuns) stop(ctx context.Context, by operators.By, issue int64, show func(n, of int)) (string, error) {
+	if err := needWhy(by); err != nil {
+		return "", err
+	}
 	inHand, err := w.db.StopIssue(ctx, issue, by, w.now(), func(n int) { show(n, 0) })
 	if err != nil {
 		return "", err
@@ -118,36 +107,69 @@ func (w roomRuns) stop(ctx context.Context, by operators.By, issue int64, show f
 
 // Retry meets [room.Runs].
 func (w roomRuns) Retry(ctx context.Context, by operators.By, issue int64, pick room.Pick) (string, error) {
-	p := store.Pick{Reason: pick.Reason, Domain: pick.Domain}
+	if _, err := toRetry(pick); err != nil {
+		return "", err
+	}
+	return w.wait(issue, "Queueing again", func(ctx context.Context, show func(n, of int)) (string, error) {
+		a, err := w.retry(ctx, by, issue, pick, show)
+		return inTotal(a, "queued again", err)
+	})
+}
+
+func (w roomRuns) retry(ctx context.Context, by operators.By, issue int64, pick room.Pick, show func(n, of int)) (store.Acted, error) {
+	p, err := toRetry(pick)
+	if err != nil {
+		return store.Acted{}, err
+	}
+	return w.db.RetryIssue(ctx, issue, p, by, w.now(), show)
+}
+
+// retryStates are those that many deliveries at once may be retried out of.
+const retryStates = "failed, expired, cancelled"
+
+// errPick says that deliveries were picked that the act is not for.
+var errPick = errors.New("pick " + retryStates)
+
+func toRetry(pick room.Pick) (p store.Pick, err error) {
+	p = store.Pick{Reason: pick.Reason, Domain: pick.Domain}
 	for _, s := range pick.States {
 		if state := mailer.State(s); state == mailer.Uncertain || !slices.Contains(store.Retryable, state) {
-			return "", refusedf("what is %s is not retried: pick %s", s, retryStates)
+			return p, refusedf("what is %s is not retried: %w", s, errPick)
 		}
 		p.States = append(p.States, mailer.State(s))
 	}
-	return w.wait(ctx, issue, "Queueing again", func(ctx context.Context, show func(n, of int)) (string, error) {
-		a, err := w.db.RetryIssue(ctx, issue, p, by, w.now(), show)
-		return inTotal(a, "queued again", err)
-	})
+	return p, nil
 }
 
 // Settle meets [room.Runs].
 func (w roomRuns) Settle(ctx context.Context, by operators.By, issue int64, how string, pick room.Pick) (string, error) {
 	s, err := settlement(how)
+	if err == nil {
+		err = needWhy(by)
+	}
 	if err != nil {
 		return "", err
 	}
-	return w.wait(ctx, issue, "Settling", func(ctx context.Context, show func(n, of int)) (string, error) {
-		a, err := w.db.SettleIssue(ctx, issue, store.Pick{Reason: pick.Reason, Domain: pick.Domain}, s, by, w.now(), show)
-		if s == store.SettleAgain {
-			return inTotal(a, "queued for a further copy", err)
-		}
-		return inTotal(a, "marked as arrived", err)
+	return w.wait(issue, "Settling", func(ctx context.Context, show func(n, of int)) (string, error) {
+		a, err := w.settle(ctx, by, issue, s, pick, show)
+		return inTotal(a, settled(s), err)
 	})
 }
 
-// retryStates are those that many deliveries at once may be retried out of.
-const retryStates = "failed, expired, cancelled"
+func (w roomRuns) settle(ctx context.Context, by operators.By, issue int64, how store.Settlement, pick room.Pick, show func(n, of int)) (store.Acted, error) {
+	if err := needWhy(by); err != nil {
+		return store.Acted{}, err
+	}
+	return w.db.SettleIssue(ctx, issue, store.Pick{Reason: pick.Reason, Domain: pick.Domain}, how, by, w.now(), show)
+}
+
+// settled is what became of many.
+func settled(how store.Settlement) string {
+	if how == store.SettleAgain {
+		return "queued for a further copy"
+	}
+	return "marked as arrived"
+}
 
 func settlement(how string) (store.Settlement, error) {
 	if s := store.Settlement(how); s == store.SettleAgain || s == store.SettleArrived {
@@ -179,22 +201,25 @@ func inTotal(a store.Acted, came string, err error) (string, error) {
 }
 
 // wait does what may take long, and says so if it does.
-func (w roomRuns) wait(ctx context.Context, issue int64, name string, f func(ctx context.Context, show func(n, of int)) (string, error)) (string, error) {
-	said, done, err := w.acts.do(ctx, issue, name, w.now(), w.log, f)
+func (w roomRuns) wait(issue int64, name string, f func(ctx context.Context, show func(n, of int)) (string, error)) (string, error) {
+	said, done, err := w.acts.do(w.jobs, issue, name, w.now(), w.log, f)
 	if !done {
 		return name + ": this takes a while, and the issue's page shows how far it is.", nil
 	}
-	return acted(said, err)
+	return acted(nameOf(issue), said, err)
 }
 
 // RetryDelivery meets [room.Runs].
 func (w roomRuns) RetryDelivery(ctx context.Context, by operators.By, id int64) (string, error) {
-	return acted(fmt.Sprintf("Delivery %d is queued again.", id), w.db.RetryDelivery(ctx, id, by, w.now()))
+	return acted(fmt.Sprint("delivery ", id), fmt.Sprintf("Delivery %d is queued again.", id), w.db.RetryDelivery(ctx, id, by, w.now()))
 }
 
 // SettleDelivery meets [room.Runs].
 func (w roomRuns) SettleDelivery(ctx context.Context, by operators.By, id int64, how string) (string, error) {
 	s, err := settlement(how)
+	if err == nil {
+		err = needWhy(by)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -202,12 +227,12 @@ func (w roomRuns) SettleDelivery(ctx context.Context, by operators.By, id int64,
 	if s == store.SettleAgain {
 		said = fmt.Sprintf("A further copy of delivery %d is queued.", id)
 	}
-	return acted(said, w.db.SettleDelivery(ctx, id, s, by, w.now()))
+	return acted(fmt.Sprint("delivery ", id), said, w.db.SettleDelivery(ctx, id, s, by, w.now()))
 }
 
 // Halted meets [room.Runs].
 func (w roomRuns) Halted(ctx context.Context) (bool, error) {
-	holds, err := w.db.Holds(ctx)
+	holds, err := w.db.Holds(ctx, w.now())
 	return slices.ContainsFunc(holds, func(h digest.Hold) bool { return h.Issue == 0 }), err
 }
 
@@ -215,7 +240,7 @@ func (w roomRuns) Halted(ctx context.Context) (bool, error) {
 func (w roomRuns) Standing(ctx context.Context, issue int64) (*room.Standing, error) {
 	i, err := w.db.Issue(ctx, issue)
 	if err != nil {
-		_, err = acted("", err)
+		_, err = acted(nameOf(issue), "", err)
 		return nil, err
 	}
 	counts, err := w.db.IssueCounts(ctx, issue)
@@ -234,12 +259,12 @@ func (w roomRuns) Standing(ctx context.Context, issue int64) (*room.Standing, er
 	if i.State == digest.Opening {
 		s.Open = max(s.Open, 1) // more may come
 	}
-	holds, err := w.db.HoldsOf(ctx, issue)
+	holds, err := w.db.HoldsOf(ctx, issue, w.now())
 	if err != nil {
 		return nil, err
 	}
 	for _, h := range holds {
-		s.Holds = append(s.Holds, w.heldOf(h))
+		s.Holds = append(s.Holds, heldOf(h))
 	}
 	stop, err := w.db.StopOf(ctx, issue)
 	if err != nil {
@@ -259,7 +284,7 @@ func (w roomRuns) Standing(ctx context.Context, issue int64) (*room.Standing, er
 }
 
 // heldOf puts a hold into words.
-func (w roomRuns) heldOf(h digest.Hold) room.Held {
+func heldOf(h digest.Hold) room.Held {
 	out := room.Held{Issue: h.Issue, Kind: string(h.Kind), Reason: h.Reason, Who: h.Who, Since: h.At}
 	switch {
 	case h.Issue == 0 && h.Kind == digest.HoldPaused:
@@ -288,27 +313,23 @@ func (e *engine) held(ctx context.Context, issues []int64) (string, error) {
 		if err != nil {
 			return "", err
 		}
+		if i.Due.After(e.now()) {
+			continue
+		}
+		holds, err := e.db.HoldsOf(ctx, id, e.now())
+		if err != nil {
+			return "", err
+		}
 		left, err := e.db.AnyLeft(ctx, id)
 		if err != nil {
 			return "", err
 		}
-		if i.Due.After(e.now()) {
-			continue
-		}
-		holds, err := e.db.HoldsOf(ctx, id)
-		if err != nil {
-			return "", err
-		}
 		for _, h := range holds {
-			if !left && (h.Kind != digest.HoldTripwire || !i.Ends.After(e.now())) { // that there is nothing for anybody is strange in itself
+			if !left && h.Kind != digest.HoldTripwire { // that there is nothing for anybody is strange in itself
 				continue
 			}
-			w := roomRuns{e}.heldOf(h)
-			line := fmt.Sprintf("issue %d, %s %s in %s: %s", id, i.Edition, i.Slot, i.Zone, w.Words)
-			if h.Reason != "" {
-				line += " (" + h.Reason + ")"
-			}
-			lines = append(lines, fmt.Sprintf("%s, since %s by %s\n%s", line, h.At.UTC().Format(time.RFC3339), cmp.Or(h.Who, "the program"), w.Next+" "+commandFor(h)))
+			w := heldOf(h)
+			lines = append(lines, fmt.Sprintf("issue %d, %s %s in %s: %s, since %s by %s\n%s", id, i.Edition, i.Slot, i.Zone, w.Line(), h.At.UTC().Format(time.RFC3339), cmp.Or(h.Who, "the program"), w.Next+" "+commandFor(h)))
 		}
 	}
 	return strings.Join(lines, "\n"), nil
@@ -320,69 +341,11 @@ func commandFor(h digest.Hold) string {
 	case h.Issue == 0:
 		return "broadsheet issues resume --all"
 	case h.Kind == digest.HoldApproval || h.Kind == digest.HoldTripwire:
-		return fmt.Sprintf("broadsheet issues approve %d", h.Issue)
+		return fmt.Sprintf("broadsheet issues approve %d --why REASON", h.Issue)
 	case h.Kind == digest.HoldStopping:
-		return fmt.Sprintf("broadsheet issues stop %d", h.Issue)
+		return fmt.Sprintf("broadsheet issues stop %d --why REASON", h.Issue)
 	}
 	return fmt.Sprintf("broadsheet issues resume %d", h.Issue)
-}
-
-const (
-	// uncertainSince is how long uncertain deliveries stay among the alarms that nobody settles.
-	uncertainSince = 7 * 24 * time.Hour
-	// uncertainShown is how many issues with such have an alarm each.
-	uncertainShown = 5
-)
-
-// alarms lists what is on hold, and what is uncertain.
-func (w roomRuns) alarms(ctx context.Context) (list []room.Alarm, err error) {
-	holds, err := w.db.Holds(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, h := range holds {
-		held := w.heldOf(h)
-		a := room.Alarm{Key: fmt.Sprintf("held %d %s", h.Issue, h.Kind), Level: "red", Since: h.At, Next: held.Next, Do: commandFor(h)}
-		what := held.Words
-		if h.Issue == 0 {
-			a.Key, a.Link = "held all", "/issues"
-		} else {
-			i, err := w.db.Issue(ctx, h.Issue)
-			if err != nil {
-				return nil, err
-			}
-			what = fmt.Sprintf("%s %s in %s: %s", i.Edition, i.Slot, i.Zone, held.Words)
-			a.Link = fmt.Sprintf("/issues/%d", h.Issue)
-			if i.Due.After(w.now()) || h.Kind == digest.HoldStopping {
-				a.Level = "amber" // nobody waits yet
-			}
-			if h.Kind == digest.HoldStopping {
-				a.Key = fmt.Sprintf("stopping %d", h.Issue)
-			}
-		}
-		if h.Who != "" {
-			what += ", by " + h.Who
-		}
-		if h.Reason != "" {
-			what += " (" + h.Reason + ")"
-		}
-		a.What = upper(what) + "."
-		list = append(list, a)
-	}
-	uncertain, err := w.db.UncertainIssues(ctx, w.now().Add(-uncertainSince))
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range uncertain[:min(len(uncertain), uncertainShown)] {
-		a := room.Alarm{Key: fmt.Sprintf("uncertain %d", c.Issue), Level: "amber", Link: fmt.Sprintf("/issues/%d", c.Issue),
-			What: fmt.Sprintf("%s %s: %s uncertain. A copy left, and no answer came.", upper(c.Edition), c.Slot, mails(c.N)),
-			Next: "Look into the relay's log, then mark them as arrived or send a further copy.", Do: fmt.Sprintf("broadsheet issues settle %d --arrived", c.Issue)}
-		if w.now().After(c.Ends) {
-			a.Next = "Look into the relay's log. It is too late for a further copy: mark them as arrived to close the books."
-		}
-		list = append(list, a)
-	}
-	return list, nil
 }
 
 // mails counts mails in words.

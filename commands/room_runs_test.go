@@ -55,6 +55,16 @@ func TestRunPages(t *testing.T) {
 	post(http.StatusSeeOther, "/issues/resume-all", "", "Everything goes on.")
 
 	post(http.StatusConflict, "/issues/1/stop", "", "say why")
+	api := callerOf(t, h.engine, operators.Act)
+	for _, path := range []string{"/issues/1/stop", "/issues/1/approve", "/issues/1/disapprove", "/stories/1/withdraw", "/issues/1/settle"} {
+		body := "{}"
+		if strings.HasSuffix(path, "settle") {
+			body = `{"how":"arrived"}`
+		}
+		if status, _, text := api.calls("POST", path, body); status != http.StatusConflict || !strings.Contains(text, "say why") {
+			t.Errorf("%s without a reason: %d %s", path, status, text)
+		}
+	}
 	post(http.StatusSeeOther, "/issues/1/stop", "why=it+is+wrong", "Issue 1 is stopped: 5 mails cancelled, 1 uncertain.")
 	post(http.StatusConflict, "/issues/1/stop", "why=again", "nothing of it is left to stop")
 	get("/issues/1", "Stopped", "it is wrong", "Settle 1 uncertain", "!>Stop<", "dot 550")

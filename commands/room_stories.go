@@ -408,6 +408,9 @@ func (r roomStories) Correct(ctx context.Context, by operators.By, id int64, c r
 
 // Withdraw meets [room.Stories].
 func (r roomStories) Withdraw(ctx context.Context, by operators.By, id int64) (string, error) {
+	if err := needWhy(by); err != nil {
+		return "", err
+	}
 	news, err := r.db.WithdrawStory(ctx, by, id, r.now())
 	if err != nil {
 		return "", r.refused(err, id)

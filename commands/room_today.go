@@ -61,8 +61,8 @@ func (w roomToday) look(ctx context.Context) []room.Alarm {
 	}{
 		{"database", w.databaseAlarms}, {"disk", w.diskAlarms}, {"keeping", roomKeeping{e}.alarms},
 		{"slots", w.missedAlarms}, {"relays", w.relayAlarms}, {"runs", roomRuns{e}.alarms}, {"openings", w.openingAlarms},
-		{"forecast", w.lateAlarms}, {"scheduler", w.wakeAlarms}, {"proofs", roomProofs{e}.alarms}, {"public URL", w.publicAlarms},
-		{"certificates", w.certificateAlarms}, {"feeds", roomFeeds{e}.alarms}, {"what came back", w.wayBackAlarms}, {"tasks", roomWayBack{e}.alarms},
+		{"forecast", w.lateAlarms}, {"scheduler", w.wakeAlarms}, {"public URL", w.publicAlarms},
+		{"certificates", w.certificateAlarms}, {"feeds", roomFeeds{e}.alarms}, {"what came back", w.wayBackAlarms},
 		{"clock", w.clockAlarms}, {"pings", w.pingAlarms}, {"webhooks", e.webhookAlarms}, {"report", w.reportAlarms}, {"doctor", roomDoctor{e}.alarms},
 	} {
 		found, err := subject.look(ctx)

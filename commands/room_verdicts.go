@@ -35,29 +35,11 @@ func (w roomProofs) waiting(ctx context.Context) ([]room.Waiting, error) {
 
 func (w roomProofs) waitingOf(ctx context.Context, i *digest.Issue) (room.Waiting, error) {
 	out := room.Waiting{Issue: i.ID, Edition: i.Edition, Slot: i.Slot, Zone: i.Zone, Due: i.Due, Ends: i.Ends, Readers: i.Audience, Holds: []string{}}
-	holds, err := w.db.HoldsOf(ctx, i.ID)
+	holds, err := w.db.HoldsOf(ctx, i.ID, w.now())
 	for _, h := range holds {
-		out.Holds = append(out.Holds, holdInWords(h))
+		out.Holds = append(out.Holds, upper(heldOf(h).Line())+".")
 	}
 	return out, err
-}
-
-// holdInWords says what keeps an issue here.
-func holdInWords(h digest.Hold) string {
-	switch h.Kind {
-	case digest.HoldApproval:
-		return "It waits for approval: " + h.Reason + "."
-	case digest.HoldTripwire:
-		return "It is out of the usual: " + h.Reason + "."
-	}
-	what := "It is " + string(h.Kind) + " by " + h.Who
-	if h.Issue == 0 {
-		what = "Everything is on hold, by " + h.Who
-	}
-	if h.Reason != "" {
-		what += ": " + h.Reason
-	}
-	return what + "."
 }
 
 // Proof meets [room.Proofs].
@@ -220,9 +202,12 @@ func sampleOf(list []store.Sampled) []room.Sample {
 
 // Approve meets [room.Proofs].
 func (w roomProofs) Approve(ctx context.Context, by operators.By, issue int64) (string, error) {
+	if err := needWhy(by); err != nil {
+		return "", err
+	}
 	v, err := w.db.Approve(ctx, issue, by, w.now())
 	if err != nil {
-		return "", notDecided(issue, err)
+		return acted(nameOf(issue), "", err)
 	}
 	said := fmt.Sprintf("Issue %d and its slot are approved", issue)
 	if len(v.Wires) > 0 {
@@ -235,33 +220,23 @@ func (w roomProofs) Approve(ctx context.Context, by operators.By, issue int64) (
 	if len(v.Waiting) > 0 {
 		said += fmt.Sprintf(" Still held by tripwires of their own: %s.", issueNames(v.Waiting))
 	}
-	holds, err := w.db.HoldsOf(ctx, issue)
+	holds, err := w.db.HoldsOf(ctx, issue, w.now())
 	for _, h := range holds {
-		said += " But: " + holdInWords(h)
+		said += " But " + heldOf(h).Line() + "."
 	}
 	return said, err
 }
 
 // Disapprove meets [room.Proofs].
 func (w roomProofs) Disapprove(ctx context.Context, by operators.By, issue int64) (string, error) {
+	if err := needWhy(by); err != nil {
+		return "", err
+	}
 	v, err := w.db.Disapprove(ctx, issue, by, w.now())
 	if err != nil {
-		return "", notDecided(issue, err)
+		return acted(nameOf(issue), "", err)
 	}
 	return fmt.Sprintf("Issue %d and its slot are held back (%s): nothing more of it leaves until somebody approves it.", issue, issueNames(v.Changed)), nil
-}
-
-// notDecided says in words why nothing can be decided.
-func notDecided(issue int64, err error) error {
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return fmt.Errorf("%w: there is no issue %d", room.ErrNotFound, issue)
-	case errors.Is(err, store.ErrTooLate):
-		return fmt.Errorf("%w: issue %d is over, for its end of life has passed", room.ErrRefused, issue)
-	case errors.Is(err, store.ErrOpening):
-		return fmt.Errorf("%w: issue %d is still being opened; look again in a moment", room.ErrRefused, issue)
-	}
-	return err
 }
 
 func issueNames(ids []int64) string {

@@ -110,9 +110,6 @@ func (e *engine) overviewOfMail(ctx context.Context, o *room.Overview) error {
 	return nil
 }
 
-// alarms lists what is wrong here.
-func (w roomWayBack) alarms(ctx context.Context) ([]room.Alarm, error) { return nil, nil }
-
 // FinishTask meets [room.WayBack].
 func (w roomWayBack) FinishTask(ctx context.Context, by operators.By, id int64, leave bool) (string, error) {
 	if err := needWhy(by); err != nil {

@@ -180,6 +180,7 @@ func (s *server) start(ctx context.Context, e *engine, before <-chan struct{}) *
 	s.watching.take(e)
 	g.tasks.Go(func() { repeat(ctx, e.intakeOnce) })
 	g.tasks.Go(func() { repeat(ctx, e.openAll) })
+	g.tasks.Go(func() { repeat(ctx, e.finishStops) })
 	for _, task := range e.hookTasks() {
 		g.tasks.Go(func() { repeat(ctx, task) })
 	}
@@ -237,6 +238,15 @@ func (e *engine) intakeOnce(ctx context.Context) time.Duration {
 	return wake
 }
 
+// stopsEvery is how often stops are looked at that wait for the answer to a mail in hand.
+const stopsEvery = 2 * time.Second
+
+// finishStops brings to their end the stops that wait, or that somebody was killed over.
+func (e *engine) finishStops(ctx context.Context) time.Duration {
+	e.complain(ctx, "finish stops", e.db.FinishStops(ctx, e.now()))
+	return stopsEvery
+}
+
 // openAll opens every issue that is due, for readers whose pause has ended too, and ends deliveries
 // that are past their life, which senders do not get to see while a relay is down. One edition's trouble does not stop the
 // others. It returns how long it is to the next slot.
@@ -251,7 +261,6 @@ func (e *engine) openAll(ctx context.Context) time.Duration {
 	e.complain(ctx, "find next slot", err)
 	n, err := e.db.Expire(ctx, e.now())
 	e.complain(ctx, "expire deliveries", err)
-	e.complain(ctx, "finish stops", e.db.FinishStops(ctx, e.now()))
 	if n > 0 {
 		e.log.Warn("deliveries expired", slog.Int("deliveries", n))
 	}

@@ -183,10 +183,6 @@ goes before. "stories have ID" lists who has it.`, Args: cobra.ExactArgs(1),
 		if err != nil {
 			return err
 		}
-		who := by()
-		if who.Why == "" {
-			return usagef("say with --why why the story is withdrawn")
-		}
 		e, err := p.engine(c.Context())
 		if err != nil {
 			return err
@@ -196,9 +192,9 @@ goes before. "stories have ID" lists who has it.`, Args: cobra.ExactArgs(1),
 		if err != nil {
 			return r.refused(err, id)
 		}
-		said, err := r.Withdraw(c.Context(), who, id)
+		said, err := r.Withdraw(c.Context(), by(), id)
 		if err != nil {
-			return err
+			return plainRefusal(err)
 		}
 		fmt.Fprintln(p.stderr, said)
 		out := withdrawnJSON{Story: id, News: before.Story.Withdrawn.IsZero()}

@@ -25,8 +25,8 @@ type longAct struct {
 	issue int64
 }
 
-// do runs an act, and waits a moment for it. done is false if it goes on.
-func (u *underway) do(ctx context.Context, issue int64, name string, now time.Time, log *slog.Logger,
+// do runs an act as a job, and waits a moment for it. done is false if it goes on.
+func (u *underway) do(jobs *jobs, issue int64, name string, now time.Time, log *slog.Logger,
 	f func(ctx context.Context, show func(n, of int)) (said string, err error)) (said string, done bool, err error) {
 	a := &longAct{room.UnderWay{Name: name, Since: now}, issue}
 	u.mu.Lock()
@@ -37,8 +37,8 @@ func (u *underway) do(ctx context.Context, issue int64, name string, now time.Ti
 		err  error
 	}
 	ended := make(chan result, 1)
-	go func() {
-		said, err := f(context.WithoutCancel(ctx), func(n, of int) {
+	jobs.begin(func(ctx context.Context) {
+		said, err := f(ctx, func(n, of int) {
 			u.mu.Lock()
 			defer u.mu.Unlock()
 			a.Done, a.Of = n, of
@@ -50,7 +50,7 @@ func (u *underway) do(ctx context.Context, issue int64, name string, now time.Ti
 			log.Warn("act not done", slog.String("act", name), slog.Int64("issue", issue), slog.Any("error", err))
 		}
 		ended <- result{said, err}
-	}()
+	})
 	timer := time.NewTimer(answerWithin)
 	defer timer.Stop()
 	select {

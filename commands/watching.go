@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"broadsheet/doctor"
 	"broadsheet/schedule"
 	"broadsheet/web"
 )
@@ -116,5 +117,5 @@ func (e *engine) lastWake(ctx context.Context) (time.Time, error) {
 // awake reports whether a scheduler runs.
 func (e *engine) awake(ctx context.Context) (bool, error) {
 	last, err := e.lastWake(ctx)
-	return err == nil && time.Since(last) <= wakeLate, err
+	return err == nil && time.Since(last) <= doctor.WakeLate, err
 }

@@ -13,25 +13,23 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
-)
-
-const (
-	clockAmber = 5 * time.Second
-	clockRed   = 30 * time.Second // codes of second factors are for half a minute
 )
 
 // Clock compares this machine's clock with the Date of web servers: the first that answers counts.
 // They say whole seconds.
 func Clock(ctx context.Context, client *http.Client, urls []string) Finding {
+	return clock(ctx, client, urls, time.Now)
+}
+
+func clock(ctx context.Context, client *http.Client, urls []string, now func() time.Time) Finding {
 	const fix = "Have the machine keep its clock by NTP: timedatectl set-ntp true, or chrony."
 	if len(urls) == 0 {
 		return amber("there is nobody to ask: the time is compared with the Date of web servers elsewhere, feeds' as a rule", fix)
 	}
 	last := ""
 	for _, u := range urls {
-		off, err := offset(ctx, client, u)
+		off, err := offset(ctx, client, u, now)
 		if err != nil {
 			last = err.Error()
 			continue
@@ -53,20 +51,20 @@ func Clock(ctx context.Context, client *http.Client, urls []string) Finding {
 }
 
 // offset is how far this machine's clock is ahead.
-func offset(ctx context.Context, client *http.Client, u string) (time.Duration, error) {
+func offset(ctx context.Context, client *http.Client, u string, now func() time.Time) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, 4*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, u, nil)
 	if err != nil {
 		return 0, err
 	}
-	before := time.Now()
+	before := now()
 	resp, err := client.Do(req)
 	if err != nil {
 		return 0, err
 	}
 	resp.Body.Close()
-	half := time.Since(before) / 2
+	half := now().Sub(before) / 2
 	date, err := http.ParseTime(resp.Header.Get("Date"))
 	if err != nil {
 		return 0, fmt.Errorf("%s gives no Date", req.URL.Host)
@@ -84,20 +82,22 @@ func offset(ctx context.Context, client *http.Client, u string) (time.Duration, 
 
 // Disk looks at the free space where a file lies, which its growth and a copy of it need.
 func Disk(path string) Finding {
-	var s syscall.Statfs_t
-	if err := syscall.Statfs(filepath.Dir(path), &s); err != nil {
+	s, err := SpaceBeside(path)
+	if err != nil {
 		return amber("not known: "+err.Error(), "Look at the disk of "+path+".")
 	}
-	free := int64(s.Bavail) * int64(s.Bsize)
+	free := int64(s.Free)
 	size := int64(0)
 	if info, err := os.Stat(path); err == nil {
 		size = info.Size()
 	}
-	seen := fmt.Sprintf("%s free beside %s, which has %s", octets(free), path, octets(size))
-	switch {
-	case free < 200<<20:
+	seen := fmt.Sprintf("%s of %s free beside %s, which has %s", octets(free), octets(int64(s.Size)), path, octets(size))
+	switch level := s.Level(); {
+	case level == Red:
 		return red(seen, "Free some space: once the disk is full nothing is sent.")
-	case free < max(1<<30, size):
+	case level == Amber:
+		return amber(seen, "Free some space before it is full: nothing is sent then.")
+	case free < size:
 		return amber(seen, "Free some space: a backup needs as much as the database has.")
 	}
 	return green(seen)
@@ -202,17 +202,16 @@ func zoneVersion(dir fs.FS) string {
 	return ""
 }
 
-// wakeRed is how long ago the last wake may be: it comes every half minute.
-const wakeRed = 2 * time.Minute
-
-// Wake looks at when what opens issues last looked; zero is never.
-func Wake(last, now time.Time) Finding {
+// Wake looks at when what opens issues last looked, and when an issue was last opened; zero is never.
+func Wake(last, opened, now time.Time) Finding {
 	const fix = "Start serve, or have cron run send at each slot."
 	age := now.Sub(last).Round(time.Second)
 	switch {
-	case last.IsZero():
+	case last.IsZero() && opened.IsZero():
 		return amber("serve has never run on this database", fix)
-	case age > wakeRed:
+	case last.IsZero() || age > WakeLate && !Asleep(last, opened, now, false):
+		return greenf("send opens the issues, the latest at %s; serve does not run", opened.UTC().Format(time.RFC3339))
+	case Asleep(last, opened, now, false):
 		return red(fmt.Sprintf("serve last looked for due issues %s ago", age), "See whether serve runs, and what its log says. Slots that were missed are made up for when it comes back.")
 	}
 	return greenf("serve looked for due issues %s ago", max(age, 0))
@@ -222,12 +221,12 @@ func Wake(last, now time.Time) Finding {
 func Certificate(until, now time.Time) Finding {
 	days := int(until.Sub(now).Hours() / 24)
 	seen := fmt.Sprintf("its certificate is valid until %s, %d days", until.UTC().Format(time.DateOnly), days)
-	switch {
+	switch level := CertificateLevel(until.Sub(now)); {
 	case until.Before(now):
 		return red(seen, "It has run out: have it renewed.")
-	case days < 7:
+	case level == Red:
 		return red(seen, "Have it renewed now: nothing goes to it afterwards.")
-	case days < 21:
+	case level == Amber:
 		return amber(seen, "Most are renewed by themselves a month ahead: see why this one is not.")
 	}
 	return green(seen)

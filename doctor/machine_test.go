@@ -11,12 +11,13 @@ import (
 
 func TestClock(t *testing.T) {
 	off, age := time.Duration(0), ""
+	now := func() time.Time { return time.Date(2026, 4, 2, 9, 0, 0, 4e8, time.UTC) } // of both: no second begins in between
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/none" {
 			w.Header()["Date"] = nil
 			return
 		}
-		w.Header().Set("Date", time.Now().Add(off).UTC().Format(http.TimeFormat))
+		w.Header().Set("Date", now().Add(off).Format(http.TimeFormat))
 		if age != "" {
 			w.Header().Set("Age", age)
 		}
@@ -40,7 +41,17 @@ func TestClock(t *testing.T) {
 		{0, "", nil, Amber, "nobody to ask"},
 	} {
 		off, age = c.off, c.age
-		Clock(t.Context(), srv.Client(), c.urls).wants(t, c.off.String(), c.level, c.seen)
+		clock(t.Context(), srv.Client(), c.urls, now).wants(t, c.off.String(), c.level, c.seen)
+	}
+}
+
+// TestSpaceLevel: how grave it is that so much is free.
+func TestSpaceLevel(t *testing.T) {
+	for s, want := range map[Space]Level{{100 << 30, 500 << 30}: Green, {40 << 30, 500 << 30}: Amber, {900 << 20, 5 << 30}: Amber,
+		{5 << 30, 500 << 30}: Red, {100 << 20, 1 << 30}: Red, {0, 0}: Red} {
+		if got := s.Level(); got != want {
+			t.Errorf("%d of %d: %s", s.Free, s.Size, got)
+		}
 	}
 }
 
@@ -86,10 +97,17 @@ func TestMachine(t *testing.T) {
 	t.Setenv("ZONEINFO", dir)
 	Zones(zones, nil, now).wants(t, "environment", Green, "ZONEINFO=")
 
-	Wake(time.Time{}, now).wants(t, "never", Amber, "never")
-	Wake(now.Add(-20*time.Second), now).wants(t, "awake", Green, "20s ago")
-	Wake(now.Add(-time.Hour), now).wants(t, "asleep", Red, "1h0m0s ago")
-	for days, level := range map[int]Level{90: Green, 20: Amber, 6: Red, -1: Red} {
+	never := time.Time{}
+	Wake(never, never, now).wants(t, "never", Amber, "never")
+	Wake(now.Add(-20*time.Second), never, now).wants(t, "awake", Green, "20s ago")
+	Wake(now.Add(-time.Hour), now.Add(-2*time.Hour), now).wants(t, "asleep", Red, "1h0m0s ago")
+	Wake(now.Add(-time.Hour), now.Add(-time.Minute), now).wants(t, "cron after serve", Green, "send opens the issues")
+	minute := now.Add(-time.Minute)
+	if Asleep(minute, never, now, false) || !Asleep(minute, never, now, true) || Asleep(minute, now, now, true) {
+		t.Error("with mail that waits a minute is long, unless cron opens issues")
+	}
+	Wake(never, now.Add(-time.Minute), now).wants(t, "cron", Green, "send opens the issues")
+	for days, level := range map[int]Level{90: Green, 20: Green, 13: Amber, 2: Red, -1: Red} {
 		Certificate(now.Add(time.Duration(days)*24*time.Hour+time.Minute), now).wants(t, "certificate", level, "valid until")
 	}
 }

@@ -58,9 +58,13 @@ func (db *DB) Hold(ctx context.Context, h digest.Hold, by operators.By, now time
 }
 
 // LetGo takes a hold away because by says so, with a line in the audit log. had is false, and nothing
-// is written, if there was none.
+// is written, if there was none; [ErrNotFound] if there is no such issue.
 func (db *DB) LetGo(ctx context.Context, issue int64, kind digest.HoldKind, by operators.By, now time.Time) (had bool, err error) {
 	err = db.write(ctx, func(ctx context.Context, t *tx) (err error) {
+		had = false
+		if err := t.isIssue(ctx, issue); err != nil {
+			return err
+		}
 		if had, err = t.letGo(ctx, issue, kind); err != nil || !had {
 			return err
 		}
@@ -103,22 +107,45 @@ func (t *tx) isIssue(ctx context.Context, id int64) error {
 	return nil
 }
 
-// Holds lists all holds that there are, the oldest first.
-func (db *DB) Holds(ctx context.Context) ([]digest.Hold, error) {
-	return db.holds(ctx, `1 = 1`)
+// noMore says of an issue i that it is written and has nothing left to go.
+const noMore = `(i.state = 'open' AND NOT EXISTS (SELECT 1 FROM batches b WHERE b.issue = i.id AND b.done = 0))`
+
+// Holds lists the holds that keep anything here at now, the oldest first. A pause of an issue of which
+// nothing is left to go keeps nothing, nor does any hold of one whose life has ended. A stop lasts until
+// all has come to its end.
+func (db *DB) Holds(ctx context.Context, now time.Time) ([]digest.Hold, error) {
+	return db.holds(ctx, `1 = 1`, now)
 }
 
-// HoldsOf lists what keeps an issue here: its own holds, and those of everything.
-func (db *DB) HoldsOf(ctx context.Context, issue int64) ([]digest.Hold, error) {
-	return db.holds(ctx, `issue IN (0, ?1)`, issue)
+// HoldsOf lists what keeps an issue here at now, as [DB.Holds] does: its own holds, and those of everything.
+func (db *DB) HoldsOf(ctx context.Context, issue int64, now time.Time) ([]digest.Hold, error) {
+	return db.holds(ctx, `issue IN (0, ?2)`, now, issue)
 }
 
-func (db *DB) holds(ctx context.Context, where string, a ...any) ([]digest.Hold, error) {
-	list, err := selectAll(ctx, db.read(), `SELECT issue, kind, reason, at, who FROM issue_holds WHERE `+where+` ORDER BY at, issue, kind`, a, scanHold)
+func (db *DB) holds(ctx context.Context, where string, now time.Time, a ...any) ([]digest.Hold, error) {
+	list, err := selectAll(ctx, db.read(), `SELECT issue, kind, reason, at, who FROM issue_holds WHERE `+where+` AND (issue = 0 OR kind = 'stopping'
+		OR EXISTS (SELECT 1 FROM issues i WHERE i.id = issue_holds.issue AND i.ends > ?1 AND (kind <> 'paused' OR NOT `+noMore+`)))
+		ORDER BY at, issue, kind`, append(args{us(now)}, a...), scanHold)
 	if err != nil {
 		return nil, fmt.Errorf("list holds: %w", err)
 	}
 	return list, nil
+}
+
+// endHolds takes away what keeps nothing any more: a pause of an issue of which nothing is left to go, and
+// every hold of one whose life has ended so. A verdict stays while the issue lives, for what an operator
+// queues again.
+func (db *DB) endHolds(ctx context.Context, now time.Time) error {
+	const over = `FROM issue_holds WHERE kind <> 'stopping' AND EXISTS (SELECT 1 FROM issues i
+		WHERE i.id = issue_holds.issue AND (i.ends <= ?1 OR issue_holds.kind = 'paused') AND ` + noMore + `)`
+	var any bool
+	if err := db.read().scan(ctx, `SELECT EXISTS (SELECT 1 `+over+`)`, args{us(now)}, &any); err != nil || !any {
+		return err
+	}
+	return db.write(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, `DELETE `+over, us(now))
+		return err
+	})
 }
 
 func scanHold(r *sql.Rows) (h digest.Hold, err error) {

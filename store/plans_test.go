@@ -375,8 +375,8 @@ func stepIn(t *testing.T, db *store.DB, i digest.Issue, now time.Time) {
 	ctx, by := t.Context(), operators.By{Who: "ada", Why: "a try"}
 	_, held := db.Hold(ctx, digest.Hold{Issue: i.ID, Kind: digest.HoldPaused}, by, now)
 	_, gone := db.LetGo(ctx, i.ID, digest.HoldPaused, by, now)
-	_, holds := db.Holds(ctx)
-	_, own := db.HoldsOf(ctx, i.ID)
+	_, holds := db.Holds(ctx, now)
+	_, own := db.HoldsOf(ctx, i.ID, now)
 	_, halted := db.Halted(ctx)
 	_, left := db.AnyLeft(ctx, i.ID)
 	_, uncertain := db.UncertainIssues(ctx, now.Add(-time.Hour))

@@ -323,7 +323,8 @@ func (db *DB) nextDue(ctx context.Context, relay string, edition int64) (time.Ti
 	return fromUS(due.Int64), due.Valid, nil
 }
 
-// Expire ends the deliveries that wait past their end of life, of all relays, held ones too.
+// Expire ends the deliveries that wait past their end of life, of all relays, held ones too, and the holds
+// of issues that are over.
 // Each batch is a transaction of its own, so that others get their turn.
 func (db *DB) Expire(ctx context.Context, now time.Time) (int, error) {
 	list, err := selectAll(ctx, db.read(), `SELECT b.id FROM batches b`+db.dialect.by("batches_due")+`JOIN issues i ON i.id = b.issue
@@ -333,6 +334,9 @@ func (db *DB) Expire(ctx context.Context, now time.Time) (int, error) {
 		var ended int
 		ended, err = db.expire(ctx, list[k], now)
 		n += ended
+	}
+	if err == nil {
+		err = db.endHolds(ctx, now)
 	}
 	if err != nil {
 		return n, fmt.Errorf("expire deliveries: %w", err)

@@ -200,6 +200,10 @@ func (db *DB) actOnMany(ctx context.Context, issue int64, pick Pick, by operator
 	of := len(list)
 	for n := 0; n < of; n += actTogether {
 		if err := ctx.Err(); err != nil {
+			if n > 0 { // what was begun has its end in the audit log
+				err = errors.Join(err, db.Note(context.WithoutCancel(ctx), by, act, issueName(issue),
+					fmt.Sprintf("interrupted: %d of %d %s", all.Done, of, came), now))
+			}
 			return all, err
 		}
 		part := list[n:min(n+actTogether, of)]

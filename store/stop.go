@@ -100,7 +100,9 @@ func (db *DB) finishStop(ctx context.Context, issue int64, now time.Time, show f
 	}
 	return inHand, db.write(ctx, func(ctx context.Context, t *tx) error {
 		var left bool
-		if err := t.scan(ctx, `SELECT EXISTS (SELECT 1 FROM issues WHERE id = ?1 AND state = ?2) OR EXISTS (SELECT 1 FROM batches WHERE issue = ?1 AND done = 0)`,
+		// A sender may still have a batch of which nothing is left.
+		if err := t.scan(ctx, `SELECT EXISTS (SELECT 1 FROM issues WHERE id = ?1 AND state = ?2)
+			OR EXISTS (SELECT 1 FROM issue_states WHERE issue = ?1 AND n > 0 AND state IN ('queued', 'sending', 'handed', 'deferred'))`,
 			args{issue, digest.Opening}, &left); err != nil || left {
 			return err
 		}

@@ -70,7 +70,7 @@ func (t *tx) waits(ctx context.Context, i *digest.Issue, now time.Time) error {
 		return err
 	}
 	if s.letsGo(trips) {
-		if err := t.usual(ctx, i.ID); err != nil {
+		if err := t.usual(ctx, i.ID, true); err != nil {
 			return err
 		}
 	} else if err := t.unusual(ctx, &slotProof{issue: i.ID, trips: trips}, now); err != nil {
@@ -92,15 +92,15 @@ func (t *tx) keepBack(ctx context.Context, issue int64, kind digest.HoldKind, re
 
 // unusual holds an issue by what tripped, and has no later one compared with it.
 func (t *tx) unusual(ctx context.Context, p *slotProof, now time.Time) error {
-	if _, err := t.exec(ctx, `UPDATE issue_proofs SET usual = 0 WHERE issue = ?1`, p.issue); err != nil {
+	if err := t.usual(ctx, p.issue, false); err != nil {
 		return err
 	}
 	return t.keepBack(ctx, p.issue, digest.HoldTripwire, tripsInWords(p.trips), "tripwires", now)
 }
 
-// usual has later issues compared with this one.
-func (t *tx) usual(ctx context.Context, issue int64) error {
-	_, err := t.exec(ctx, `UPDATE issue_proofs SET usual = 1 WHERE issue = ?1`, issue)
+// usual says whether later issues are compared with this one.
+func (t *tx) usual(ctx context.Context, issue int64, is bool) error {
+	_, err := t.exec(ctx, `UPDATE issue_proofs SET usual = ?2 WHERE issue = ?1`, issue, is)
 	return err
 }
 
@@ -133,7 +133,7 @@ func (db *DB) Approve(ctx context.Context, issue int64, by operators.By, now tim
 }
 
 // Disapprove holds an issue back, and so all issues of its slot, those that open later too, until
-// somebody approves one of them. What has left has left.
+// somebody approves one of them. What has left has left, and an issue of the slot that is over is not held.
 func (db *DB) Disapprove(ctx context.Context, issue int64, by operators.By, now time.Time) (v Verdict, err error) {
 	err = db.pronounce(ctx, issue, by, now, false, &v)
 	if err != nil {
@@ -154,7 +154,7 @@ func (db *DB) pronounce(ctx context.Context, issue int64, by operators.By, now t
 		case !i.Ends.After(now):
 			return ErrTooLate
 		}
-		list, err := t.slotProofs(ctx, i.SlotID)
+		list, err := t.slotProofs(ctx, i.SlotID, now)
 		if err != nil {
 			return err
 		}
@@ -200,14 +200,16 @@ func detailOf(wires []string) string {
 type slotProof struct {
 	issue int64
 	trips []digest.Trip
+	over  bool // nothing of it can go any more
 }
 
 // slotProofs are the open issues of a slot.
-func (t *tx) slotProofs(ctx context.Context, slot int64) ([]slotProof, error) {
-	return selectAll(ctx, t, `SELECT i.id, coalesce(p.trips, '') FROM issues i LEFT JOIN issue_proofs p ON p.issue = i.id
-		WHERE i.slot = ?1 AND i.state = ?2 ORDER BY i.id`, args{slot, digest.Open}, func(r *sql.Rows) (p slotProof, err error) {
+func (t *tx) slotProofs(ctx context.Context, slot int64, now time.Time) ([]slotProof, error) {
+	return selectAll(ctx, t, `SELECT i.id, coalesce(p.trips, ''), i.ends <= ?3 OR `+noMore+` AND EXISTS (SELECT 1 FROM batches b WHERE b.issue = i.id)
+		FROM issues i LEFT JOIN issue_proofs p ON p.issue = i.id
+		WHERE i.slot = ?1 AND i.state = ?2 ORDER BY i.id`, args{slot, digest.Open, us(now)}, func(r *sql.Rows) (p slotProof, err error) {
 		var list string
-		if err := r.Scan(&p.issue, &list); err != nil {
+		if err := r.Scan(&p.issue, &list, &p.over); err != nil {
 			return p, err
 		}
 		return p, fromJSON(list, &p.trips)
@@ -216,6 +218,12 @@ func (t *tx) slotProofs(ctx context.Context, slot int64) ([]slotProof, error) {
 
 // judge holds one issue of a slot or lets it go, by what was decided.
 func (t *tx) judge(ctx context.Context, p slotProof, s *opinion, now time.Time, v *Verdict) error {
+	if p.over && !s.approved {
+		if len(p.trips) > 0 {
+			return t.usual(ctx, p.issue, false)
+		}
+		return nil
+	}
 	had, err := t.letGo(ctx, p.issue, digest.HoldApproval)
 	if err != nil {
 		return err
@@ -235,7 +243,7 @@ func (t *tx) judge(ctx context.Context, p slotProof, s *opinion, now time.Time, 
 			return err
 		}
 		had = had || tripped
-		if err := t.usual(ctx, p.issue); err != nil {
+		if err := t.usual(ctx, p.issue, true); err != nil {
 			return err
 		}
 	} else {

@@ -43,7 +43,7 @@ func TestVerdicts(t *testing.T) {
 		t.Helper()
 		var got []string
 		for _, i := range issues {
-			list, err := db.HoldsOf(ctx, i.ID)
+			list, err := db.HoldsOf(ctx, i.ID, now)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -46,7 +46,7 @@ func testHold(t *testing.T, w *world) {
 	}
 	w.pause(other, i.ID)
 	w.pause(other, i.ID) // once more changes nothing
-	if holds, err := w.db.HoldsOf(ctx, i.ID); err != nil || len(holds) != 1 || holds[0].Who != "ada" || holds[0].Reason != "wrong lead" || !holds[0].At.Equal(w.now()) {
+	if holds, err := w.db.HoldsOf(ctx, i.ID, w.now()); err != nil || len(holds) != 1 || holds[0].Who != "ada" || holds[0].Reason != "wrong lead" || !holds[0].At.Equal(w.now()) {
 		t.Fatal(holds, err)
 	}
 	if err := Intend(ctx, w.db, b, &d[0], "k1", w.now()); !errors.Is(err, mailer.ErrLost) {
@@ -114,6 +114,55 @@ func testHoldAll(t *testing.T, w *world) {
 	w.want(i, ids[0], mailer.Expired, "")
 }
 
+// testHoldEnds: a hold ends with its issue, and a verdict on the slot holds nothing that is over.
+func testHoldEnds(t *testing.T, w *world) {
+	ctx := t.Context()
+	w.tell("world", 1)
+	w.readers(2)
+	i := w.openIssue("morning", "2026-04-02")
+	on := func(kind digest.HoldKind) {
+		t.Helper()
+		_, err := w.db.Hold(ctx, digest.Hold{Issue: i.ID, Kind: kind}, ada, w.now())
+		w.must(err)
+	}
+	listed := func(want ...digest.HoldKind) {
+		t.Helper()
+		var got []digest.HoldKind
+		holds, err := w.db.HoldsOf(ctx, i.ID, w.now())
+		for _, h := range holds {
+			got = append(got, h.Kind)
+		}
+		if err != nil || !slices.Equal(got, want) {
+			t.Fatal(got, err)
+		}
+	}
+	on(digest.HoldPaused)
+	on(digest.HoldTripwire)
+	listed(digest.HoldPaused, digest.HoldTripwire)
+	w.pass(7 * time.Hour)
+	listed() // nobody can let it go any more
+	if n, err := w.db.Expire(ctx, w.now()); n != 2 || err != nil {
+		t.Fatal(n, err)
+	}
+	for _, kind := range []digest.HoldKind{digest.HoldPaused, digest.HoldTripwire} {
+		if had, err := w.db.LetGo(ctx, i.ID, kind, ada, w.now()); had || err != nil {
+			t.Fatal(kind, had, err)
+		}
+	}
+
+	i = w.openIssue("morning", "2026-04-03")
+	if n := w.sendAll(accepted); n != 2 {
+		t.Fatal(n)
+	}
+	on(digest.HoldPaused) // it ended just before
+	listed()
+	v, err := w.db.Disapprove(ctx, i.ID, ada, w.now())
+	if len(v.Changed) != 0 || err != nil {
+		t.Fatal("what has gone is held", v, err)
+	}
+	listed()
+}
+
 func testStop(t *testing.T, w *world) {
 	ctx := t.Context()
 	w.tell("world", 1)
@@ -152,14 +201,14 @@ func testStop(t *testing.T, w *world) {
 	w.want(i, ids[4], mailer.Cancelled, "stopped")
 	w.want(i, ids[5], mailer.Uncertain, "stopped")
 	w.must(other.FinishStops(ctx, w.now()))
-	if holds, err := w.db.HoldsOf(ctx, i.ID); len(holds) != 1 || err != nil {
+	if holds, err := w.db.HoldsOf(ctx, i.ID, w.now()); len(holds) != 1 || err != nil {
 		t.Fatal("a stop is over with a mail in hand", holds, err)
 	}
 	// The sender dies over the last one.
 	w.pass(3 * time.Minute)
 	w.must(other.FinishStops(ctx, w.now()))
 	w.want(i, ids[6], mailer.Uncertain, "stopped")
-	if holds, err := w.db.Holds(ctx); len(holds) != 0 || err != nil {
+	if holds, err := w.db.Holds(ctx, w.now()); len(holds) != 0 || err != nil {
 		t.Fatal(holds, err)
 	}
 	if _, err := w.db.StopIssue(ctx, i.ID, ada, w.now(), nil); !errors.Is(err, store.ErrNothingLeft) {
@@ -207,7 +256,7 @@ func testStopOpening(t *testing.T, w *world) {
 	for _, id := range ids {
 		w.want(i, id, mailer.Cancelled, "stopped")
 	}
-	if holds, err := w.db.Holds(ctx); len(holds) != 0 || err != nil {
+	if holds, err := w.db.Holds(ctx, w.now()); len(holds) != 0 || err != nil {
 		t.Fatal(holds, err)
 	}
 }
@@ -463,7 +512,7 @@ func testAnyHold(t *testing.T, w *world) {
 			t.Errorf("reader %d: %s with %d copies, %d left", id, d.State, d.Copies, left[id])
 		}
 	}
-	if holds, err := w.db.Holds(ctx); len(holds) != 0 || err != nil {
+	if holds, err := w.db.Holds(ctx, w.now()); len(holds) != 0 || err != nil {
 		t.Error(holds, err)
 	}
 }

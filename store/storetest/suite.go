@@ -39,7 +39,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		{"hard marks", testHardMarks}, {"leaving mid-run", testLeaving}, {"between chunks", testBetweenChunks}, {"new address", testNewAddress},
 		{"recover", testRecover}, {"retry", testRetry}, {"only one", testOnly},
 		{"reply texts", testReplyTexts}, {"lists", testLists}, {"lookups", testLookups}, {"any order", testAnyOrder},
-		{"hold", testHold}, {"hold all", testHoldAll}, {"stop", testStop}, {"stop while opening", testStopOpening}, {"after a stop", testAfterStop}, {"settle", testSettle}, {"retry issue", testRetryIssue}, {"any hold", testAnyHold},
+		{"hold", testHold}, {"hold all", testHoldAll}, {"hold ends", testHoldEnds}, {"stop", testStop}, {"stop while opening", testStopOpening}, {"after a stop", testAfterStop}, {"settle", testSettle}, {"retry issue", testRetryIssue}, {"any hold", testAnyHold},
 		{"only to", testOnlyTo}, {"old news", testOldNews},
 		{"paused", testPaused}, {"clock jumps", testClockJumps}, {"together", testTogether},
 		{"past digests", testPast}, {"slot keys", testSlotKeys}, {"private feed", testPrivateFeed}, {"clicks", testClicks},

@@ -240,7 +240,7 @@ func (rm *Room) issue(w http.ResponseWriter, r *http.Request, v *visit) error {
 		return err
 	}
 	p.Live, p.Run = live, live.Run(id)
-	if p.Acts, err = rm.actsOf(r.Context(), id); err != nil {
+	if p.Acts, err = rm.Runs.Standing(r.Context(), id); err != nil {
 		return err
 	}
 	if p.Proof, err = rm.proofOf(r.Context(), id); err != nil {

@@ -110,11 +110,7 @@ func (rm *Room) keeping(w http.ResponseWriter, r *http.Request, v *visit) error 
 }
 
 func (rm *Room) adopt(w http.ResponseWriter, r *http.Request, v *visit) error {
-	by := v.by(r)
-	if by.Why == "" {
-		return rm.back(w, r, "/keeping", "Not adopted: say why.")
-	}
-	said, err := rm.Keeping.Adopt(r.Context(), by)
+	said, err := rm.Keeping.Adopt(r.Context(), v.by(r))
 	if err != nil {
 		return err
 	}

@@ -10,9 +10,9 @@ import (
 
 // Live is what moves now. It comes from the database alone, so that it is right whichever process sends.
 type Live struct {
-	At   time.Time `json:"at"` // when it was read
-	Runs []LiveRun `json:"runs"`
-	Red  []Alarm   `json:"red"` // what is gravely wrong
+	At    time.Time `json:"at"` // when it was read
+	Runs  []LiveRun `json:"runs"`
+	Wrong []string  `json:"wrong"` // level and key of each alarm
 }
 
 // Run finds an issue's run; nil if nothing of it is to go any more.

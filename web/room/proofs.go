@@ -333,11 +333,7 @@ func (rm *Room) decide(w http.ResponseWriter, r *http.Request, v *visit, do func
 	if err := r.ParseForm(); err != nil {
 		return fmt.Errorf("%w: the form cannot be read", ErrRefused)
 	}
-	by := v.by(r)
-	if by.Why == "" {
-		return fmt.Errorf("%w: say why", ErrRefused)
-	}
-	said, err := do(r.Context(), by, id)
+	said, err := do(r.Context(), v.by(r), id)
 	if err != nil {
 		return err
 	}

@@ -23,11 +23,12 @@ type Runs interface {
 	// Pause holds an issue, everything for 0, and Resume lets it go.
 	Pause(ctx context.Context, by operators.By, issue int64) (said string, err error)
 	Resume(ctx context.Context, by operators.By, issue int64) (said string, err error)
-	// Stop ends an issue for good. For 0 it holds everything.
+	// Stop ends an issue for good, for a reason. For 0 it holds everything.
 	Stop(ctx context.Context, by operators.By, issue int64) (said string, err error)
 	// Retry queues deliveries that failed or expired again.
 	Retry(ctx context.Context, by operators.By, issue int64, pick Pick) (said string, err error)
-	// Settle ends that deliveries are uncertain: again = a further copy, arrived = they count as taken.
+	// Settle ends that deliveries are uncertain: again = a further copy, arrived = they count as taken;
+	// for a reason.
 	Settle(ctx context.Context, by operators.By, issue int64, how string, pick Pick) (said string, err error)
 	RetryDelivery(ctx context.Context, by operators.By, id int64) (said string, err error)
 	SettleDelivery(ctx context.Context, by operators.By, id int64, how string) (said string, err error)
@@ -65,6 +66,14 @@ type Held struct {
 	Next   string    `json:"next"`  // what to do
 }
 
+// Line is a hold in a line: what it is, and why.
+func (h Held) Line() string {
+	if h.Reason == "" {
+		return h.Words
+	}
+	return h.Words + " (" + h.Reason + ")"
+}
+
 // Reason is how many deliveries failed for it.
 type Reason struct {
 	Reason  string `json:"reason"`
@@ -99,16 +108,8 @@ func (s *Standing) Stopping() bool {
 	return false
 }
 
-// actsOf is what the page of an issue shows of it.
-func (rm *Room) actsOf(ctx context.Context, issue int64) (any, error) {
-	if rm.Runs == nil {
-		return nil, nil
-	}
-	return rm.Runs.Standing(ctx, issue)
-}
-
 func (rm *Room) runRoutes() []route {
-	act := func(pattern string, why bool, do func(ctx context.Context, by operators.By, issue int64, r *http.Request) (string, error)) route {
+	act := func(pattern string, do func(ctx context.Context, by operators.By, issue int64, r *http.Request) (string, error)) route {
 		return route{"POST " + pattern, operators.Act, func(w http.ResponseWriter, r *http.Request, v *visit) error {
 			id, path := int64(0), "/issues"
 			if s := r.PathValue("id"); s != "" {
@@ -121,11 +122,7 @@ func (rm *Room) runRoutes() []route {
 			if strings.HasPrefix(pattern, "/deliveries/") {
 				path = fmt.Sprintf("/deliveries/%d", id)
 			}
-			by := v.by(r)
-			if why && by.Why == "" {
-				return fmt.Errorf("%w: say why", ErrRefused)
-			}
-			said, err := do(r.Context(), by, id, r)
+			said, err := do(r.Context(), v.by(r), id, r)
 			if err != nil {
 				return err
 			}
@@ -133,31 +130,31 @@ func (rm *Room) runRoutes() []route {
 		}}
 	}
 	return []route{
-		act("/issues/{id}/pause", false, func(ctx context.Context, by operators.By, id int64, _ *http.Request) (string, error) {
+		act("/issues/{id}/pause", func(ctx context.Context, by operators.By, id int64, _ *http.Request) (string, error) {
 			return rm.Runs.Pause(ctx, by, id)
 		}),
-		act("/issues/{id}/resume", false, func(ctx context.Context, by operators.By, id int64, _ *http.Request) (string, error) {
+		act("/issues/{id}/resume", func(ctx context.Context, by operators.By, id int64, _ *http.Request) (string, error) {
 			return rm.Runs.Resume(ctx, by, id)
 		}),
-		act("/issues/{id}/stop", true, func(ctx context.Context, by operators.By, id int64, _ *http.Request) (string, error) {
+		act("/issues/{id}/stop", func(ctx context.Context, by operators.By, id int64, _ *http.Request) (string, error) {
 			return rm.Runs.Stop(ctx, by, id)
 		}),
-		act("/issues/stop-all", false, func(ctx context.Context, by operators.By, _ int64, _ *http.Request) (string, error) {
+		act("/issues/stop-all", func(ctx context.Context, by operators.By, _ int64, _ *http.Request) (string, error) {
 			return rm.Runs.Stop(ctx, by, 0)
 		}),
-		act("/issues/resume-all", false, func(ctx context.Context, by operators.By, _ int64, _ *http.Request) (string, error) {
+		act("/issues/resume-all", func(ctx context.Context, by operators.By, _ int64, _ *http.Request) (string, error) {
 			return rm.Runs.Resume(ctx, by, 0)
 		}),
-		act("/issues/{id}/retry", false, func(ctx context.Context, by operators.By, id int64, r *http.Request) (string, error) {
+		act("/issues/{id}/retry", func(ctx context.Context, by operators.By, id int64, r *http.Request) (string, error) {
 			return rm.Runs.Retry(ctx, by, id, pickOf(r))
 		}),
-		act("/issues/{id}/settle", true, func(ctx context.Context, by operators.By, id int64, r *http.Request) (string, error) {
+		act("/issues/{id}/settle", func(ctx context.Context, by operators.By, id int64, r *http.Request) (string, error) {
 			return rm.Runs.Settle(ctx, by, id, r.PostFormValue("how"), pickOf(r))
 		}),
-		act("/deliveries/{id}/retry", false, func(ctx context.Context, by operators.By, id int64, _ *http.Request) (string, error) {
+		act("/deliveries/{id}/retry", func(ctx context.Context, by operators.By, id int64, _ *http.Request) (string, error) {
 			return rm.Runs.RetryDelivery(ctx, by, id)
 		}),
-		act("/deliveries/{id}/settle", true, func(ctx context.Context, by operators.By, id int64, r *http.Request) (string, error) {
+		act("/deliveries/{id}/settle", func(ctx context.Context, by operators.By, id int64, r *http.Request) (string, error) {
 			return rm.Runs.SettleDelivery(ctx, by, id, r.PostFormValue("how"))
 		}),
 	}

@@ -220,9 +220,6 @@ func (rm *Room) storyRoutes() []route {
 			return rm.Stories.Correct(ctx, by, id, StoryCorrection{Headline: r.PostFormValue("headline"), Lead: r.PostFormValue("lead")})
 		})},
 		{"POST /stories/{id}/withdraw", operators.Act, rm.onStory(func(ctx context.Context, _ *http.Request, by operators.By, id int64) (string, error) {
-			if by.Why == "" {
-				return "", refusef("say why the story is withdrawn")
-			}
 			return rm.Stories.Withdraw(ctx, by, id)
 		})},
 	}

@@ -1,5 +1,6 @@
 -- +goose Up
--- Why nothing of an issue goes just now. A row goes when it is let go; the audit log tells of both.
+-- Why nothing of an issue goes just now. A row goes when it is let go, of which the audit log tells, or
+-- once its issue is over.
 CREATE TABLE issue_holds (
   issue INTEGER NOT NULL, -- 0 = all, those that open later too
   kind TEXT NOT NULL, -- paused, approval, tripwire, stopping

@@ -112,8 +112,9 @@
     document.dispatchEvent(new CustomEvent('live', {detail: live}));
     tick();
     const ids = live.runs.map(r => String(r.id)).filter(id => !only || id === only).map(id => id + ' ').join('');
-    const reds = document.querySelectorAll('#alarms .alarm.red').length;
-    if (busy || ids === running.dataset.running && (only || live.red.length === reds)) return;
+    const alarms = document.getElementById('alarms'); // on Today; whoever is in it with the keyboard keeps it
+    const wrong = live.wrong.map(key => key + '|').join('');
+    if (busy || ids === running.dataset.running && (!alarms || wrong === alarms.dataset.wrong || alarms.contains(document.activeElement))) return;
     busy = true; // a run began or ended, or something went wrong or right; what is not taken anew now is the next time
     try {
       await renew(only ? ['running', 'acts', 'proof', 'course', 'look', 'looked'] : ['alarms', 'running', 'coming', 'last']);
