@@ -216,7 +216,7 @@ func (s *surfer) looks() {
 	}
 	widths, long := widths, os.Getenv("BROADSHEET_LONG") != ""
 	if s.room {
-		widths, long = roomWidths, true
+		widths = roomWidths
 	}
 	for k, scheme := range []string{"light", "dark"} {
 		if _, err := chromedp.Call(s.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
