@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/mail"
 	"slices"
 	"strconv"
@@ -74,7 +73,7 @@ func (e *engine) forwardOne(ctx context.Context, f *store.Forward) error {
 		return err
 	}
 	err := e.sendForward(ctx, relay, f, &r)
-	o := e.forwarded(f, err)
+	o := e.outcomeOf(mailer.Delivery{Attempts: f.Attempts, Copies: f.Copies, Ends: f.At.Add(forwardLife)}, err, forwardWait)
 	if o.State == mailer.Accepted {
 		e.log.Info("answer is forwarded", slog.Int64("message", f.Inbound), slog.String("relay", relay.Name), slog.String("to", e.cfg.Intake.Forward))
 	} else {
@@ -141,44 +140,13 @@ func (e *engine) sendForward(ctx context.Context, y schedule.Relay, f *store.For
 		if err != nil {
 			return &mailer.Refused{Verb: mailer.Mail, Err: &mailer.Unsendable{Reason: "compose", Err: err}}
 		}
-		d := mailer.Delivery{Date: f.At}
-		if signer := e.dkim.signer(y.Profile); signer != nil {
-			d.Selector = signer.Selector()
-		}
-		if m, err = e.dkim.sign(m, &d, y.Profile); err != nil {
-			return err
-		}
-		_, err = e.sendOne(ctx, relay, m)
-		return err
+		return e.sendSigned(ctx, y, relay, m, f.At)
 	}
 	err := send(false)
 	if u, ok := errors.AsType[*mailer.Unsendable](err); ok && u.Reason == mailer.ReasonNo8Bit {
 		err = send(true)
 	}
 	return err
-}
-
-// forwarded says what a try came to, by the rules of deliveries.
-func (e *engine) forwarded(f *store.Forward, err error) mailer.Outcome {
-	if err == nil {
-		return mailer.Outcome{State: mailer.Accepted, Copies: f.Copies}
-	}
-	now := e.now()
-	refused, ok := errors.AsType[*mailer.Refused](err)
-	if !ok { // it was not offered to the relay
-		refused = &mailer.Refused{Verb: mailer.Connect, Err: err}
-	}
-	d := mailer.Delivery{Attempts: f.Attempts, Copies: f.Copies, Ends: f.At.Add(forwardLife)}
-	if refused.Verb != mailer.Dot {
-		d.Copies-- // this one stayed here
-	}
-	o, _ := mailer.Decide(refused.Verb, refused.Reply, refused.Err, &d, now, rand.Float64)
-	if o.State == mailer.Queued { // the relay's trouble
-		if o.Due = now.Add(forwardWait); o.Due.After(d.Ends) {
-			o.State, o.Reason = mailer.Expired, mailer.ReasonExpired+": "+o.Reason
-		}
-	}
-	return o
 }
 
 // answerLine says whose answer it is, for the publication's people.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -120,7 +119,7 @@ func (e *engine) sendReport(ctx context.Context, m *store.ReportMail) error {
 	if err := e.db.BeginReport(written, m, e.now()); err != nil {
 		return err
 	}
-	o := e.reported(m, e.carryReport(ctx, relay, m))
+	o := e.outcomeOf(mailer.Delivery{Attempts: m.Attempts, Copies: m.Copies, Ends: m.At.Add(reportLife)}, e.carryReport(ctx, relay, m), reportWait)
 	if o.State == mailer.Accepted {
 		e.log.Info("report sent", slog.String("day", m.Day), slog.String("relay", relay.Name))
 	} else {
@@ -159,15 +158,7 @@ func (e *engine) carryReport(ctx context.Context, y schedule.Relay, m *store.Rep
 	if err != nil {
 		return &mailer.Refused{Verb: mailer.Mail, Err: &mailer.Unsendable{Reason: "compose", Err: err}}
 	}
-	d := mailer.Delivery{Date: m.At}
-	if signer := e.dkim.signer(y.Profile); signer != nil {
-		d.Selector = signer.Selector()
-	}
-	if mail, err = e.dkim.sign(mail, &d, y.Profile); err != nil {
-		return err
-	}
-	_, err = e.sendOne(ctx, relay, mail)
-	return err
+	return e.sendSigned(ctx, y, relay, mail, m.At)
 }
 
 // reportMail is a report as a mail. The same report gives the same bytes.
@@ -191,29 +182,6 @@ func (e *engine) reportMail(r *store.ReportMail) (mailer.Message, error) {
 		return mailer.Message{}, fmt.Errorf("make report: %w", err)
 	}
 	return mailer.Message{ReturnPath: subscribers.Bounces.Name() + "+report@" + domain, Recipient: r.Recipient, Body: b.Bytes()}, nil
-}
-
-// reported says what a try came to, by the rules of deliveries.
-func (e *engine) reported(m *store.ReportMail, err error) mailer.Outcome {
-	if err == nil {
-		return mailer.Outcome{State: mailer.Accepted, Copies: m.Copies}
-	}
-	now := e.now()
-	refused, ok := errors.AsType[*mailer.Refused](err)
-	if !ok { // it was not offered to the relay
-		refused = &mailer.Refused{Verb: mailer.Connect, Err: err}
-	}
-	d := mailer.Delivery{Attempts: m.Attempts, Copies: m.Copies, Ends: m.At.Add(reportLife)}
-	if refused.Verb != mailer.Dot {
-		d.Copies-- // this one stayed here
-	}
-	o, _ := mailer.Decide(refused.Verb, refused.Reply, refused.Err, &d, now, rand.Float64)
-	if o.State == mailer.Queued { // the relay's trouble
-		if o.Due = now.Add(reportWait); o.Due.After(d.Ends) {
-			o.State, o.Reason = mailer.Expired, mailer.ReasonExpired+": "+o.Reason
-		}
-	}
-	return o
 }
 
 // reportAlarms tells of a report that did not go.
