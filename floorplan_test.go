@@ -21,6 +21,7 @@ var floorPlan = map[string]string{
 	"web":             "digest subscribers mailer mailer/report mailer/provider schedule stories templates",
 	"web/room":        "operators digest subscribers mailer mailer/report schedule stories templates",
 	"bench":           "stories",
+	"deploy":          "",
 	"demo":            "digest schedule stories subscribers mailer mailer/report mailer/inbox mailer/provider intake templates store web operators",
 	"commands":        "bench demo doctor digest schedule stories subscribers mailer mailer/report mailer/inbox mailer/maillog mailer/provider intake templates store web web/room operators",
 	"":                "commands bench demo doctor digest schedule stories subscribers mailer mailer/report mailer/inbox mailer/maillog mailer/provider intake templates store web web/room operators",
