@@ -72,15 +72,37 @@ func (db *DB) Pings(ctx context.Context, now time.Time, all bool) ([]Ping, error
 	return list, nil
 }
 
-// Pinged puts on record what a try came to: p's Tries, Due and Said.
+// pingClaim is how long one call may take before another process may make it.
+const pingClaim = time.Minute
+
+// BeginPing claims a call that is due, counts the try and moves its due time behind the longest that it may take.
+// mine is false if another process has it, or it was made meanwhile.
+func (db *DB) BeginPing(ctx context.Context, p *Ping, now time.Time) (mine bool, err error) {
+	err = db.write(ctx, func(ctx context.Context, t *tx) error {
+		n, err := t.exec(ctx, `UPDATE pings SET tries = tries + 1, due = ?5 WHERE edition = ?1 AND slot_key = ?2 AND zone = ?3 AND hour = ?4
+			AND tries = ?6 AND due = ?7 AND ok = ?8`, p.Edition, p.Slot, p.Zone, p.Hour, us(now.Add(pingClaim)), p.Tries, us(p.Due), p.OK)
+		mine = n > 0
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("begin ping: %w", err)
+	}
+	if mine {
+		p.Tries++
+	}
+	return mine, nil
+}
+
+// Pinged puts on record what a try that was begun came to: p's Due and Said. It does nothing if another process has
+// begun the next.
 func (db *DB) Pinged(ctx context.Context, p Ping) error {
 	var due any
 	if !p.Due.IsZero() {
 		due = us(p.Due)
 	}
 	err := db.write(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, `UPDATE pings SET tries = ?5, due = ?6, said = ?7 WHERE edition = ?1 AND slot_key = ?2 AND zone = ?3 AND hour = ?4`,
-			p.Edition, p.Slot, p.Zone, p.Hour, p.Tries, due, oneLine(p.Said, 200))
+		_, err := t.exec(ctx, `UPDATE pings SET due = ?6, said = ?7 WHERE edition = ?1 AND slot_key = ?2 AND zone = ?3 AND hour = ?4 AND tries = ?5 AND ok = ?8`,
+			p.Edition, p.Slot, p.Zone, p.Hour, p.Tries, due, oneLine(p.Said, 200), p.OK)
 		return err
 	})
 	if err != nil {
