@@ -24,6 +24,7 @@ type program struct {
 
 	configFile, dsn string
 	verbose         bool
+	roles           roles  // of serve
 	at              string // --at as given
 	log             logForm
 
