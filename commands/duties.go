@@ -61,3 +61,13 @@ func (a *alone) mine(ctx context.Context) bool {
 	}
 	return err == nil && mine
 }
+
+// finishIn is how long what is in hand may take once the program is told to end: a mail, as senders have it, or a call.
+const finishIn = 8 * time.Second
+
+// finishing is a context for what is in hand: it ends a while after ctx does.
+func finishing(ctx context.Context) (context.Context, context.CancelFunc) {
+	inHand, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(finishIn, cancel) })
+	return inHand, func() { stop(); cancel() }
+}

@@ -106,9 +106,11 @@ func (e *engine) tellWebhook(ctx context.Context, h *schedule.Webhook, turn *alo
 
 // callWebhook makes one call and puts on record what came of it; "" = it got through.
 func (e *engine) callWebhook(ctx context.Context, h *schedule.Webhook, event store.WebhookEvent) (said string) {
-	status, err := e.postWebhook(ctx, h, event.UID, event.Type, event.At, event.Data)
+	call, done := finishing(ctx)
+	defer done()
+	status, err := e.postWebhook(call, h, event.UID, event.Type, event.At, event.Data)
 	switch {
-	case ctx.Err() != nil:
+	case call.Err() != nil:
 		return "the program ends"
 	case err != nil:
 		said = err.Error()
@@ -120,7 +122,7 @@ func (e *engine) callWebhook(ctx context.Context, h *schedule.Webhook, event sto
 	if said != "" {
 		e.log.Warn("webhook not taken", slog.String("webhook", h.Name), slog.String("event", event.Type), slog.Int("try", event.Tries+1), slog.String("error", said))
 	}
-	e.complain(ctx, "put webhook on record", e.db.WebhookTold(ctx, event, said, now.Add(wait), now, hookPatience))
+	e.complain(ctx, "put webhook on record", e.db.WebhookTold(context.WithoutCancel(ctx), event, said, now.Add(wait), now, hookPatience))
 	return said
 }
 
