@@ -91,6 +91,7 @@ var stateRows, minuteRows = bookRows("issue_states (issue, relay, state, n)", "i
 	bookRows("issue_minutes (issue, relay, state, n, minute)", "issue, minute, relay, state", 5)
 
 func bookRows(into, key string, columns int) (list [maxBooks + 1]string) {
+	name, _, _ := strings.Cut(into, " ")
 	for rows := 1; rows <= maxBooks; rows++ {
 		var b strings.Builder
 		b.WriteString("INSERT INTO " + into + " VALUES ")
@@ -103,7 +104,7 @@ func bookRows(into, key string, columns int) (list [maxBooks + 1]string) {
 			}
 			b.WriteByte(')')
 		}
-		b.WriteString(" ON CONFLICT (" + key + ") DO UPDATE SET n = n + excluded.n")
+		b.WriteString(" ON CONFLICT (" + key + ") DO UPDATE SET n = " + name + ".n + excluded.n")
 		list[rows] = b.String()
 	}
 	return list

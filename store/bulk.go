@@ -89,6 +89,17 @@ type set struct {
 
 // prepare looks at the batches of all marks once.
 func (g *group) prepare(ctx context.Context, calls []*call) error {
+	var ids []int64
+	for _, c := range calls {
+		for n := range c.marks {
+			if id := c.marks[n].Batch.ID; !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	if err := g.t.lockBatches(ctx, ids); err != nil {
+		return err
+	}
 	if g.slow {
 		return nil
 	}

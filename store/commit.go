@@ -214,15 +214,10 @@ func (db *DB) commit(calls []*call) error {
 
 // transact does so in one transaction, and takes back what it knows of rows if it fails.
 func (db *DB) transact(calls []*call, slow bool) (g *group, took time.Duration, err error) {
-	marks := 0
-	for _, c := range calls {
-		marks += len(c.marks)
-	}
-	g = &group{db: db, slow: slow, now: calls[0].now, batches: make(map[int64]*groupBatch), seen: make(map[int64]seenMark, marks),
-		sets: make(map[setKey]*set), texts: make(map[string]int64), undo: make([]undone, 0, marks), hands: make([]hand, 0, marks)}
 	wrote := false
-	took, err = db.writer.run(context.Background(), func(ctx context.Context, t *tx) error {
-		g.t = t
+	took, err = db.writer.run(context.Background(), lanesOf(calls), func(ctx context.Context, t *tx) error {
+		g.takeBack() // of a run that did not happen
+		g, wrote = db.newGroup(t, calls, slow), false
 		if err := g.prepare(ctx, calls); err != nil {
 			return err
 		}
@@ -260,9 +255,26 @@ func (db *DB) transact(calls []*call, slow bool) (g *group, took time.Duration, 
 		db.ledger.journal.keep()
 	} else {
 		db.ledger.journal.drop()
-		for n := len(g.undo) - 1; n >= 0; n-- {
-			*g.undo[n].row = g.undo[n].old
-		}
+		g.takeBack()
 	}
 	return g, took, err
+}
+
+func (db *DB) newGroup(t *tx, calls []*call, slow bool) *group {
+	marks := 0
+	for _, c := range calls {
+		marks += len(c.marks)
+	}
+	return &group{db: db, t: t, slow: slow, now: calls[0].now, batches: make(map[int64]*groupBatch), seen: make(map[int64]seenMark, marks),
+		sets: make(map[setKey]*set), texts: make(map[string]int64), undo: make([]undone, 0, marks), hands: make([]hand, 0, marks)}
+}
+
+// takeBack takes back what a group that is not on record says of rows; nil has said nothing.
+func (g *group) takeBack() {
+	if g == nil {
+		return
+	}
+	for n := len(g.undo) - 1; n >= 0; n-- {
+		*g.undo[n].row = g.undo[n].old
+	}
 }

@@ -83,7 +83,7 @@ func (db *DB) erase(ctx context.Context, t *tx, id int64, loose []int64, now tim
 		}
 	}
 	_, err = t.exec(ctx, `INSERT INTO suppressions (hash, reason, note, at, real_at, erased) VALUES (?1, 'erased', '', ?2, ?3, 1)
-			ON CONFLICT (hash) DO UPDATE SET reason = CASE WHEN reason IN ('complaint', 'operator', 'legal') THEN reason ELSE 'erased' END,
+			ON CONFLICT (hash) DO UPDATE SET reason = CASE WHEN suppressions.reason IN ('complaint', 'operator', 'legal') THEN suppressions.reason ELSE 'erased' END,
 			settings = 0, slot = 0, erased = 1`, hash[:], us(now), us(db.real()))
 	db.unscrubbed.Store(true)
 	return err
@@ -211,7 +211,7 @@ const scrubWait = 500 * time.Millisecond
 // it, and does nothing where nothing is left. What is deleted in the database itself is written
 // over at once. The error is [ErrBusy] while somebody reads for long; call it again later.
 func (db *DB) Scrub(ctx context.Context) error {
-	if !db.unscrubbed.Load() {
+	if !db.unscrubbed.Load() || db.path == "" {
 		return nil
 	}
 	w := db.writer

@@ -6,7 +6,9 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strings"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
 	codes "modernc.org/sqlite/lib"
 
@@ -25,6 +27,10 @@ var (
 	ErrDamaged = errors.New("database is damaged or no SQLite database: restore a backup")
 	// ErrReadOnly says that the file cannot be written.
 	ErrReadOnly = errors.New("database cannot be written: look at the rights of the file and its folder")
+	// ErrAway says that the server cannot be reached just now: it is down, starting, shutting down or full.
+	ErrAway = errors.New("database server cannot be reached")
+	// ErrStandby says that the server only takes reads: it is a standby.
+	ErrStandby = errors.New("database only takes reads: it is a standby, name the primary or all servers with target_session_attrs=read-write")
 	// ErrNewer says that a newer program made the database.
 	ErrNewer = errors.New("database is newer than this program")
 	// ErrLocked says that another sender is at work on the database.
@@ -43,9 +49,12 @@ var (
 
 // explain puts the words for people in front of the engine's own.
 func explain(err error) error {
-	e, ok := errors.AsType[*sqlite.Error](err)
-	if !ok || known(err) {
+	if known(err) {
 		return err
+	}
+	e, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
+		return explainPostgres(err)
 	}
 	if e.Code() == codes.SQLITE_IOERR_SHMSIZE { // no room for the file beside the database
 		return fmt.Errorf("%w (%w)", ErrFull, err)
@@ -65,7 +74,7 @@ func explain(err error) error {
 
 // known says whether err already has its words.
 func known(err error) bool {
-	for _, e := range []error{ErrFull, ErrBusy, ErrDamaged, ErrReadOnly} {
+	for _, e := range []error{ErrFull, ErrBusy, ErrDamaged, ErrReadOnly, ErrAway, ErrStandby} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -78,6 +87,9 @@ func known(err error) bool {
 func ofRow(err error) bool {
 	if err = explain(err); known(err) || spoilt(err) || errors.Is(err, ErrNoKey) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return false
+	}
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return strings.HasPrefix(e.Code, "22") || strings.HasPrefix(e.Code, "23") // data, integrity constraints
 	}
 	e, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {
@@ -93,7 +105,7 @@ func ofRow(err error) bool {
 // spoilt says whether a connection is not to be trusted after err: SQLite has been seen to
 // report a full disk only once on a connection.
 func spoilt(err error) bool {
-	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) {
+	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || lostConnection(err) {
 		return true
 	}
 	e, ok := errors.AsType[*sqlite.Error](err)

@@ -40,8 +40,9 @@ func (f *figures) count(p *digest.Planned, fresh bool) {
 // addFigures puts what a chunk came to on record.
 func (t *tx) addFigures(ctx context.Context, issue int64, f *figures) error {
 	_, err := t.exec(ctx, `INSERT INTO issue_proofs (issue, mails, skipped, stories, html, html_size, largest, near) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-		ON CONFLICT (issue) DO UPDATE SET mails = mails + ?2, skipped = skipped + ?3, stories = stories + ?4, html = html + ?5,
-			html_size = html_size + ?6, largest = CASE WHEN largest < ?7 THEN ?7 ELSE largest END, near = near + ?8`,
+		ON CONFLICT (issue) DO UPDATE SET mails = issue_proofs.mails + ?2, skipped = issue_proofs.skipped + ?3, stories = issue_proofs.stories + ?4,
+			html = issue_proofs.html + ?5, html_size = issue_proofs.html_size + ?6,
+			largest = CASE WHEN issue_proofs.largest < ?7 THEN ?7 ELSE issue_proofs.largest END, near = issue_proofs.near + ?8`,
 		issue, f.mails, f.skipped, f.stories, f.html, f.htmlSize, f.largest, f.nearly)
 	return err
 }

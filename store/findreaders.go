@@ -123,8 +123,9 @@ func (db *DB) leadOf(f *ReaderQuery) lead {
 		return lead{from: `settings st` + db.dialect.by("settings_external") + inForce, id: `st.id`, low: f.ExternalID,
 			where: `st.external_id = ?1 AND st.external_id <> '' AND st.id > ?4`}
 	case f.Name != "":
-		return lead{from: `settings st` + db.dialect.by("settings_name") + inForce, text: `st.name COLLATE NOCASE`, id: `st.id`, low: f.Name, high: f.Name + last,
-			where: `st.name <> '' AND st.name COLLATE NOCASE >= ?1 AND st.name COLLATE NOCASE < ?2 AND (st.name COLLATE NOCASE > ?3 OR st.name COLLATE NOCASE = ?3 AND st.id > ?4)`}
+		name := db.dialect.noCase(`st.name`)
+		return lead{from: `settings st` + db.dialect.by("settings_name") + inForce, text: name, id: `st.id`, low: f.Name, high: f.Name + last,
+			where: `st.name <> '' AND ` + name + ` >= ` + db.dialect.noCase(`?1`) + ` AND ` + name + ` < ` + db.dialect.noCase(`?2`) + ` AND (` + name + ` > ` + db.dialect.noCase(`?3`) + ` OR ` + name + ` = ` + db.dialect.noCase(`?3`) + ` AND st.id > ?4)`}
 	case strings.HasPrefix(f.Address, "@"):
 		return lead{from: `subscribers s` + db.dialect.by("subscribers_domain"), id: `s.id`, low: strings.ToLower(f.Address[1:]),
 			where: `substr(s.address, ` + db.dialect.instr + `(s.address, '@') + 1) = ?1 AND s.id > ?4`}

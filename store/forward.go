@@ -101,7 +101,7 @@ func (db *DB) nextForward(ctx context.Context, now time.Time) (*Forward, error) 
 	var f Forward
 	var at, received, subscriber int64
 	q := db.read()
-	err := q.scan(ctx, `SELECT f.inbound, f.at, f.state, f.attempts, f.copies, i.sender, i.at, coalesce(i.raw, x''), i.cut, CASE WHEN i.subscriber > 0 THEN i.subscriber ELSE i.writer END, i.subscriber = 0,
+	err := q.scan(ctx, `SELECT f.inbound, f.at, f.state, f.attempts, f.copies, i.sender, i.at, coalesce(i.raw, ''), i.cut, CASE WHEN i.subscriber > 0 THEN i.subscriber ELSE i.writer END, i.subscriber = 0,
 			coalesce((SELECT t.id FROM tasks t WHERE t.id = i.task AND t.kind = 'leave'), 0),
 			coalesce(e.name, ''), coalesce(s.slot_key, '')
 		FROM forwards f JOIN inbound i ON i.id = f.inbound LEFT JOIN slots s ON s.id = i.slot LEFT JOIN editions e ON e.id = s.edition

@@ -76,7 +76,7 @@ func (db *DB) Inbound(ctx context.Context, f InboundFilter) iter.Seq2[InboundRow
 	}
 	query := inboundColumns + `WHERE ` + where + ` AND (?2 = '' OR m.class = ?2) AND (?3 = 0 OR m.class IN ('hard', 'soft', 'policy', 'content'))
 		AND (?4 = 0 OR m.aside <> '') AND (?5 = 0 OR m.subscriber = ?5) AND (?6 = '' OR m.address = ?6 OR m.sender = ?6) AND m.at >= ?7
-		AND (?8 = 0 OR d.issue = ?8) AND (?9 = '' OR m.address LIKE '%@' || ?9) ORDER BY m.id DESC LIMIT ?10`
+		AND (?8 = 0 OR d.issue = ?8) AND (?9 = '' OR m.address ` + db.dialect.like + ` '%@' || ?9) ORDER BY m.id DESC LIMIT ?10`
 	return pages(func(after InboundRow) ([]InboundRow, error) {
 		before := int64(1) << 62
 		if after.ID != 0 {

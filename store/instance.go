@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -66,6 +67,7 @@ type Standing struct {
 	inode    uint64 // that the file has now
 	machine  string // this one
 	lost     []string
+	server   string // on PostgreSQL: which one, and which of its databases
 }
 
 // instanceFile is the file as read.
@@ -190,6 +192,13 @@ func (db *DB) begin(ctx context.Context) error {
 		if err := t.scan(ctx, `SELECT coalesce(max(id), 0) FROM adoptions`, nil, &have); err != nil || have > 0 {
 			return err // another program was quicker
 		}
+		if db.path == "" {
+			id, err := server(ctx, t)
+			if err != nil {
+				return err
+			}
+			return t.adopt(ctx, operators.By{Who: "first start"}, Adoption{Instance: id}, db.real())
+		}
 		var database string
 		if err := t.scan(ctx, `SELECT value FROM meta WHERE name = 'database'`, nil, &database); err != nil {
 			return err
@@ -231,6 +240,13 @@ func (t *tx) adopt(ctx context.Context, by operators.By, a Adoption, now time.Ti
 	_, err = t.exec(ctx, `INSERT INTO adoptions (at, who, why, instance, public_url, accounts) VALUES (?1, ?2, ?3, ?4, ?5, ?6)`,
 		us(now), by.Who, by.Why, a.Instance, a.PublicURL, string(accounts))
 	return err
+}
+
+// server names a PostgreSQL server and the database in it, so that a copy elsewhere has another name. A standby
+// that takes over keeps it.
+func server(ctx context.Context, q querier) (id string, err error) {
+	err = q.scan(ctx, `SELECT system_identifier::text || '/' || oid::text FROM pg_control_system(), pg_database WHERE datname = current_database()`, nil, &id)
+	return id, err
 }
 
 // reborn reports whether the file is a copy by the time it was made at, as far as that is known.
@@ -276,8 +292,12 @@ func (db *DB) forgetLost(ctx context.Context, t *tx) error {
 
 // Standing looks how this copy stands. It reads a few rows and a small file.
 func (db *DB) Standing(ctx context.Context) (s Standing, err error) {
-	s = Standing{Path: db.path, machine: machineID()}
-	if s.file, s.inode, err = readInstance(db.path); err != nil {
+	s = Standing{Path: db.place, machine: machineID()}
+	if db.path == "" {
+		if s.server, err = server(ctx, db.read()); err != nil {
+			return s, fmt.Errorf("look at server: %w", err)
+		}
+	} else if s.file, s.inode, err = readInstance(db.path); err != nil {
 		return s, fmt.Errorf("look at instance: %w", err)
 	}
 	list, err := db.adoptions(ctx, 1)
@@ -290,6 +310,9 @@ func (db *DB) Standing(ctx context.Context) (s Standing, err error) {
 	q := db.read()
 	if err := q.scan(ctx, `SELECT value FROM meta WHERE name = 'database'`, nil, &s.Database); err != nil {
 		return s, fmt.Errorf("look at instance: %w", err)
+	}
+	if db.path == "" {
+		return s, nil
 	}
 	known := make(map[string]int64)
 	if _, err := selectAll(ctx, q, `SELECT name, size FROM journals`, nil, into(known)); err != nil {
@@ -344,6 +367,9 @@ func (db *DB) adoptions(ctx context.Context, most int) ([]Adoption, error) {
 func (s *Standing) Differs(publicURL string, accounts []string) (why []string) {
 	a, f := s.Adopted, s.file
 	switch {
+	case s.server != "" && s.server != a.Instance:
+		why = append(why, fmt.Sprintf("this is a copy: the one that mails was database %s, and this is %s", a.Instance, s.server))
+	case s.server != "":
 	case f == nil:
 		why = append(why, fmt.Sprintf("%s is not there: this is a copy of the database, or it was carried to another place", s.Path+instanceSuffix))
 	case f.Database != s.Database:
@@ -399,12 +425,14 @@ func (db *DB) Adopt(ctx context.Context, by operators.By, publicURL string, acco
 		if err != nil {
 			return err
 		}
-		a := Adoption{Instance: s.Instance().ID, PublicURL: publicURL, Accounts: accounts}
+		a := Adoption{Instance: cmp.Or(s.server, s.Instance().ID), PublicURL: publicURL, Accounts: accounts}
 		if by.Who == "" {
 			return t.adopt(ctx, operators.By{Who: "first mail"}, a, now)
 		}
 		s.Adopted = a
-		if len(s.Differs(publicURL, accounts)) > 0 {
+		if db.path == "" {
+			a.Instance = s.server
+		} else if len(s.Differs(publicURL, accounts)) > 0 {
 			if a.Instance, err = db.makeInstance(database); err != nil {
 				return err
 			}

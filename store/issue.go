@@ -167,7 +167,7 @@ type IssueFilter struct {
 func (db *DB) Issues(ctx context.Context, f IssueFilter) iter.Seq2[digest.Issue, error] {
 	return pages(func(after digest.Issue) ([]digest.Issue, error) {
 		return selectAll(ctx, db.read(), `SELECT `+issueColumns+`WHERE (?1 = 0 OR i.id < ?1) AND (?2 = '' OR e.name = ?2)
-			AND i.due >= ?3 AND (?5 OR e.name <> '`+digest.NoticeEdition+`') ORDER BY i.id DESC LIMIT ?4`,
+			AND i.due >= ?3 AND (?5 = 1 OR e.name <> '`+digest.NoticeEdition+`') ORDER BY i.id DESC LIMIT ?4`,
 			args{cmp.Or(after.ID, f.Before), f.Edition, us(f.Since), pageSize, f.Notices || f.Edition == digest.NoticeEdition}, scanIssue)
 	}, "list issues")
 }

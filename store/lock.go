@@ -13,8 +13,12 @@ import (
 // LockSender makes this process the one that sends from the database, by a lock on a file
 // beside it that the system gives up when the process dies, however it dies. If another has
 // it, the error is [ErrLocked], or with wait it waits as long as ctx lasts. Having it means
-// that the earlier sender is gone, so [DB.Recover] is what comes next.
+// that the earlier sender is gone, so [DB.Recover] is what comes next. A PostgreSQL database
+// takes any number of senders, and there is no lock.
 func (db *DB) LockSender(ctx context.Context, wait bool) (unlock func(), err error) {
+	if db.path == "" {
+		return func() {}, nil
+	}
 	return lockSender(ctx, db.path, wait)
 }
 

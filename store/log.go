@@ -31,7 +31,7 @@ type LogLine struct {
 // LogPlace is how far a log was read, by the name that [DB.TakeLog] has for it; the zero value if it
 // never was.
 func (db *DB) LogPlace(ctx context.Context, log string) (p LogPlace, err error) {
-	err = db.read().scan(ctx, `SELECT file, offset FROM log_positions WHERE log = ?1`, args{log}, &p.File, &p.Offset)
+	err = db.read().scan(ctx, `SELECT file, "offset" FROM log_positions WHERE log = ?1`, args{log}, &p.File, &p.Offset)
 	if errors.Is(err, sql.ErrNoRows) {
 		return p, nil
 	}
@@ -155,8 +155,8 @@ func (db *DB) takeLines(ctx context.Context, relay, log string, lines []LogLine,
 		if len(taken.Held) > 0 {
 			end = taken.Held[0].Place
 		}
-		_, err := t.exec(ctx, `INSERT INTO log_positions (log, file, offset, at) VALUES (?1, ?2, ?3, ?4)
-			ON CONFLICT (log) DO UPDATE SET file = excluded.file, offset = excluded.offset, at = excluded.at`, log, end.File, end.Offset, us(now))
+		_, err := t.exec(ctx, `INSERT INTO log_positions (log, file, "offset", at) VALUES (?1, ?2, ?3, ?4)
+			ON CONFLICT (log) DO UPDATE SET file = excluded.file, "offset" = excluded."offset", at = excluded.at`, log, end.File, end.Offset, us(now))
 		return err
 	})
 	return taken, at, err

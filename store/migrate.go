@@ -15,8 +15,8 @@ import (
 var migrations embed.FS
 
 // newestSchema is the version that this program's schema has.
-func newestSchema() (newest int64, err error) {
-	files, err := fs.Sub(migrations, sqliteDialect.migrations)
+func (d dialect) newestSchema() (newest int64, err error) {
+	files, err := fs.Sub(migrations, d.migrations)
 	if err != nil {
 		return 0, err
 	}

@@ -40,7 +40,9 @@ type Options struct {
 type DB struct {
 	opts    Options
 	dialect dialect
-	path    string
+	path    string       // of SQLite's file; "" on PostgreSQL
+	place   string       // for people
+	ahead   atomic.Int64 // of this machine's clock, by so many nanoseconds, is the database's
 	writer  *writer
 	readers *sql.DB
 	stmts   sync.Map // SQL text → *sql.Stmt, on readers
@@ -63,14 +65,18 @@ type DB struct {
 const reading = 4
 
 // Open opens the database and brings its schema up to date. dsn is a path, sqlite:PATH or
-// file:PATH; a file that is not there is made, readable by its owner alone.
+// file:PATH; a file that is not there is made, readable by its owner alone. Or it is the
+// postgres:// URL of a PostgreSQL database, which must be there.
 func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
+	if opts.BusyTimeout == 0 {
+		opts.BusyTimeout = 10 * time.Second
+	}
+	if isPostgres(dsn) {
+		return openPostgres(ctx, dsn, opts)
+	}
 	path, err := sqlitePath(dsn)
 	if err != nil {
 		return nil, err
-	}
-	if opts.BusyTimeout == 0 {
-		opts.BusyTimeout = 10 * time.Second
 	}
 	if _, err := os.Stat(path); opts.Existing && errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w at %s", ErrNoDatabase, path)
@@ -78,8 +84,8 @@ func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
 	if err := prepareFile(path); err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
-	db := &DB{opts: opts, dialect: sqliteDialect, path: path, told: digestStories{of: make(map[int64][]int64)}, started: time.Now(),
-		tray: newTray()}
+	db := newDB(opts, sqliteDialect)
+	db.path, db.place = path, path
 	if err := db.connect(ctx); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("open database %s: %w", path, explain(err))
@@ -87,9 +93,16 @@ func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
 	return db, nil
 }
 
+func newDB(opts Options, d dialect) *DB {
+	return &DB{opts: opts, dialect: d, told: digestStories{of: make(map[int64][]int64)}, started: time.Now(), tray: newTray()}
+}
+
 // Close waits for the transaction under way and closes all connections.
 func (db *DB) Close() error {
 	var errs []error
+	if db.writer != nil {
+		errs = append(errs, db.leaveLane())
+	}
 	if db.readers != nil {
 		errs = append(errs, db.readers.Close())
 	}
@@ -107,29 +120,31 @@ func (db *DB) real() time.Time {
 	return time.Now()
 }
 
-// leaseClock is the machine's clock for leases: it does not jump when somebody sets the clock.
+// leaseClock is the clock for leases: the machine's, or that of the server that several machines
+// share. It does not jump when somebody sets the machine's clock.
 func (db *DB) leaseClock() time.Time {
 	if db.opts.Now != nil {
 		return db.opts.Now()
 	}
-	return db.started.Add(time.Since(db.started)) // by the monotonic reading
+	return db.started.Add(time.Since(db.started) + time.Duration(db.ahead.Load())) // by the monotonic reading
 }
 
-// Path is the database's file.
+// Path is the database's file; "" if it is a PostgreSQL database.
 func (db *DB) Path() string { return db.path }
+
+// Place says where the database is, without any password.
+func (db *DB) Place() string { return db.place }
 
 func sqlitePath(dsn string) (string, error) {
 	scheme, rest, ok := strings.Cut(dsn, ":")
 	switch {
-	case ok && (scheme == "postgres" || scheme == "postgresql"):
-		return "", errors.New("open database: PostgreSQL is not supported yet: give the path of a SQLite file")
 	case ok && (scheme == "sqlite" || scheme == "file"):
 		dsn = rest
 		if host, abs := strings.CutPrefix(dsn, "//"); abs {
 			dsn = host
 		}
 	case ok && strings.HasPrefix(rest, "//"):
-		return "", fmt.Errorf("open database: %s:// is no known kind of database: give the path of a SQLite file", scheme)
+		return "", fmt.Errorf("open database: %s:// is no known kind of database: give the path of a SQLite file or a postgres:// URL", scheme)
 	}
 	if dsn == "" || dsn == ":memory:" {
 		return "", fmt.Errorf("open database: %q names no file: give the path of a SQLite file", dsn)
@@ -198,7 +213,7 @@ func (db *DB) connect(ctx context.Context) error {
 		return err
 	}
 	pool.SetMaxOpenConns(1) // a pool of writers starves or fails; one takes them all in turn
-	db.writer = newWriter(pool, db.dialect)
+	db.writer = newWriter(db, pool)
 	if err := db.migrate(ctx, pool); err != nil {
 		return err
 	}
@@ -211,8 +226,11 @@ func (db *DB) connect(ctx context.Context) error {
 }
 
 // Check reads the whole file and reports damage as [ErrDamaged]. It takes about a second for
-// every gigabyte.
+// every gigabyte. PostgreSQL looks after its files by itself (data_checksums, amcheck).
 func (db *DB) Check(ctx context.Context) error {
+	if db.path == "" {
+		return nil
+	}
 	var found string
 	if err := db.readers.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&found); err != nil {
 		return fmt.Errorf("check database: %w", explain(err))
@@ -239,6 +257,12 @@ func fromUS(v int64) time.Time {
 
 // Size is how many octets the database takes on its disk.
 func (db *DB) Size() (size int64, err error) {
+	if db.path == "" {
+		if err := db.read().scan(context.Background(), `SELECT pg_database_size(current_database())`, nil, &size); err != nil {
+			return 0, fmt.Errorf("measure database: %w", err)
+		}
+		return size, nil
+	}
 	for _, name := range []string{db.path, db.path + "-wal"} {
 		info, err := os.Stat(name)
 		if errors.Is(err, fs.ErrNotExist) && name != db.path {

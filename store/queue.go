@@ -48,7 +48,7 @@ func (db *DB) Lease(ctx context.Context, relay, worker string, now time.Time) (*
 // lease is Lease for the batches of one edition; 0 = all.
 func (db *DB) lease(ctx context.Context, relay string, edition int64, worker string, now time.Time) (*mailer.Batch, error) {
 	var out *mailer.Batch
-	err := db.write(ctx, func(ctx context.Context, t *tx) error {
+	err := db.writeIn(ctx, ownLane, func(ctx context.Context, t *tx) error {
 		if edition == 0 {
 			var err error
 			if out, err = db.leaseUrgent(ctx, t, relay, worker, now); err != nil || out != nil {
@@ -95,7 +95,7 @@ func (db *DB) LeaseUrgent(ctx context.Context, relay, worker string, now time.Ti
 		args{relay, us(now), us(db.leaseClock())}, &some)
 	var out *mailer.Batch
 	if err == nil && some {
-		err = db.write(ctx, func(ctx context.Context, t *tx) (err error) {
+		err = db.writeIn(ctx, ownLane, func(ctx context.Context, t *tx) (err error) {
 			out, err = db.leaseUrgent(ctx, t, relay, worker, now)
 			return err
 		})
@@ -111,10 +111,10 @@ func (db *DB) LeaseUrgent(ctx context.Context, relay, worker string, now time.Ti
 // not open, of an issue on hold, or in a batch that another sender has.
 func (db *DB) LeaseOne(ctx context.Context, issue, subscriber int64, worker string, now time.Time) (*mailer.Batch, error) {
 	var out *mailer.Batch
-	err := db.write(ctx, func(ctx context.Context, t *tx) error {
+	err := db.writeIn(ctx, ownLane, func(ctx context.Context, t *tx) error {
 		found, err := selectAll(ctx, t, batchColumns+`JOIN issues i ON i.id = b.issue
 			JOIN deliveries d ON d.slot = i.slot AND d.subscriber = ?2 AND d.batch = b.id
-			WHERE i.id = ?1 AND i.state = 'open' AND i.due <= ?3 AND b.done = 0 AND b.lease_until < ?4`+freeBatches,
+			WHERE i.id = ?1 AND i.state = 'open' AND i.due <= ?3 AND b.done = 0 AND b.lease_until < ?4`+freeBatches+db.dialect.skipLocked,
 			args{issue, subscriber, us(now), us(db.leaseClock())}, scanBatch)
 		if err != nil || len(found) == 0 {
 			return err
@@ -228,7 +228,7 @@ func (t *tx) repair(ctx context.Context, batch int64, again, now time.Time) erro
 // Renew meets [mailer.Queue].
 func (db *DB) Renew(ctx context.Context, b *mailer.Batch) error {
 	until := db.leaseClock().Add(leaseTime)
-	err := db.write(ctx, func(ctx context.Context, t *tx) error {
+	err := db.writeIn(ctx, ownLane, func(ctx context.Context, t *tx) error {
 		n, err := t.exec(ctx, `UPDATE batches SET lease_until = ?3 WHERE id = ?1 AND fence = ?2 AND lease_until > 0`, b.ID, b.Fence, us(until))
 		if err == nil && n == 0 {
 			return mailer.ErrLost
@@ -248,8 +248,11 @@ func (db *DB) Renew(ctx context.Context, b *mailer.Batch) error {
 // Release meets [mailer.Queue]. A batch that another has by now is left alone. It does not
 // give up when ctx ends.
 func (db *DB) Release(ctx context.Context, b *mailer.Batch, now time.Time) error {
-	err := db.write(context.WithoutCancel(ctx), func(ctx context.Context, t *tx) error {
+	err := db.writeIn(context.WithoutCancel(ctx), ownLane, func(ctx context.Context, t *tx) error {
 		t.all = true
+		if err := t.lockBatches(ctx, []int64{b.ID}); err != nil {
+			return err
+		}
 		var fence, until int64
 		if err := t.scan(ctx, `SELECT fence, lease_until FROM batches WHERE id = ?1`, args{b.ID}, &fence, &until); err != nil {
 			return err
@@ -284,6 +287,9 @@ func (db *DB) RecoverOld(ctx context.Context, now time.Time) (int, error) {
 }
 
 func (db *DB) recover(ctx context.Context, old bool, now time.Time) (int, error) {
+	if db.path == "" {
+		return 0, nil // others may be at work, and whoever takes a lost batch puts it right
+	}
 	var n int
 	err := db.write(ctx, func(ctx context.Context, t *tx) error {
 		if err := db.replay(ctx, t, old, now); err != nil {

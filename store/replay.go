@@ -31,6 +31,9 @@ const (
 // do not go again. old says that this is known without them. Of a mail that was in hand when the backup
 // was made, its hand is on record and its answer is not: it does not go again either.
 func (db *DB) replay(ctx context.Context, t *tx, old bool, now time.Time) error {
+	if db.path == "" {
+		return nil
+	}
 	var database string
 	if err := t.scan(ctx, `SELECT value FROM meta WHERE name = 'database'`, nil, &database); err != nil {
 		return err

@@ -116,7 +116,7 @@ func examine(ctx context.Context, from, fingerprint string) (database string, er
 		}
 		return "", err
 	}
-	newest, err := newestSchema()
+	newest, err := sqliteDialect.newestSchema()
 	if err != nil {
 		return "", err
 	}

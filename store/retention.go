@@ -80,7 +80,7 @@ func (db *DB) Dropped(ctx context.Context) (map[string]Dropped, error) {
 
 func (db *DB) noteDropped(ctx context.Context, what string, n int, now time.Time) error {
 	return db.write(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, `INSERT INTO dropped (what, at, n) VALUES (?1, ?2, ?3) ON CONFLICT (what) DO UPDATE SET at = ?2, n = n + ?3`, what, us(now), n)
+		_, err := t.exec(ctx, `INSERT INTO dropped (what, at, n) VALUES (?1, ?2, ?3) ON CONFLICT (what) DO UPDATE SET at = ?2, n = dropped.n + ?3`, what, us(now), n)
 		return err
 	})
 }
@@ -122,7 +122,7 @@ func (db *DB) dropDeliveries(ctx context.Context, before, n int64) (int, error) 
 		ids := idList(list)
 		if _, err := t.exec(ctx, `INSERT INTO dropped_states (issue, relay, state, n) SELECT issue, relay, state, count(*) FROM deliveries
 			WHERE slot = ?1 AND subscriber IN (SELECT value FROM `+db.dialect.ids(2)+`) GROUP BY issue, relay, state
-			ON CONFLICT (issue, relay, state) DO UPDATE SET n = n + excluded.n`, slot, ids); err != nil {
+			ON CONFLICT (issue, relay, state) DO UPDATE SET n = dropped_states.n + excluded.n`, slot, ids); err != nil {
 			return err
 		}
 		for _, table := range []string{"attempts", "deliveries", "marks", "notice_slots"} {

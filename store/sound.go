@@ -8,7 +8,7 @@ import (
 // Sound looks whether the database's file is whole, as [DB.Check] does; without full it does not
 // compare indexes with their tables, which is much quicker.
 func (db *DB) Sound(ctx context.Context, full bool) error {
-	if full {
+	if full || db.path == "" {
 		return db.Check(ctx)
 	}
 	var found string

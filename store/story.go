@@ -140,8 +140,8 @@ func (db *DB) Embargoed(ctx context.Context, i *digest.Issue) ([]digest.Candidat
 
 // sectionsOf is story s's sections as a JSON array in the order in which it entered them.
 func (d dialect) sectionsOf() string {
-	return `(SELECT coalesce(` + d.list + `(section), '[]') FROM
-		(SELECT section FROM story_sections WHERE story = s.id ORDER BY arrival IS NULL, arrival, section))`
+	return `(SELECT coalesce(` + d.list(`section`) + `, '[]') FROM
+		(SELECT section FROM story_sections WHERE story = s.id ORDER BY arrival IS NULL, arrival, section) own)`
 }
 
 // Stories meets [digest.Ledger].

@@ -52,7 +52,7 @@ func (db *DB) FindStories(ctx context.Context, q StoryQuery, now time.Time, limi
 			(SELECT coalesce(max(pin), 0) FROM story_sections WHERE story = s.id),
 			(SELECT count(*) FROM revisions WHERE story = s.id)
 		FROM stories s JOIN revisions r ON r.id = s.revision
-		WHERE (?1 = 0 OR s.id < ?1) AND (?2 = '' OR r.headline LIKE ?2 ESCAPE '\')
+		WHERE (?1 = 0 OR s.id < ?1) AND (?2 = '' OR r.headline `+db.dialect.like+` ?2 ESCAPE '\')
 		AND (?3 = '' OR EXISTS (SELECT 1 FROM story_sections p WHERE p.story = s.id AND p.section = ?3))
 		AND (?4 = '' OR `+db.dialect.text("r.body", "source")+` = ?4 OR `+db.dialect.text("r.body", "scope")+` = ?4)
 		AND (?5 = 0 OR s.created >= ?5)

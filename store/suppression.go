@@ -16,8 +16,8 @@ import (
 // barred finds the suppressions of addresses, in their order, nil where there is none.
 func (db *DB) barred(ctx context.Context, q querier, addresses []string) ([]*subscribers.Suppression, error) {
 	found := make([]*subscribers.Suppression, len(addresses))
-	var some int
-	if err := q.scan(ctx, `SELECT EXISTS (SELECT 1 FROM suppressions)`, nil, &some); err != nil || some == 0 {
+	var some bool
+	if err := q.scan(ctx, `SELECT EXISTS (SELECT 1 FROM suppressions)`, nil, &some); err != nil || !some {
 		return found, err
 	}
 	if db.opts.AddressHash == nil {

@@ -16,7 +16,7 @@ import (
 // TestUpgrade opens databases as they were made by each schema there was, with a reader and a delivery in
 // them: they are read as before, and become the ones that mail, once.
 func TestUpgrade(t *testing.T) {
-	newest, err := newestSchema()
+	newest, err := sqliteDialect.newestSchema()
 	if err != nil {
 		t.Fatal(err)
 	}

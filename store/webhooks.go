@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"strings"
@@ -69,7 +72,7 @@ func (db *DB) WantWebhooks(ctx context.Context, want map[string][]string) error 
 		}
 		for name, events := range want {
 			if _, err := t.exec(ctx, `INSERT INTO webhooks (name, events, seen) VALUES (?1, ?2, (SELECT coalesce(max(id), 0) FROM webhook_events))
-				ON CONFLICT (name) DO UPDATE SET events = ?2 WHERE events <> ?2`, name, wishes(events)); err != nil {
+				ON CONFLICT (name) DO UPDATE SET events = ?2 WHERE webhooks.events <> ?2`, name, wishes(events)); err != nil {
 				return err
 			}
 		}
@@ -139,8 +142,20 @@ func (t *tx) noteDone(ctx context.Context, now time.Time) error {
 		if _, err := t.exec(ctx, `INSERT INTO webhook_done (issue) VALUES (?1)`, d.issue); err != nil {
 			return err
 		}
-		if _, err := t.exec(ctx, `INSERT INTO webhook_events (uid, type, at, data) VALUES (lower(hex(randomblob(16))), 'issue.done', ?1,
-			json_object('issue', ?2, 'edition', ?3, 'slot', ?4, 'zone', ?5, 'audience', ?6))`, us(now), d.issue, d.edition, d.slot, d.zone, d.audience); err != nil {
+		data, err := json.Marshal(struct {
+			Issue    int64  `json:"issue"`
+			Edition  string `json:"edition"`
+			Slot     string `json:"slot"`
+			Zone     string `json:"zone"`
+			Audience int64  `json:"audience"`
+		}{d.issue, d.edition, d.slot, d.zone, d.audience})
+		if err != nil {
+			return err
+		}
+		uid := make([]byte, 16)
+		rand.Read(uid) // never fails
+		if _, err := t.exec(ctx, `INSERT INTO webhook_events (uid, type, at, data) VALUES (?1, 'issue.done', ?2, ?3)`,
+			hex.EncodeToString(uid), us(now), string(data)); err != nil {
 			return err
 		}
 	}

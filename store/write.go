@@ -24,12 +24,15 @@ type writer struct {
 	dialect dialect
 	turn    chan struct{} // a mutex that a context can give up on
 	conn    *sql.Conn     // nil until needed, and again after an error that spoils it
+	lane    int64         // this process's row in workers; 0 = none yet
+	worker  Worker        // what that row says
+	now     func() time.Time
 	stmts   map[string]*sql.Stmt
 	trouble atomic.Pointer[Trouble] // of the last transaction; nil = there was none
 }
 
-func newWriter(pool *sql.DB, d dialect) *writer {
-	return &writer{pool: pool, dialect: d, turn: make(chan struct{}, 1)}
+func newWriter(db *DB, pool *sql.DB) *writer {
+	return &writer{pool: pool, dialect: db.dialect, turn: make(chan struct{}, 1), now: db.leaseClock}
 }
 
 // tx is a transaction that writes. Rows are read to their end before the next statement.
@@ -41,20 +44,28 @@ type tx struct {
 	counts    tally // of what became of mails
 	books     books // of issues
 	all       bool  // write what senders have counted too
+	began     bool
+	xid       string // of the transaction, on PostgreSQL
 }
 
-// write runs fn in a transaction that has taken the write lock at its start. It waits for its
+// write runs fn in a transaction that is alone: nothing else writes before it ends. It waits for its
 // turn as long as ctx lasts; once begun, a transaction runs to its end, for it is short and an
-// outcome must not get lost to a Ctrl-C. fn may not call write. Marks of deliveries take their
-// turn by themselves, many at a time (commit.go).
+// outcome must not get lost to a Ctrl-C. fn may not call write. It may run more than once (lanes.go), and
+// then begins anew. Marks of deliveries take their turn by themselves, many at a time (commit.go).
 func (db *DB) write(ctx context.Context, fn func(ctx context.Context, t *tx) error) error {
+	return db.writeIn(ctx, allLanes, fn)
+}
+
+// writeIn is write for a transaction that need not be alone.
+func (db *DB) writeIn(ctx context.Context, l lanes, fn func(ctx context.Context, t *tx) error) error {
 	w := db.writer
 	if err := w.take(ctx); err != nil {
 		return err
 	}
 	defer w.leave()
 	all := false
-	_, err := w.run(context.WithoutCancel(ctx), func(ctx context.Context, t *tx) error {
+	_, err := w.run(context.WithoutCancel(ctx), l, func(ctx context.Context, t *tx) error {
+		all = false
 		if err := fn(ctx, t); err != nil {
 			return err
 		}
@@ -99,8 +110,16 @@ func (w *writer) take(ctx context.Context) error {
 func (w *writer) leave() { <-w.turn }
 
 // run runs fn in a transaction, in the writer's turn, and says how long its COMMIT took.
-func (w *writer) run(ctx context.Context, fn func(ctx context.Context, t *tx) error) (took time.Duration, err error) {
+func (w *writer) run(ctx context.Context, l lanes, fn func(ctx context.Context, t *tx) error) (took time.Duration, err error) {
 	defer func() { w.note(ctx, err) }()
+	if w.dialect.name == postgresDialect.name {
+		return w.again(ctx, l, fn)
+	}
+	return w.once(ctx, l, fn)
+}
+
+// once runs fn once.
+func (w *writer) once(ctx context.Context, l lanes, fn func(ctx context.Context, t *tx) error) (took time.Duration, err error) {
 	if w.conn == nil {
 		if w.conn, err = w.pool.Conn(ctx); err != nil {
 			return 0, err
@@ -108,8 +127,12 @@ func (w *writer) run(ctx context.Context, fn func(ctx context.Context, t *tx) er
 		w.stmts = make(map[string]*sql.Stmt)
 	}
 	t := &tx{w: w}
-	if _, err := t.exec(ctx, w.dialect.begin); err != nil {
-		if spoilt(err) {
+	if err := t.begin(ctx, l); err != nil {
+		if t.began {
+			_, undone := t.exec(ctx, "ROLLBACK")
+			err = errors.Join(err, undone)
+		}
+		if spoilt(err) || t.began {
 			w.drop()
 		}
 		return 0, err
@@ -128,7 +151,7 @@ func (w *writer) run(ctx context.Context, fn func(ctx context.Context, t *tx) er
 		return 0, err
 	}
 	began := time.Now()
-	if _, err := t.exec(ctx, "COMMIT"); err != nil {
+	if err := t.commit(ctx); err != nil {
 		return 0, err
 	}
 	committed = true
@@ -158,11 +181,11 @@ func (w *writer) close() error {
 	return w.pool.Close()
 }
 
-func (t *tx) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+func (t *tx) prepare(ctx context.Context, query string, values args) (*sql.Stmt, error) {
 	if s := t.w.stmts[query]; s != nil {
 		return s, nil
 	}
-	s, err := t.w.conn.PrepareContext(ctx, query)
+	s, err := t.w.conn.PrepareContext(ctx, t.w.dialect.sql(query, values))
 	if err == nil {
 		t.w.stmts[query] = s
 	}
@@ -171,7 +194,8 @@ func (t *tx) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
 
 // exec returns the number of rows that it changed.
 func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
-	s, err := t.prepare(ctx, query)
+	args = t.w.dialect.values(args)
+	s, err := t.prepare(ctx, query, args)
 	if err != nil {
 		return 0, err
 	}
@@ -183,7 +207,8 @@ func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error)
 }
 
 func (t *tx) rows(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	s, err := t.prepare(ctx, query)
+	args = t.w.dialect.values(args)
+	s, err := t.prepare(ctx, query, args)
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +216,8 @@ func (t *tx) rows(ctx context.Context, query string, args ...any) (*sql.Rows, er
 }
 
 func (t *tx) scan(ctx context.Context, query string, args []any, dest ...any) error {
-	s, err := t.prepare(ctx, query)
+	args = t.w.dialect.values(args)
+	s, err := t.prepare(ctx, query, args)
 	if err != nil {
 		return err
 	}
@@ -203,11 +229,11 @@ type pool struct{ db *DB }
 
 func (db *DB) read() pool { return pool{db} }
 
-func (p pool) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+func (p pool) prepare(ctx context.Context, query string, values args) (*sql.Stmt, error) {
 	if s, ok := p.db.stmts.Load(query); ok {
 		return s.(*sql.Stmt), nil
 	}
-	s, err := p.db.readers.PrepareContext(ctx, query)
+	s, err := p.db.readers.PrepareContext(ctx, p.db.dialect.sql(query, values))
 	if err != nil {
 		return nil, explain(err)
 	}
@@ -219,7 +245,8 @@ func (p pool) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
 }
 
 func (p pool) rows(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	s, err := p.prepare(ctx, query)
+	args = p.db.dialect.values(args)
+	s, err := p.prepare(ctx, query, args)
 	if err != nil {
 		return nil, err
 	}
@@ -228,7 +255,8 @@ func (p pool) rows(ctx context.Context, query string, args ...any) (*sql.Rows, e
 }
 
 func (p pool) scan(ctx context.Context, query string, args []any, dest ...any) error {
-	s, err := p.prepare(ctx, query)
+	args = p.db.dialect.values(args)
+	s, err := p.prepare(ctx, query, args)
 	if err != nil {
 		return err
 	}

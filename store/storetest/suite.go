@@ -41,7 +41,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		{"reply texts", testReplyTexts}, {"lists", testLists}, {"lookups", testLookups}, {"any order", testAnyOrder},
 		{"hold", testHold}, {"hold all", testHoldAll}, {"hold ends", testHoldEnds}, {"stop", testStop}, {"stop while opening", testStopOpening}, {"after a stop", testAfterStop}, {"settle", testSettle}, {"retry issue", testRetryIssue}, {"any hold", testAnyHold},
 		{"only to", testOnlyTo}, {"old news", testOldNews},
-		{"paused", testPaused}, {"clock jumps", testClockJumps}, {"together", testTogether},
+		{"workers", testWorkers}, {"paused", testPaused}, {"clock jumps", testClockJumps}, {"together", testTogether},
 		{"past digests", testPast}, {"slot keys", testSlotKeys}, {"private feed", testPrivateFeed}, {"clicks", testClicks},
 		{"same second", testSameSecond}, {"old address", testOldAddress},
 		{"edit", testEdit}, {"edit together", testEditTogether}, {"leave all", testLeaveAll}, {"undo address", testUndoAddress}, {"stranger", testStranger}, {"any edit", testAnyEdit},
