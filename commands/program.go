@@ -22,6 +22,7 @@ type program struct {
 
 	configFile, dsn string
 	verbose         bool
+	roles           roles  // of serve
 	at              string // --at as given
 	log             logForm
 
