@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"broadsheet/bench"
+	"broadsheet/store"
 )
 
 type benchFlags struct {
@@ -36,6 +37,9 @@ func (p *program) bench() *cobra.Command {
 to a relay of its own that takes everything and keeps nothing, or to --relay. Prints what a mail
 cost: time, processor, memory, round trips, database. Takes nothing from schedule.yaml. Each
 reader follows 1 to 12 sections, the n-th most liked n times less often than the first.
+
+With --db postgres://… it makes and drops a database of its own on that server, or takes the one that is
+named if that is empty, and measures what PostgreSQL took too if it runs on this machine.
 
 With --pin the sender has processor 0 and the relay processor 1 for themselves. --reference go-mail
 sends as many mails of that size with the mail library's own Send instead, without a database.
@@ -119,7 +123,13 @@ func (p *program) runBench(ctx context.Context, f benchFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if p.dsn == "" {
+	if store.IsServer(p.dsn) {
+		var drop func() error
+		if p.dsn, drop, err = store.Scratch(ctx, p.dsn); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, p.close(), drop()) }()
+	} else if p.dsn == "" {
 		p.dsn = filepath.Join(dir, "broadsheet.db")
 	} else if _, err := os.Stat(strings.TrimPrefix(strings.TrimPrefix(p.dsn, "sqlite:"), "file:")); err == nil {
 		return usagef("--db %s: the file is there already, and bench fills a database of its own with invented readers: name a new one", p.dsn)

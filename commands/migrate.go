@@ -27,7 +27,9 @@ mails stay valid. Stop serve first (exit code 4 says that somebody is at work).
 
 It may be interrupted at any moment: run it again with the same addresses, and it goes on where it was. The source
 is marked and stays as it is: whatever sends, serves or writes there ends with exit code 5 and says where the database
-is now. "broadsheet adopt --db SOURCE" takes that back.`,
+is now. "broadsheet adopt --db SOURCE" takes that back.
+
+BROADSHEET_DB_PASSWORD, or _FILE, is the password of an address that has a user and none.`,
 		Example: `  broadsheet migrate --from broadsheet.db --to postgres://broadsheet@db.example/broadsheet
   broadsheet migrate --from postgres://broadsheet@db.example/broadsheet --to new.db`,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -42,9 +44,16 @@ is now. "broadsheet adopt --db SOURCE" takes that back.`,
 			if err != nil {
 				return err
 			}
+			move := store.Move{AddressHash: ring.AddressHash, Fingerprint: ring.Fingerprint(), By: by(), Now: now}
+			if move.From, err = p.withPassword(from); err != nil {
+				return fmt.Errorf("--from: %w", err)
+			}
+			if move.To, err = p.withPassword(to); err != nil {
+				return fmt.Errorf("--to: %w", err)
+			}
 			show := p.newMoveBar()
-			report, err := store.Move{From: from, To: to, AddressHash: ring.AddressHash, Fingerprint: ring.Fingerprint(), By: by(), Now: now,
-				Progress: show.step}.Run(c.Context())
+			move.Progress = show.step
+			report, err := move.Run(c.Context())
 			show.done()
 			if err != nil {
 				return moveFailed(err)

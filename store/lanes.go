@@ -160,11 +160,7 @@ func (w *writer) happened(ctx context.Context, xid string, lost error) (did bool
 
 // takeLane puts this process into `workers`.
 func (w *writer) takeLane(ctx context.Context) error {
-	_, err := w.once(ctx, allLanes, func(ctx context.Context, t *tx) error {
-		return t.scan(ctx, `INSERT INTO workers (name, host, pid, version, roles, started, seen)
-			VALUES (?1, ?2, ?3, ?4, ?5, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) RETURNING id`,
-			args{"", "", 0, "", ""}, &w.lane)
-	})
+	_, err := w.once(ctx, allLanes, func(ctx context.Context, t *tx) error { return t.enlist(ctx) })
 	return err
 }
 

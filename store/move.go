@@ -266,7 +266,8 @@ func (r *run) takeBack(ctx context.Context, t *tx) error {
 	return err
 }
 
-// alone is an error if other processes of this program have a PostgreSQL database open.
+// alone is an error if other processes of this program have a PostgreSQL database open, or one was heard of
+// a moment ago.
 func (db *DB) alone(ctx context.Context) error {
 	var n int
 	if err := db.read().scan(ctx, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'broadsheet%' AND application_name <> ?1`,
@@ -275,6 +276,15 @@ func (db *DB) alone(ctx context.Context) error {
 	}
 	if n > 0 {
 		return fmt.Errorf("%w by other processes of this program (%d connections): stop them first", ErrInUse, n)
+	}
+	list, err := db.Workers(ctx)
+	if err != nil {
+		return err
+	}
+	for _, w := range list {
+		if ago := db.leaseClock().Sub(w.Seen); w.Name != "" && ago < 4*BeatEvery {
+			return fmt.Errorf("%w: %s was heard of %.0f s ago: stop it, or wait until it was not heard of for %s", ErrInUse, w.Name, ago.Seconds(), 4*BeatEvery)
+		}
 	}
 	return nil
 }

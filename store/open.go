@@ -105,6 +105,9 @@ func newDB(opts Options, d dialect) *DB {
 // Close waits for the transaction under way and closes all connections.
 func (db *DB) Close() error {
 	var errs []error
+	if db.writer != nil {
+		errs = append(errs, db.leaveLane())
+	}
 	if db.readers != nil {
 		errs = append(errs, db.readers.Close())
 	}
@@ -215,7 +218,7 @@ func (db *DB) connect(ctx context.Context) error {
 		return err
 	}
 	pool.SetMaxOpenConns(1) // a pool of writers starves or fails; one takes them all in turn
-	db.writer = newWriter(pool, db.dialect)
+	db.writer = newWriter(db, pool)
 	if err := db.migrate(ctx, pool); err != nil {
 		return err
 	}

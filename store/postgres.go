@@ -72,7 +72,7 @@ func (db *DB) connectPostgres(ctx context.Context, cfg *pgx.ConnConfig) error {
 	pool := stdlib.OpenDB(*cfg)
 	pool.SetMaxOpenConns(2) // the writer's, and one for the schema
 	pool.SetMaxIdleConns(1)
-	db.writer = newWriter(pool, db.dialect)
+	db.writer = newWriter(db, pool)
 	reads := cfg.Copy()
 	reads.RuntimeParams["default_transaction_read_only"] = "on"
 	db.readers = stdlib.OpenDB(*reads)
@@ -123,7 +123,7 @@ func dollars(query string, values args) string {
 		if n == 0 {
 			n = last + 1
 		}
-		last = n
+		last = max(last, n) // a bare one follows the largest, as in SQLite
 		b.WriteByte('$')
 		b.WriteString(strconv.Itoa(n))
 		if n <= len(values) {

@@ -114,7 +114,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"newer", newer, store.ErrNewer, "its schema is 9999"},
 		{"folder", dir, nil, "is a folder"},
 		{"no folder", filepath.Join(dir, "none", "b.db"), os.ErrNotExist, "none"},
-		{"postgres", "postgres://localhost/x", nil, "not supported yet"},
+		{"postgres", "postgres://nobody@127.0.0.1:1/x", nil, "database server cannot be reached"},
 		{"unknown engine", "mysql://localhost/x", nil, "no known kind"},
 		{"memory", ":memory:", nil, "names no file"},
 	} {

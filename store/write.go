@@ -25,12 +25,14 @@ type writer struct {
 	turn    chan struct{} // a mutex that a context can give up on
 	conn    *sql.Conn     // nil until needed, and again after an error that spoils it
 	lane    int64         // this process's row in workers; 0 = none yet
+	worker  Worker        // what that row says
+	now     func() time.Time
 	stmts   map[string]*sql.Stmt
 	trouble atomic.Pointer[Trouble] // of the last transaction; nil = there was none
 }
 
-func newWriter(pool *sql.DB, d dialect) *writer {
-	return &writer{pool: pool, dialect: d, turn: make(chan struct{}, 1)}
+func newWriter(db *DB, pool *sql.DB) *writer {
+	return &writer{pool: pool, dialect: db.dialect, turn: make(chan struct{}, 1), now: db.leaseClock}
 }
 
 // tx is a transaction that writes. Rows are read to their end before the next statement.

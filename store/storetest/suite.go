@@ -30,7 +30,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		name string
 		test func(t *testing.T, w *world)
 	}{
-		{"stories", testStories}, {"held stories", testHeld}, {"title window", testTitleWindow}, {"late commit", testLateCommit}, {"feeds", testFeeds},
+		{"stories", testStories}, {"held stories", testHeld}, {"title window", testTitleWindow}, {"late commit", testLateCommit}, {"feeds", testFeeds}, {"feed once", testFeedOnce}, {"duties", testDuties}, {"ping once", testPingOnce},
 		{"subscribers", testSubscribers}, {"import", testImport}, {"places", testPlaces}, {"suppressions", testSuppressions}, {"key", testKey},
 		{"read then write", testReadThenWrite}, {"eight openers", testOpeners}, {"left place", testLeftPlace}, {"resume", testResume}, {"one mail a slot", testOneMailASlot},
 		{"digests", testDigests}, {"audience", testAudience}, {"rehearse", testRehearse}, {"seen", testSeen},
@@ -41,7 +41,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		{"reply texts", testReplyTexts}, {"lists", testLists}, {"lookups", testLookups}, {"any order", testAnyOrder},
 		{"hold", testHold}, {"hold all", testHoldAll}, {"hold ends", testHoldEnds}, {"stop", testStop}, {"stop while opening", testStopOpening}, {"after a stop", testAfterStop}, {"settle", testSettle}, {"retry issue", testRetryIssue}, {"any hold", testAnyHold},
 		{"only to", testOnlyTo}, {"old news", testOldNews},
-		{"paused", testPaused}, {"clock jumps", testClockJumps}, {"together", testTogether},
+		{"workers", testWorkers}, {"paused", testPaused}, {"clock jumps", testClockJumps}, {"together", testTogether},
 		{"past digests", testPast}, {"slot keys", testSlotKeys}, {"private feed", testPrivateFeed}, {"clicks", testClicks},
 		{"same second", testSameSecond}, {"old address", testOldAddress},
 		{"edit", testEdit}, {"edit together", testEditTogether}, {"leave all", testLeaveAll}, {"undo address", testUndoAddress}, {"stranger", testStranger}, {"any edit", testAnyEdit},
