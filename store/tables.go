@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -177,7 +176,7 @@ func (d dialect) tables(ctx context.Context, c *sql.Conn) ([]*table, error) {
 	if err := addRefers(ctx, c, refers, list); err != nil {
 		return nil, err
 	}
-	return inOrder(list)
+	return parentsFirst(list)
 }
 
 func addRefers(ctx context.Context, c *sql.Conn, query string, list []*table) error {
@@ -205,8 +204,8 @@ func addRefers(ctx context.Context, c *sql.Conn, query string, list []*table) er
 	return rows.Err()
 }
 
-// inOrder puts tables behind those that they refer to.
-func inOrder(list []*table) (ordered []*table, err error) {
+// parentsFirst puts tables behind those that they refer to.
+func parentsFirst(list []*table) (ordered []*table, err error) {
 	done := make(map[string]bool)
 	for len(ordered) < len(list) {
 		before := len(ordered)
@@ -272,6 +271,3 @@ func (t *table) inColumnsOf(other *table) *table {
 	out.key = slices.Clone(other.key)
 	return out
 }
-
-// compareNames is for the order of tables in reports.
-func compareNames(a, b *table) int { return cmp.Compare(a.name, b.name) }
