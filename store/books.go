@@ -1,10 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,6 +66,9 @@ func (t *tx) writeBooks(ctx context.Context) error {
 		now = b.clock
 	}
 	minute := now.Unix() / 60
+	if t.w.dialect.name == postgresDialect.name {
+		return t.writeBookList(ctx, minute)
+	}
 	b.values = b.values[:0]
 	rows := 0
 	for k, n := range b.diff {
@@ -115,6 +121,35 @@ func (t *tx) writeBookRows(ctx context.Context, rows int, values args) error {
 		return fmt.Errorf("write books by minute: %w", err)
 	}
 	if _, err := t.exec(ctx, stateRows[rows], values[:len(values)-1]...); err != nil {
+		return fmt.Errorf("write books: %w", err)
+	}
+	return nil
+}
+
+// writeBookList is the same with lists, which PostgreSQL takes. In one order: who waits for another's rows holds
+// none that the other waits for.
+func (t *tx) writeBookList(ctx context.Context, minute int64) error {
+	keys := slices.SortedFunc(maps.Keys(t.books.diff), func(a, b book) int {
+		return cmp.Or(cmp.Compare(a.issue, b.issue), cmp.Compare(a.relay, b.relay), cmp.Compare(a.state, b.state))
+	})
+	var issues, counts []int64
+	var relays, states []string
+	for _, k := range keys {
+		if n := t.books.diff[k]; n != 0 {
+			issues, relays, states, counts = append(issues, k.issue), append(relays, k.relay), append(states, k.state), append(counts, int64(n))
+		}
+	}
+	if len(issues) == 0 {
+		return nil
+	}
+	if _, err := t.exec(ctx, `INSERT INTO issue_minutes (issue, relay, state, n, minute) SELECT issue, relay, state, n, ?5
+		FROM unnest(?1, ?2, ?3, ?4) AS l (issue, relay, state, n)
+		ON CONFLICT (issue, minute, relay, state) DO UPDATE SET n = issue_minutes.n + excluded.n`, issues, relays, states, counts, minute); err != nil {
+		return fmt.Errorf("write books by minute: %w", err)
+	}
+	if _, err := t.exec(ctx, `INSERT INTO issue_states (issue, relay, state, n) SELECT issue, relay, state, n
+		FROM unnest(?1, ?2, ?3, ?4) AS l (issue, relay, state, n)
+		ON CONFLICT (issue, relay, state) DO UPDATE SET n = issue_states.n + excluded.n`, issues, relays, states, counts); err != nil {
 		return fmt.Errorf("write books: %w", err)
 	}
 	return nil

@@ -470,12 +470,16 @@ var bulkSizes = [...]int{1, 4, 16, 50}
 
 var bulkLists [len(bulkSizes)]map[string]string // kind → statement, by size
 
+// bulkArrays are the statements of PostgreSQL, which take any number of rows: kind → statement.
+var bulkArrays = make(map[string]string)
+
 func init() {
 	for n, size := range bulkSizes {
 		bulkLists[n] = make(map[string]string)
 		for _, kind := range []string{bulkIntend, bulkIntendHand, bulkHand, bulkSettle, bulkFirst} {
 			// Without numbers they follow the others; with them the driver is slow to find each.
 			bulkLists[n][kind] = kind + "(?" + strings.Repeat(", ?", size-1) + ")"
+			bulkArrays[kind] = strings.TrimSuffix(kind, "IN ") + "= ANY (?)"
 		}
 	}
 }
@@ -484,6 +488,13 @@ func init() {
 // it changed.
 func (t *tx) bulk(ctx context.Context, kind string, common args, rows []*heldRow) (changed int64, err error) {
 	slices.SortFunc(rows, func(a, b *heldRow) int { return cmp.Compare(a.d.Subscriber, b.d.Subscriber) })
+	if t.w.dialect.name == postgresDialect.name && len(rows) > 0 {
+		ids := make([]int64, len(rows))
+		for n, r := range rows {
+			ids[n] = r.d.Subscriber
+		}
+		return t.exec(ctx, bulkArrays[kind], append(slices.Clip(common), ids)...)
+	}
 	values := make(args, 0, len(common)+bulkSizes[len(bulkSizes)-1])
 	for len(rows) > 0 {
 		size := 0

@@ -76,3 +76,11 @@ func (d dialect) ids(n int) string {
 	}
 	return "json_each(" + p + ")"
 }
+
+// words is the same from a JSON array of texts.
+func (d dialect) words(n int) string {
+	if d.name == postgresDialect.name {
+		return "words(?" + strconv.Itoa(n) + ")"
+	}
+	return d.ids(n)
+}

@@ -136,6 +136,10 @@ func cast(v any) string {
 		return ""
 	case []byte:
 		return "::bytea"
+	case []int64:
+		return "::bigint[]"
+	case []string:
+		return "::text[]"
 	case sql.NullInt64, *int64:
 		return "::bigint"
 	case sql.NullString:

@@ -5,6 +5,8 @@
 -- What SQLite calls so: the queries are the same for both.
 CREATE FUNCTION numbers(text) RETURNS TABLE (value bigint, key bigint) LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 500 AS
   'SELECT value::bigint, key FROM json_array_elements_text($1::json) WITH ORDINALITY AS l (value, key)';
+CREATE FUNCTION words(text) RETURNS TABLE (value text, key bigint) LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 50 AS
+  'SELECT value, key FROM json_array_elements_text($1::json) WITH ORDINALITY AS l (value, key)';
 CREATE FUNCTION max(bigint, bigint) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN greatest($1, $2);
 
 CREATE TABLE meta (name TEXT COLLATE "C" PRIMARY KEY, value TEXT COLLATE "C" NOT NULL);
