@@ -19,7 +19,7 @@ import (
 type benchFlags struct {
 	readers, stories, sections int
 	connections, inDoubt       int
-	watchers                   int
+	watchers, rate             int
 	dialogue, relay, reference string
 	chunking, tls, dkim        bool
 	delay                      time.Duration
@@ -66,6 +66,7 @@ Exit code 1 says that the books do not balance or a mail has no outcome.`,
 	flags.BoolVar(&f.tls, "tls", false, "with TLS from the first octet")
 	flags.BoolVar(&f.dkim, "dkim", false, "sign with an RSA key of 2048 bits")
 	flags.DurationVar(&f.delay, "delay", 0, "put a line of this round trip between, as 20ms")
+	flags.IntVar(&f.rate, "rate", 1_000_000, "mails a second that the relay is given at most")
 	flags.StringVar(&f.reference, "reference", "", "send with go-mail's Send instead: `go-mail`")
 	flags.IntVar(&f.watchers, "watchers", 0, "so many operators watch in the operator's room and go from page to page")
 	flags.StringVar(&f.profile, "profile", "", "write a CPU profile of the sending to `FILE`")
@@ -82,6 +83,7 @@ func (f *benchFlags) check() error {
 	}{
 		{"readers", f.readers, 1, 10_000_000}, {"stories", f.stories, 1, 5_000}, {"sections", f.sections, 1, 500},
 		{"connections", f.connections, 1, 1000}, {"in-doubt", f.inDoubt, 1, 50}, {"watchers", f.watchers, 0, 100},
+		{"rate", f.rate, 1, 1_000_000},
 	} {
 		if n.value < n.low || n.value > n.high {
 			return usagef("--%s %d is not between %d and %d", n.flag, n.value, n.low, n.high)

@@ -41,8 +41,8 @@ sections:
 	if f.tls {
 		secure = "implicit"
 	}
-	fmt.Fprintf(&b, "relays: [{name: bench, host: %q, port: %d, tls: %s, auth: none, connections: %d, rate: 1000000, in_doubt: %d, dialogue: %s}]\n",
-		far.host, far.port, secure, f.connections, f.inDoubt, f.dialogue)
+	fmt.Fprintf(&b, "relays: [{name: bench, host: %q, port: %d, tls: %s, auth: none, connections: %d, rate: %d, in_doubt: %d, dialogue: %s}]\n",
+		far.host, far.port, secure, f.connections, f.rate, f.inDoubt, f.dialogue)
 	return schedule.Parse("bench", []byte(b.String()))
 }
 

@@ -37,6 +37,7 @@ type engine struct {
 	now    func() time.Time
 	log    *slog.Logger
 	worker string
+	roles  roles
 
 	read        func()                      // called after each feed and file of intake, from several goroutines at a time; nil = not
 	patience    time.Duration               // as mailer.Sender has it
@@ -90,7 +91,7 @@ func (p *program) wire(ctx context.Context, cfg *schedule.Config, db *store.DB, 
 	if err != nil {
 		return nil, err
 	}
-	e.patience = p.patience
+	e.patience, e.roles = p.patience, p.roles
 	e.secretFiles = secretFiles(cfg, db.Path(), p.getenv)
 	if p.meters == nil {
 		p.meters = e.meters

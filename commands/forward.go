@@ -131,6 +131,8 @@ func (e *engine) forwardRelay(tries int) (r schedule.Relay, ok bool) {
 // sendForward makes the mail and gives it to a relay. One that has no 8BITMIME gets it with the
 // original wrapped up.
 func (e *engine) sendForward(ctx context.Context, y schedule.Relay, f *store.Forward, r *report.Report) error {
+	ctx, done := finishing(ctx)
+	defer done()
 	ctx, cancel := context.WithTimeout(ctx, forwardTry)
 	defer cancel()
 	relay := relayOf(e.cfg, y)

@@ -27,6 +27,7 @@ const (
 	hookBatch    = 50                 // of one webhook at a time
 	hookLanes    = 8                  // calls side by side, while so many wait
 	hookLimit    = 15 * time.Second   // for one call
+	hookTurn     = time.Minute        // one process tells a webhook for so long, and goes on if it is still there
 	hookPatience = 5 * 24 * time.Hour // without one that gets through, before it is disabled
 	hookAlarm    = time.Hour          // of failing, from which on a person should look
 )
@@ -35,28 +36,38 @@ const (
 var hookWaits = []time.Duration{5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour}
 
 // hookTasks are what is done again and again for webhooks: one task that says which there are, and one of
-// each webhook's own, so that none waits for another that is slow or dead.
+// each webhook's own, so that none waits for another that is slow or dead. One process has each: events keep their
+// order, and where configurations differ, while they are changed one after the other, processes do not take back what
+// another says.
 func (e *engine) hookTasks() (tasks []func(context.Context) time.Duration) {
+	list := &alone{engine: e, name: "webhooks", span: hookTurn}
 	tasks = append(tasks, func(ctx context.Context) time.Duration {
 		want := map[string][]string{}
 		for _, h := range e.cfg.Webhooks {
 			want[h.Name] = h.Events
 		}
-		e.complain(ctx, "webhooks", e.db.WantWebhooks(ctx, want))
+		if list.mine(ctx) {
+			e.complain(ctx, "webhooks", e.db.WantWebhooks(ctx, want))
+		}
 		return wake
 	})
 	for i := range e.cfg.Webhooks {
-		tasks = append(tasks, func(ctx context.Context) time.Duration { return e.tellWebhook(ctx, &e.cfg.Webhooks[i]) })
+		h := &e.cfg.Webhooks[i]
+		turn := &alone{engine: e, name: "webhook " + h.Name, span: hookTurn}
+		tasks = append(tasks, func(ctx context.Context) time.Duration { return e.tellWebhook(ctx, h, turn) })
 	}
 	return tasks
 }
 
 // tellWebhook tells a webhook what waits for it, in order as long as it is little. After a failure the rest
 // waits for the next look, whose wait it returns.
-func (e *engine) tellWebhook(ctx context.Context, h *schedule.Webhook) time.Duration {
+func (e *engine) tellWebhook(ctx context.Context, h *schedule.Webhook, turn *alone) time.Duration {
 	if why, err := e.differs(ctx); err != nil || len(why) > 0 { // a copy that may not mail tells nobody either
 		e.complain(ctx, "webhooks", err)
 		return wake
+	}
+	if !turn.mine(ctx) {
+		return hookPoll
 	}
 	due, err := e.db.DueWebhooks(ctx, h.Name, time.Now(), hookBatch)
 	if err != nil {
@@ -68,7 +79,7 @@ func (e *engine) tellWebhook(ctx context.Context, h *schedule.Webhook) time.Dura
 		lanes = hookLanes
 	}
 	var failed atomic.Bool
-	for n := 0; n < len(due); {
+	for n := 0; n < len(due) && turn.mine(ctx); {
 		to := min(n+lanes, len(due))
 		if n == 0 {
 			to = 1 // one that is dead is asked once
@@ -95,9 +106,11 @@ func (e *engine) tellWebhook(ctx context.Context, h *schedule.Webhook) time.Dura
 
 // callWebhook makes one call and puts on record what came of it; "" = it got through.
 func (e *engine) callWebhook(ctx context.Context, h *schedule.Webhook, event store.WebhookEvent) (said string) {
-	status, err := e.postWebhook(ctx, h, event.UID, event.Type, event.At, event.Data)
+	call, done := finishing(ctx)
+	defer done()
+	status, err := e.postWebhook(call, h, event.UID, event.Type, event.At, event.Data)
 	switch {
-	case ctx.Err() != nil:
+	case call.Err() != nil:
 		return "the program ends"
 	case err != nil:
 		said = err.Error()
@@ -109,7 +122,7 @@ func (e *engine) callWebhook(ctx context.Context, h *schedule.Webhook, event sto
 	if said != "" {
 		e.log.Warn("webhook not taken", slog.String("webhook", h.Name), slog.String("event", event.Type), slog.Int("try", event.Tries+1), slog.String("error", said))
 	}
-	e.complain(ctx, "put webhook on record", e.db.WebhookTold(ctx, event, said, now.Add(wait), now, hookPatience))
+	e.complain(ctx, "put webhook on record", e.db.WebhookTold(context.WithoutCancel(ctx), event, said, now.Add(wait), now, hookPatience))
 	return said
 }
 

@@ -76,7 +76,7 @@ func (e *engine) taken(d *mailer.Delivery) {
 // fetched counts fetches of feeds.
 func (m *meters) fetched(results []stories.FeedResult) {
 	for _, r := range results {
-		if r.Status != stories.NotDue {
+		if r.Status != stories.NotDue && r.Status != stories.Busy {
 			m.fetches.WithLabelValues(r.Status).Inc()
 		}
 	}

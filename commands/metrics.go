@@ -86,11 +86,12 @@ var (
 	factPublic      = gauge("public_url_ok", "1 if public_url answered the last self-test as it must; absent if it is not tested.")
 	factCertificate = gauge("certificate_expiry_timestamp_seconds", "When a certificate ends: of public_url or of a relay.", "of")
 	factAlarms      = gauge("alarms", "Alarms that Today shows, by level.", "level")
+	factRole        = gauge("role", "1 for each role that this process has: schedule, intake, send, web.", "role")
 	factErrors      = gauge("record_errors", "Parts of the record that could not be read for this scrape.")
 
 	facts = []fact{factDatabase, factDatabaseLen, factDiskFree, factDiskSize, factWake, factMissed, factWaiting, factUnfinished, factLate,
 		factLastDue, factLastOpened, factDeliveries, factQueueAge, factRelayUp, factRelayState, factRelaySeen, factFeeds, factFeedFails, factTasks,
-		factQuarantine, factPings, factPublic, factCertificate, factAlarms, factErrors}
+		factQuarantine, factPings, factPublic, factCertificate, factAlarms, factRole, factErrors}
 )
 
 // recordCollector reads the record for scrapes, at most once in five seconds.
@@ -168,6 +169,11 @@ func truth(is bool) float64 {
 func epoch(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
 
 func (r *recordReader) machine(ctx context.Context) error {
+	for _, role := range allRoles {
+		if r.roles.has(role) {
+			r.add(factRole, 1, string(role))
+		}
+	}
 	r.add(factDatabase, truth(r.ready(ctx) == nil))
 	size, err := r.db.Size()
 	if err != nil {

@@ -138,23 +138,30 @@ func endedWell(counts map[string]int) bool {
 func (e *engine) ping(ctx context.Context, p store.Ping) error {
 	ed := e.cfg.Edition(p.Edition)
 	now := e.now()
-	if p.Due = (time.Time{}); ed == nil || ed.Ping == "" || now.Sub(p.At) > pingLife {
-		if p.Said = "given up"; p.Tries == 0 {
+	if ed == nil || ed.Ping == "" || now.Sub(p.At) > pingLife {
+		if p.Due, p.Said = (time.Time{}), "given up"; p.Tries == 0 {
 			p.Said = "nobody wants it any more"
 		}
 		return e.db.Pinged(ctx, p)
 	}
-	p.Tries++
-	err := callPing(ctx, pingAddress(ed.Ping, p.OK))
-	if ctx.Err() != nil {
-		return nil // the end of the program: nothing is known
+	mine, err := e.db.BeginPing(ctx, &p, now)
+	if err != nil || !mine { // another process makes the call
+		return err
 	}
-	if p.Said = "answered"; err != nil {
+	written := context.WithoutCancel(ctx)
+	call, done := finishing(ctx)
+	defer done()
+	err = callPing(call, pingAddress(ed.Ping, p.OK))
+	if call.Err() != nil { // the end of the program: nothing is known, and the next one tries at once
+		p.Due = now
+		return e.db.Pinged(written, p)
+	}
+	if p.Due, p.Said = (time.Time{}), "answered"; err != nil {
 		p.Said = err.Error()
 		p.Due = now.Add(min(10*time.Second<<min(p.Tries-1, 10), 30*time.Minute))
 		e.log.Warn("ping", slog.String("edition", p.Edition), slog.String("slot", p.Slot), slog.Int("tries", p.Tries), slog.Any("error", err))
 	}
-	return e.db.Pinged(ctx, p)
+	return e.db.Pinged(written, p)
 }
 
 // pingAddress is the address for an end: /fail behind the path for a bad one, as healthchecks.io has it.

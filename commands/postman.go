@@ -61,6 +61,17 @@ func (e *engine) takeSignUps(ctx context.Context) {
 	}
 }
 
+// prune forgets what is old as one process at a time: several would only wait for each other.
+func (e *engine) prune() func(context.Context) time.Duration {
+	turn := &alone{engine: e, name: "retention", span: 2 * wake}
+	return func(ctx context.Context) time.Duration {
+		if !turn.mine(ctx) {
+			return wake
+		}
+		return e.forget(ctx)
+	}
+}
+
 // forget deletes what was never confirmed, what came in and what was counted once its time is up. It returns the wait to the next time.
 func (e *engine) forget(ctx context.Context) time.Duration {
 	f, err := e.db.ForgetUnconfirmed(ctx, e.now())

@@ -1,12 +1,10 @@
 package commands
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io"
 	"log/slog"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,6 +22,7 @@ type program struct {
 
 	configFile, dsn string
 	verbose         bool
+	roles           roles  // of serve
 	at              string // --at as given
 	log             logForm
 
@@ -103,11 +102,6 @@ func (p *program) databaseThere(ctx context.Context, withKeys bool) (*store.DB, 
 	return db, err
 }
 
-// databaseName is where the database is: as --db says, or the environment, or beside the configuration.
-func (p *program) databaseName() string {
-	return cmp.Or(p.dsn, p.getenv("BROADSHEET_DB"), filepath.Join(filepath.Dir(p.configFile), "broadsheet.db"))
-}
-
 func (p *program) open(ctx context.Context, withKeys bool, options store.Options) (*store.DB, error) {
 	if p.db != nil {
 		return p.db, nil
@@ -120,7 +114,11 @@ func (p *program) open(ctx context.Context, withKeys bool, options store.Options
 		}
 		options.AddressHash = ring.AddressHash
 	}
-	db, err := store.Open(ctx, p.databaseName(), options)
+	dsn, err := p.withPassword(p.databaseName())
+	if err != nil {
+		return nil, err
+	}
+	db, err := store.Open(ctx, dsn, options)
 	if err != nil {
 		return nil, err
 	}

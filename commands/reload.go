@@ -17,13 +17,7 @@ func (p *program) again(ctx context.Context) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := cfg.Secrets(p.getenv); err != nil {
-		return nil, err
-	}
-	if err := cfg.IntakeSecrets(p.getenv); err != nil {
-		return nil, err
-	}
-	if err := cfg.WebhookSecrets(p.getenv); err != nil {
+	if err := p.roles.secrets(cfg, p.getenv); err != nil {
 		return nil, err
 	}
 	ring, err := subscribers.LoadKeys(p.getenv)

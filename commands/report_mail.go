@@ -150,6 +150,8 @@ func (e *engine) reportRelay(ctx context.Context, m *store.ReportMail) (schedule
 }
 
 func (e *engine) carryReport(ctx context.Context, y schedule.Relay, m *store.ReportMail) error {
+	ctx, done := finishing(ctx)
+	defer done()
 	ctx, cancel := context.WithTimeout(ctx, reportTry)
 	defer cancel()
 	relay := relayOf(e.cfg, y)

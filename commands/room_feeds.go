@@ -286,6 +286,9 @@ func (w roomFeeds) tryFeed(ctx context.Context, address string) *room.Trial {
 	if r.Err != nil {
 		t.Error, t.Next = r.Err.Error(), mend(r.Err.Error())
 	}
+	if r.Status == stories.Busy {
+		t.OK, t.Error, t.Next = false, "another process is fetching it just now", "Look again in half a minute."
+	}
 	return t
 }
 

@@ -103,7 +103,7 @@ func (p *program) root() *cobra.Command {
 every delivery on record. "broadsheet demo" shows all of it on this machine.
 
 Environment: BROADSHEET_KEY_FILE or BROADSHEET_KEY (keys of links, see "keys rotate"), BROADSHEET_DB,
-and for each relay BROADSHEET_SMTP_<RELAY>_USER and _PASSWORD or _PASSWORD_FILE; where Broadsheet is to
+with a database on a server BROADSHEET_DB_PASSWORD or BROADSHEET_DB_PASSWORD_FILE; for each relay BROADSHEET_SMTP_<RELAY>_USER and _PASSWORD or _PASSWORD_FILE; where Broadsheet is to
 sign mails itself, BROADSHEET_DKIM_FILE or BROADSHEET_DKIM (see "keys dkim"); for what comes back,
 BROADSHEET_IMAP_USER and BROADSHEET_IMAP_PASSWORD or _PASSWORD_FILE with a mailbox on a server, and
 BROADSHEET_EVENTS_<RELAY> or BROADSHEET_EVENTS_<RELAY>_FILE with a provider's events; and
@@ -123,8 +123,8 @@ work, 5 held for a person.`,
 	root.AddCommand(
 		p.demo(), p.serve(), p.send(), p.preview(), p.explain(), p.check(),
 		p.stories(), p.subscribers(), p.suppressions(), p.issues(), p.deliveries(), p.intake(), p.bounces(), p.tasks(), p.keys(),
-		p.operators(), p.tokens(), p.audit(), p.doctor(), p.feeds(), p.alarms(), p.morningReport(), p.backup(), p.restore(), p.adopt(), p.keeping(), p.webhooks(),
-		p.bench(), p.benchRelay(),
+		p.askReady(), p.operators(), p.tokens(), p.audit(), p.doctor(), p.feeds(), p.alarms(), p.morningReport(), p.backup(), p.restore(), p.adopt(), p.keeping(), p.webhooks(),
+		p.bench(), p.benchRelay(), p.simulate(),
 	)
 	root.InitDefaultCompletionCmd()
 	// A wrong number of arguments is a usage error like a wrong flag.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -24,7 +25,7 @@ import (
 const wake = 30 * time.Second
 
 func (p *program) serve() *cobra.Command {
-	var listen, operator, operatorAt, metrics string
+	var listen, operator, operatorAt, metrics, parts string
 	var wait bool
 	c := &cobra.Command{
 		Use:   "serve",
@@ -33,15 +34,27 @@ func (p *program) serve() *cobra.Command {
 and answers the links of the mails at --listen. It never asks; --at is for trials against a relay
 on this machine.
 
+--roles leaves parts of it to other processes on the same database: schedule (feeds, opening issues, retention,
+reports and all else that is due by the clock), intake (mail that came back, relays' logs), send (what
+leaves for readers; on SQLite one process at a time has it) and web (readers' pages and the operator's room).
+
 SIGHUP makes it read the configuration, the relays' passwords and the keys again. What is wrong
 with them is logged, and the old ones then stay.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			var err error
+			if p.roles, err = parseRoles(parts); err != nil {
+				return err
+			}
+			pages := p.roles.has(roleWeb)
+			if set := c.Flags().Changed; !pages && (set("listen") || set("operator") || set("operator-url")) {
+				return usagef("--listen and --operator are for the role web, which --roles %s leaves out", p.roles.list())
+			}
 			cfg, err := p.config()
 			if err != nil {
 				return err
 			}
-			if err := usage(errors.Join(cfg.Secrets(p.getenv), cfg.IntakeSecrets(p.getenv), cfg.WebhookSecrets(p.getenv))); err != nil {
+			if err := usage(p.roles.secrets(cfg, p.getenv)); err != nil {
 				return err
 			}
 			e, err := p.engine(c.Context())
@@ -51,11 +64,13 @@ with them is logged, and the old ones then stay.`,
 			if _, err := e.away(); err != nil {
 				return err
 			}
-			unlock, err := p.lockSender(c.Context(), e, wait)
-			if err != nil {
-				return err
+			if p.roles.has(roleSend) {
+				unlock, err := p.lockSender(c.Context(), e, wait)
+				if err != nil {
+					return err
+				}
+				defer unlock()
 			}
-			defer unlock()
 			public, err := operatorURL(operatorAt, operator)
 			if err != nil {
 				return err
@@ -63,18 +78,19 @@ with them is logged, and the old ones then stay.`,
 			hup := make(chan os.Signal, 1)
 			signal.Notify(hup, syscall.SIGHUP)
 			defer signal.Stop(hup)
-			l, err := net.Listen("tcp", listen)
-			if err != nil {
-				return usagef("--listen: %w", err)
-			}
-			o, err := p.listenOperator(operator, c.Flags().Changed("operator"))
-			if err != nil {
-				l.Close()
-				return err
+			var l, o net.Listener
+			if pages {
+				if l, err = net.Listen("tcp", listen); err != nil {
+					return usagef("--listen: %w", err)
+				}
+				defer l.Close()
+				if o, err = p.listenOperator(operator, c.Flags().Changed("operator")); err != nil {
+					return err
+				}
 			}
 			watch, err := listenMetrics(metrics, e)
 			if err != nil {
-				return errors.Join(err, l.Close())
+				return err
 			}
 			defer watch.end()
 			p.watching = watch
@@ -87,6 +103,7 @@ with them is logged, and the old ones then stay.`,
 	c.Flags().StringVar(&operator, "operator", operatorAddress, "`ADDRESS` for the operator's room; off = none")
 	c.Flags().StringVar(&operatorAt, "operator-url", "", "`URL` at which a proxy or another machine reaches the operator's room, e.g. https://room.example.org")
 	c.Flags().StringVar(&metrics, "metrics", "", "`ADDRESS` for /metrics, /healthz and /readyz alone, which anybody who reaches it may read; else they are in the operator's room")
+	c.Flags().StringVar(&parts, "roles", allRoles.list(), "`LIST` of what this process does; the rest is for others")
 	c.Flags().BoolVar(&wait, "wait", false, "wait for another sender to end instead of exiting with 4")
 	return c
 }
@@ -103,12 +120,13 @@ type server struct {
 type generation struct {
 	*engine
 	stop  context.CancelFunc
-	tasks sync.WaitGroup // intake and scheduler
+	tasks sync.WaitGroup // its duties
 	sent  chan struct{}  // closed once its senders, and those before, have ended
 }
 
-// serveOn runs until ctx ends: intake, scheduler, senders, readers' pages on l and the operator's room,
-// which may be nil, each on its own. What comes over hup makes it read its configuration again.
+// serveOn runs until ctx ends: what its roles are, each on its own. Readers' pages are on l, which a process
+// without them leaves nil, and so may be the operator's room. What comes over hup makes it read its configuration
+// again.
 func (p *program) serveOn(ctx context.Context, e *engine, l net.Listener, room *roomServer, hup <-chan os.Signal) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -118,14 +136,23 @@ func (p *program) serveOn(ctx context.Context, e *engine, l net.Listener, room *
 	}
 	defer s.room.end()
 	pages := pageServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*s.pages.Load()).ServeHTTP(w, r) }), e.log)
-	e.log.Info("serving", slog.String("listen", l.Addr().String()), slog.Int("editions", len(e.cfg.Editions)))
+	said := []any{slog.Int("editions", len(e.cfg.Editions))}
+	if l != nil {
+		said = slices.Insert(said, 0, any(slog.String("listen", l.Addr().String())))
+	}
+	if !p.roles.all() {
+		said = append(said, slog.String("roles", p.roles.list()))
+	}
+	e.log.Info("serving", said...)
 	g := s.start(ctx, e, nil)
 	var wg sync.WaitGroup
-	wg.Go(func() {
-		if err := pages.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			cancel(fmt.Errorf("serve pages: %w", err))
-		}
-	})
+	if l != nil {
+		wg.Go(func() {
+			if err := pages.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				cancel(fmt.Errorf("serve pages: %w", err))
+			}
+		})
+	}
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
@@ -155,46 +182,43 @@ func (p *program) serveOn(ctx context.Context, e *engine, l net.Listener, room *
 	g.writeClicks(closing)
 	<-g.sent
 	wg.Wait()
+	leaving, left := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer left()
+	g.complain(leaving, "leave duties", g.db.LeaveDuties(leaving, g.worker))
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
 	}
 	return err
 }
 
-// start puts an engine to work. Pages, intake and scheduler are its own at once. Its senders wait
+// start puts an engine to work. Pages and duties are its own at once. Its senders wait
 // for those of the generation before, which bring what they have in hand to its end: two senders of
 // one relay would go past its connections and its rate.
 func (s *server) start(ctx context.Context, e *engine, before <-chan struct{}) *generation {
 	g := &generation{engine: e, sent: make(chan struct{})}
 	ctx, g.stop = context.WithCancel(ctx)
 	e.govern()
-	pages, err := e.pages()
-	if err != nil { // words and templates are part of the program
-		s.failed(err)
-		pages = http.NotFoundHandler()
+	if s.roles.has(roleWeb) {
+		pages, err := e.pages()
+		if err != nil { // words and templates are part of the program
+			s.failed(err)
+			pages = http.NotFoundHandler()
+		}
+		s.pages.Store(&pages)
 	}
-	s.pages.Store(&pages)
 	if err := s.room.take(e); err != nil {
 		s.failed(err)
 	}
 	s.watching.take(e)
-	g.tasks.Go(func() { repeat(ctx, e.intakeOnce) })
-	g.tasks.Go(func() { repeat(ctx, e.openAll) })
-	g.tasks.Go(func() { repeat(ctx, e.finishStops) })
-	for _, task := range e.hookTasks() {
-		g.tasks.Go(func() { repeat(ctx, task) })
+	for _, d := range e.duties() {
+		if d.role == "" || s.roles.has(d.role) {
+			g.tasks.Go(func() { d.run(ctx) })
+		}
 	}
-	g.tasks.Go(func() { repeat(ctx, e.writeClicks) })
-	g.tasks.Go(func() { e.deliver(ctx) })
-	g.tasks.Go(func() { repeat(ctx, e.forget) })
-	g.tasks.Go(func() { repeat(ctx, e.forwardAnswers) })
-	g.tasks.Go(func() { e.follow(ctx) })
-	g.tasks.Go(func() { repeat(ctx, e.tellWaves) })
-	g.tasks.Go(func() { e.takeMail(ctx) })
-	g.tasks.Go(func() { e.probePublic(ctx) })
-	g.tasks.Go(func() { repeat(ctx, e.watchClock(new(clockWatch))) })
-	g.tasks.Go(func() { repeat(ctx, e.pingEnded) })
-	g.tasks.Go(func() { repeat(ctx, e.reportDue) })
+	if !s.roles.has(roleSend) {
+		close(g.sent)
+		return g
+	}
 	go func() {
 		defer close(g.sent)
 		if before != nil {

@@ -50,6 +50,9 @@ func (p *program) storiesFetch() *cobra.Command {
 				if f.Status == stories.NotDue {
 					note = "next try " + f.Due.UTC().Format(time.RFC3339) + "; --force fetches now"
 				}
+				if f.Status == stories.Busy {
+					note = "another process is fetching it"
+				}
 				t.row(f.URL, f.Status, strconv.Itoa(f.Items), strconv.Itoa(f.Added.New), strconv.Itoa(f.Added.Revised), note)
 			}
 			if err := errors.Join(t.flush(), p.files(files), err); err != nil {

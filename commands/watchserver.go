@@ -45,13 +45,13 @@ func (s *watchServer) take(e *engine) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", e.metricsHandler())
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plainAnswer(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plainAnswer(w, http.StatusOK, e.roles.said("ok")) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if err := e.ready(r.Context()); err != nil {
 			plainAnswer(w, http.StatusServiceUnavailable, err.Error())
 			return
 		}
-		plainAnswer(w, http.StatusOK, "ready")
+		plainAnswer(w, http.StatusOK, e.roles.said("ready"))
 	})
 	handler := http.Handler(mux)
 	s.handler.Store(&handler)

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"broadsheet/secrets"
 )
 
 // Clock compares this machine's clock with the Date of web servers: the first that answers counts.
@@ -129,7 +131,7 @@ func Private(files map[string]string) Finding {
 			wrong, level = append(wrong, fmt.Sprintf("%s cannot be looked at: %v", what, err)), Red
 		case info.Mode().Perm()&0o007 != 0:
 			wrong, level = append(wrong, fmt.Sprintf("everybody on this machine may use %s (%s, %s)", path, what, info.Mode().Perm())), Red
-		case info.Mode().Perm()&0o070 != 0:
+		case info.Mode().Perm()&0o070 != 0 && !secrets.Private(info):
 			wrong = append(wrong, fmt.Sprintf("its group may use %s (%s, %s)", path, what, info.Mode().Perm()))
 			if level == Green {
 				level = Amber

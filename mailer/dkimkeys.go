@@ -15,6 +15,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"broadsheet/secrets"
 )
 
 // DKIMKeys are the private keys that sign mails, each entry under the selector of its RSA key.
@@ -57,7 +59,7 @@ const (
 )
 
 // LoadDKIMKeys reads BROADSHEET_DKIM (a list), or the file named by BROADSHEET_DKIM_FILE, which
-// nobody but its owner may read. With neither it returns nil and no error: the relay signs.
+// nobody else may read ([secrets.Private]). With neither it returns nil and no error: the relay signs.
 func LoadDKIMKeys(getenv func(string) string) (*DKIMKeys, error) {
 	list, path := getenv("BROADSHEET_DKIM"), getenv("BROADSHEET_DKIM_FILE")
 	switch {
@@ -101,8 +103,8 @@ func readDKIMFile(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if mode := info.Mode().Perm(); mode&^0o600 != 0 {
-		return "", fmt.Errorf("mode is %04o, others may read the keys: chmod 600 %s", mode, path)
+	if !secrets.Private(info) {
+		return "", fmt.Errorf("mode is %04o, others may read the keys: chmod 600 %s", info.Mode().Perm(), path)
 	}
 	list, err := io.ReadAll(io.LimitReader(f, 1<<20))
 	return string(list), err

@@ -1,14 +1,13 @@
 package schedule
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"broadsheet/secrets"
 )
 
 func (r *reader) relays(t *table) (relays []Relay) {
@@ -201,45 +200,12 @@ func (y *Relay) secrets(getenv func(string) string) (wrong []string) {
 // secret is what a variable of the environment holds, or the file that name_FILE names. wrong says
 // why there is none; otherwise is what else one may do then.
 func secret(getenv func(string) string, name, otherwise string) (value, wrong string) {
-	value = getenv(name)
-	path := getenv(name + "_FILE")
+	value, err := secrets.Value(getenv, name)
 	switch {
-	case value != "" && path != "":
-		return "", fmt.Sprintf("%s and %[1]s_FILE are both set; keep one", name)
-	case path != "":
-		value, err := readSecret(path)
-		if err != nil {
-			return "", fmt.Sprintf("%s_FILE: %v", name, err)
-		}
-		return value, ""
+	case err != nil:
+		return "", err.Error()
 	case value == "":
 		return "", fmt.Sprintf("%s (or %[1]s_FILE) is not set in the environment; set it%s", name, otherwise)
 	}
 	return value, ""
-}
-
-// readSecret reads a file that nobody else can read.
-func readSecret(path string) (string, error) {
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("there is no file %s", path)
-	}
-	if err != nil {
-		return "", fmt.Errorf("read secret: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("%s is no regular file", path)
-	}
-	if info.Mode().Perm()&0o177 != 0 {
-		return "", fmt.Errorf("%s has mode %04o, which is wider than 0600; run chmod 600 %[1]s", path, info.Mode().Perm())
-	}
-	text, err := readFile(path)
-	if err != nil {
-		return "", fmt.Errorf("read secret: %w", err)
-	}
-	secret := strings.TrimRight(string(text), "\r\n")
-	if secret == "" {
-		return "", fmt.Errorf("%s is empty", path)
-	}
-	return secret, nil
 }

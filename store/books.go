@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -30,10 +29,11 @@ type book struct {
 
 // books are changes that are not written yet. The zero value is empty.
 type books struct {
-	now    time.Time // of the last change: transactions are short
-	clock  time.Time // of the transaction, if its changes have times of their own; else zero
-	diff   map[book]int
-	values args // for the statement
+	now     time.Time // of the last change: transactions are short
+	clock   time.Time // of the transaction, if its changes have times of their own; else zero
+	diff    map[book]int
+	changed []book
+	values  args // for the statement
 }
 
 // moved says that n deliveries of an issue, whose last answer came from a relay, went from a state to
@@ -66,93 +66,60 @@ func (t *tx) writeBooks(ctx context.Context) error {
 		now = b.clock
 	}
 	minute := now.Unix() / 60
-	if t.w.dialect.name == postgresDialect.name {
-		return t.writeBookList(ctx, minute)
-	}
-	b.values = b.values[:0]
-	rows := 0
+	b.changed = b.changed[:0]
 	for k, n := range b.diff {
-		if n == 0 {
-			continue
-		}
-		b.values = append(b.values, k.issue, k.relay, k.state, n, minute)
-		if rows++; rows == maxBooks {
-			if err := t.writeBookRows(ctx, rows, b.values); err != nil {
-				return err
-			}
-			rows, b.values = 0, b.values[:0]
+		if n != 0 {
+			b.changed = append(b.changed, k)
 		}
 	}
-	if rows == 0 {
-		return nil
+	// In order, and table by table: those who write beside each other must not wait for each other in a ring.
+	slices.SortFunc(b.changed, func(a, b book) int {
+		return cmp.Or(cmp.Compare(a.issue, b.issue), cmp.Compare(a.relay, b.relay), cmp.Compare(a.state, b.state))
+	})
+	for part := range slices.Chunk(b.changed, maxBooks) {
+		b.values = b.values[:0]
+		for _, k := range part {
+			b.values = append(b.values, k.issue, minute, k.relay, k.state, b.diff[k])
+		}
+		if _, err := t.exec(ctx, minuteRows[len(part)], b.values...); err != nil {
+			return fmt.Errorf("write books by minute: %w", err)
+		}
 	}
-	return t.writeBookRows(ctx, rows, b.values)
+	for part := range slices.Chunk(b.changed, maxBooks) {
+		b.values = b.values[:0]
+		for _, k := range part {
+			b.values = append(b.values, k.issue, k.relay, k.state, b.diff[k])
+		}
+		if _, err := t.exec(ctx, stateRows[len(part)], b.values...); err != nil {
+			return fmt.Errorf("write books: %w", err)
+		}
+	}
+	return nil
 }
 
 // maxBooks is how many counters one statement writes at most.
 const maxBooks = 8
 
 // The statements for so many counters.
-var stateRows, minuteRows = bookRows("issue_states (issue, relay, state, n)", "issue, relay, state", 4),
-	bookRows("issue_minutes (issue, relay, state, n, minute)", "issue, minute, relay, state", 5)
+var stateRows, minuteRows = bookRows("issue_states", "issue, relay, state", 4), bookRows("issue_minutes", "issue, minute, relay, state", 5)
 
-func bookRows(into, key string, columns int) (list [maxBooks + 1]string) {
-	name, _, _ := strings.Cut(into, " ")
+func bookRows(table, key string, columns int) (list [maxBooks + 1]string) {
 	for rows := 1; rows <= maxBooks; rows++ {
 		var b strings.Builder
-		b.WriteString("INSERT INTO " + into + " VALUES ")
+		b.WriteString("INSERT INTO " + table + " (" + key + ", n) VALUES ")
 		for r := range rows {
 			if r > 0 {
 				b.WriteString(", ")
 			}
 			for c := range columns {
-				fmt.Fprintf(&b, "%c?%d", "(,"[min(c, 1)], 5*r+c+1)
+				fmt.Fprintf(&b, "%c?%d", "(,"[min(c, 1)], columns*r+c+1)
 			}
 			b.WriteByte(')')
 		}
-		b.WriteString(" ON CONFLICT (" + key + ") DO UPDATE SET n = " + name + ".n + excluded.n")
+		b.WriteString(" ON CONFLICT (" + key + ") DO UPDATE SET n = " + table + ".n + excluded.n")
 		list[rows] = b.String()
 	}
 	return list
-}
-
-func (t *tx) writeBookRows(ctx context.Context, rows int, values args) error {
-	if _, err := t.exec(ctx, minuteRows[rows], values...); err != nil {
-		return fmt.Errorf("write books by minute: %w", err)
-	}
-	if _, err := t.exec(ctx, stateRows[rows], values[:len(values)-1]...); err != nil {
-		return fmt.Errorf("write books: %w", err)
-	}
-	return nil
-}
-
-// writeBookList is the same with lists, which PostgreSQL takes. In one order: who waits for another's rows holds
-// none that the other waits for.
-func (t *tx) writeBookList(ctx context.Context, minute int64) error {
-	keys := slices.SortedFunc(maps.Keys(t.books.diff), func(a, b book) int {
-		return cmp.Or(cmp.Compare(a.issue, b.issue), cmp.Compare(a.relay, b.relay), cmp.Compare(a.state, b.state))
-	})
-	var issues, counts []int64
-	var relays, states []string
-	for _, k := range keys {
-		if n := t.books.diff[k]; n != 0 {
-			issues, relays, states, counts = append(issues, k.issue), append(relays, k.relay), append(states, k.state), append(counts, int64(n))
-		}
-	}
-	if len(issues) == 0 {
-		return nil
-	}
-	if _, err := t.exec(ctx, `INSERT INTO issue_minutes (issue, relay, state, n, minute) SELECT issue, relay, state, n, ?5
-		FROM unnest(?1, ?2, ?3, ?4) AS l (issue, relay, state, n)
-		ON CONFLICT (issue, minute, relay, state) DO UPDATE SET n = issue_minutes.n + excluded.n`, issues, relays, states, counts, minute); err != nil {
-		return fmt.Errorf("write books by minute: %w", err)
-	}
-	if _, err := t.exec(ctx, `INSERT INTO issue_states (issue, relay, state, n) SELECT issue, relay, state, n
-		FROM unnest(?1, ?2, ?3, ?4) AS l (issue, relay, state, n)
-		ON CONFLICT (issue, relay, state) DO UPDATE SET n = issue_states.n + excluded.n`, issues, relays, states, counts); err != nil {
-		return fmt.Errorf("write books: %w", err)
-	}
-	return nil
 }
 
 // Book is how many deliveries of an issue are in a state.

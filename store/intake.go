@@ -12,32 +12,64 @@ import (
 
 var _ stories.Shelf = (*DB)(nil)
 
-const feedColumns = `url, etag, last_modified, fetched, ok, due, failures, error, items`
+const feedColumns = `url, etag, last_modified, fetched, ok, due, failures, error, items, fence`
 
-func scanFeed(r interface{ Scan(...any) error }) (f stories.FeedState, err error) {
+// feedClaim is how long one fetch of a feed may take before another process may begin one: some times what a
+// [stories.Fetcher] gives it.
+const feedClaim = 2 * time.Minute
+
+func scanFeedRow(r *sql.Rows) (f stories.FeedState, err error) {
 	var fetched, ok, due int64
-	err = r.Scan(&f.URL, &f.ETag, &f.LastModified, &fetched, &ok, &due, &f.Failures, &f.Error, &f.Items)
+	err = r.Scan(&f.URL, &f.ETag, &f.LastModified, &fetched, &ok, &due, &f.Failures, &f.Error, &f.Items, &f.Fence)
 	f.Fetched, f.OK, f.Due = fromUS(fetched), fromUS(ok), fromUS(due)
 	return f, err
 }
 
-// Feed meets [stories.Shelf].
-func (db *DB) Feed(ctx context.Context, url string) (stories.FeedState, error) {
-	list, err := selectAll(ctx, db.read(), `SELECT `+feedColumns+` FROM feeds WHERE url = ?1`, args{url},
-		func(r *sql.Rows) (stories.FeedState, error) { return scanFeed(r) })
+// TakeFeed meets [stories.Shelf].
+func (db *DB) TakeFeed(ctx context.Context, url string, force bool, now time.Time) (f stories.FeedState, taken bool, err error) {
+	list, err := selectAll(ctx, db.read(), `SELECT `+feedColumns+` FROM feeds WHERE url = ?1`, args{url}, scanFeedRow)
+	if err == nil && len(list) > 0 && !force && list[0].Due.After(now) { // mostly: a look does not take the writer's turn
+		return list[0], false, nil
+	}
+	if err == nil {
+		err = db.writeIn(ctx, noLane, func(ctx context.Context, t *tx) error {
+			clock := db.leaseClock()
+			// One conditional update: of several processes that ask in the same moment one gets it.
+			list, err = selectAll(ctx, t, `INSERT INTO feeds (url, etag, last_modified, fetched, ok, due, failures, error, items, fence, claimed)
+				VALUES (?1, '', '', 0, 0, 0, 0, '', 0, 1, ?2)
+				ON CONFLICT (url) DO UPDATE SET fence = feeds.fence + 1, claimed = excluded.claimed
+				WHERE feeds.claimed < ?3 AND (?4 <> 0 OR feeds.due <= ?5) RETURNING `+feedColumns, args{url, us(clock.Add(feedClaim)), us(clock), force, us(now)}, scanFeedRow)
+			if taken = len(list) > 0; err != nil || taken {
+				return err
+			}
+			list, err = selectAll(ctx, t, `SELECT `+feedColumns+` FROM feeds WHERE url = ?1`, args{url}, scanFeedRow)
+			return err
+		})
+	}
 	if err != nil {
-		return stories.FeedState{}, fmt.Errorf("load feed: %w", err)
+		return stories.FeedState{URL: url}, false, fmt.Errorf("take feed: %w", err)
 	}
 	if len(list) == 0 {
-		return stories.FeedState{URL: url}, nil
+		return stories.FeedState{URL: url}, false, nil
 	}
-	return list[0], nil
+	return list[0], taken, nil
 }
 
-// Feeds lists what is known of all feeds, by URL.
+// LeaveFeed meets [stories.Shelf].
+func (db *DB) LeaveFeed(ctx context.Context, f stories.FeedState) error {
+	err := db.writeIn(ctx, noLane, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, `UPDATE feeds SET claimed = 0 WHERE url = ?1 AND fence = ?2`, f.URL, f.Fence)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("leave feed: %w", err)
+	}
+	return nil
+}
+
+// Feeds lists what is known of all feeds that were fetched, by URL.
 func (db *DB) Feeds(ctx context.Context) ([]stories.FeedState, error) {
-	list, err := selectAll(ctx, db.read(), `SELECT `+feedColumns+` FROM feeds ORDER BY url`, nil,
-		func(r *sql.Rows) (stories.FeedState, error) { return scanFeed(r) })
+	list, err := selectAll(ctx, db.read(), `SELECT `+feedColumns+` FROM feeds WHERE fetched > 0 ORDER BY url`, nil, scanFeedRow)
 	if err != nil {
 		return nil, fmt.Errorf("list feeds: %w", err)
 	}
@@ -46,13 +78,14 @@ func (db *DB) Feeds(ctx context.Context) ([]stories.FeedState, error) {
 
 // SaveFeed meets [stories.Shelf].
 func (db *DB) SaveFeed(ctx context.Context, f stories.FeedState) error {
-	err := db.write(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, `INSERT INTO feeds (`+feedColumns+`) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-			ON CONFLICT (url) DO UPDATE SET etag = ?2, last_modified = ?3, fetched = ?4, ok = ?5, due = ?6,
-			failures = ?7, error = ?8, items = ?9`,
-			f.URL, f.ETag, f.LastModified, us(f.Fetched), us(f.OK), us(f.Due), f.Failures, f.Error, f.Items)
-		if err != nil {
+	err := db.writeIn(ctx, noLane, func(ctx context.Context, t *tx) error {
+		n, err := t.exec(ctx, `UPDATE feeds SET etag = ?2, last_modified = ?3, fetched = ?4, ok = ?5, due = ?6, failures = ?7, error = ?8, items = ?9, claimed = 0
+			WHERE url = ?1 AND fence = ?10`, f.URL, f.ETag, f.LastModified, us(f.Fetched), us(f.OK), us(f.Due), f.Failures, f.Error, f.Items, f.Fence)
+		switch {
+		case err != nil:
 			return err
+		case n == 0:
+			return stories.ErrTaken
 		}
 		return t.countFeed(ctx, &f)
 	})

@@ -27,6 +27,7 @@ func (t *tx) pause(ctx context.Context, id int64, old, s *subscribers.Settings) 
 func (db *DB) EndPauses(ctx context.Context, now time.Time) (ended int, err error) {
 	const some = 100 // in a transaction: senders want their turn
 	for more := true; more && err == nil; {
+		n := 0
 		err = db.write(ctx, func(ctx context.Context, t *tx) error {
 			ids, err := selectAll(ctx, t, `SELECT subscriber FROM pauses WHERE until <= ?1 ORDER BY until LIMIT ?2`, args{us(now), some}, number)
 			more = len(ids) == some
@@ -36,11 +37,12 @@ func (db *DB) EndPauses(ctx context.Context, now time.Time) (ended int, err erro
 				}
 				err = db.endPause(ctx, t, id, now)
 			}
-			if err == nil {
-				ended += len(ids)
-			}
+			n = len(ids)
 			return err
 		})
+		if err == nil {
+			ended += n
+		}
 	}
 	if err != nil {
 		return ended, fmt.Errorf("end pauses: %w", err)

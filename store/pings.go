@@ -45,7 +45,7 @@ func (db *DB) Ended(ctx context.Context, edition string, from, to time.Time) ([]
 // AddPing notes that an edition's ping address is to be called: once for each slot, zone and hour, and once
 // more if one that was called as bad came to a good end after all.
 func (db *DB) AddPing(ctx context.Context, p Ping) error {
-	err := db.write(ctx, func(ctx context.Context, t *tx) error {
+	err := db.writeIn(ctx, noLane, func(ctx context.Context, t *tx) error {
 		_, err := t.exec(ctx, `INSERT INTO pings (edition, slot_key, zone, hour, ok, at, due) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
 			ON CONFLICT (edition, slot_key, zone, hour) DO UPDATE SET ok = 1, at = excluded.at, due = excluded.due, tries = 0, said = ''
 			WHERE excluded.ok = 1 AND pings.ok = 0`, p.Edition, p.Slot, p.Zone, p.Hour, p.OK, us(p.At))
@@ -60,7 +60,7 @@ func (db *DB) AddPing(ctx context.Context, p Ping) error {
 // Pings lists the calls that are due, the oldest first; with all, those that wait for a later try too.
 func (db *DB) Pings(ctx context.Context, now time.Time, all bool) ([]Ping, error) {
 	list, err := selectAll(ctx, db.read(), `SELECT edition, slot_key, zone, hour, ok, at, tries, due, said FROM pings`+db.dialect.by("pings_due")+`
-		WHERE due IS NOT NULL AND (?2 OR due <= ?1) ORDER BY due LIMIT 100`, args{us(now), all}, func(r *sql.Rows) (p Ping, err error) {
+		WHERE due IS NOT NULL AND (?2 <> 0 OR due <= ?1) ORDER BY due LIMIT 100`, args{us(now), all}, func(r *sql.Rows) (p Ping, err error) {
 		var at, due int64
 		err = r.Scan(&p.Edition, &p.Slot, &p.Zone, &p.Hour, &p.OK, &at, &p.Tries, &due, &p.Said)
 		p.At, p.Due = fromUS(at), fromUS(due)
@@ -72,15 +72,37 @@ func (db *DB) Pings(ctx context.Context, now time.Time, all bool) ([]Ping, error
 	return list, nil
 }
 
-// Pinged puts on record what a try came to: p's Tries, Due and Said.
+// pingClaim is how long one call may take before another process may make it.
+const pingClaim = time.Minute
+
+// BeginPing claims a call that is due, counts the try and moves its due time behind the longest that it may take.
+// mine is false if another process has it, or it was made meanwhile.
+func (db *DB) BeginPing(ctx context.Context, p *Ping, now time.Time) (mine bool, err error) {
+	err = db.writeIn(ctx, noLane, func(ctx context.Context, t *tx) error {
+		n, err := t.exec(ctx, `UPDATE pings SET tries = tries + 1, due = ?5 WHERE edition = ?1 AND slot_key = ?2 AND zone = ?3 AND hour = ?4
+			AND tries = ?6 AND due = ?7 AND ok = ?8`, p.Edition, p.Slot, p.Zone, p.Hour, us(now.Add(pingClaim)), p.Tries, us(p.Due), p.OK)
+		mine = n > 0
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("begin ping: %w", err)
+	}
+	if mine {
+		p.Tries++
+	}
+	return mine, nil
+}
+
+// Pinged puts on record what a try that was begun came to: p's Due and Said. It does nothing if another process has
+// begun the next.
 func (db *DB) Pinged(ctx context.Context, p Ping) error {
 	var due any
 	if !p.Due.IsZero() {
 		due = us(p.Due)
 	}
-	err := db.write(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, `UPDATE pings SET tries = ?5, due = ?6, said = ?7 WHERE edition = ?1 AND slot_key = ?2 AND zone = ?3 AND hour = ?4`,
-			p.Edition, p.Slot, p.Zone, p.Hour, p.Tries, due, oneLine(p.Said, 200))
+	err := db.writeIn(ctx, noLane, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, `UPDATE pings SET due = ?6, said = ?7 WHERE edition = ?1 AND slot_key = ?2 AND zone = ?3 AND hour = ?4 AND tries = ?5 AND ok = ?8`,
+			p.Edition, p.Slot, p.Zone, p.Hour, p.Tries, due, oneLine(p.Said, 200), p.OK)
 		return err
 	})
 	if err != nil {

@@ -235,13 +235,14 @@ func (db *DB) WebhookTold(ctx context.Context, e WebhookEvent, said string, due,
 			_, err := t.exec(ctx, `UPDATE webhooks SET failing = 0, said = '', good = ?2 WHERE name = ?1`, e.Webhook, us(now))
 			return err
 		}
-		if _, err := t.exec(ctx, `UPDATE webhook_sends SET tries = tries + 1, due = ?3, said = ?4 WHERE webhook = ?1 AND event = ?2`, e.Webhook, e.ID, us(due), said); err != nil {
+		n, err := t.exec(ctx, `UPDATE webhook_sends SET tries = tries + 1, due = ?3, said = ?4 WHERE webhook = ?1 AND event = ?2 AND tries = ?5`, e.Webhook, e.ID, us(due), said, e.Tries)
+		if err != nil || n == 0 { // another process has told it meanwhile
 			return err
 		}
 		if _, err := t.exec(ctx, `UPDATE webhooks SET said = ?2, failing = CASE failing WHEN 0 THEN ?3 ELSE failing END WHERE name = ?1`, e.Webhook, said, us(now)); err != nil {
 			return err
 		}
-		_, err := t.exec(ctx, `UPDATE webhooks SET disabled = ?2 WHERE name = ?1 AND disabled = 0 AND failing > 0 AND failing <= ?3`, e.Webhook, us(now), us(now.Add(-patience)))
+		_, err = t.exec(ctx, `UPDATE webhooks SET disabled = ?2 WHERE name = ?1 AND disabled = 0 AND failing > 0 AND failing <= ?3`, e.Webhook, us(now), us(now.Add(-patience)))
 		return err
 	})
 	if err != nil {

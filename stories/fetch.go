@@ -25,7 +25,7 @@ type Feed struct {
 // FeedResult is what became of one feed.
 type FeedResult struct {
 	URL      string
-	Status   string // fetched, unchanged, not due or failed
+	Status   string // fetched, unchanged, not due, busy or failed
 	Items    int    // in the document
 	Added    Added
 	Warnings []string
@@ -39,6 +39,7 @@ const (
 	Fetched   = "fetched"
 	Unchanged = "unchanged"
 	NotDue    = "not due"
+	Busy      = "busy" // another process is fetching it
 	Failed    = "failed"
 )
 
@@ -51,7 +52,8 @@ const (
 )
 
 // Fetcher brings in the stories of feeds. Shelf is needed; every other field may be left zero. Fields
-// must not change while it works; its methods may be called at the same time, though not for the same feed.
+// must not change while it works; its methods may be called at the same time, in several processes too: the shelf
+// gives a feed to one of them.
 type Fetcher struct {
 	Shelf    Shelf
 	Sections map[string]string // id → name, to find in an item's categories
@@ -142,13 +144,16 @@ func (f *Fetcher) fetch(ctx context.Context, client *http.Client, j job, force b
 		return result
 	}
 	now := f.now()
-	state, err := f.Shelf.Feed(ctx, j.url)
+	state, taken, err := f.Shelf.TakeFeed(ctx, j.url, force, now)
 	if err != nil {
 		result.Err = fmt.Errorf("look up feed: %w", err)
 		return result
 	}
-	if !force && now.Before(state.Due) {
-		result.Status, result.Due, result.Failures = NotDue, state.Due, state.Failures
+	if !taken {
+		result.Status, result.Due, result.Failures = Busy, state.Due, state.Failures
+		if !force && now.Before(state.Due) {
+			result.Status = NotDue
+		}
 		return result
 	}
 	before := state.Error
@@ -156,7 +161,8 @@ func (f *Fetcher) fetch(ctx context.Context, client *http.Client, j job, force b
 	var wait time.Duration
 	wait, err = f.round(ctx, client, j, &state, &result, now)
 	if ctx.Err() != nil {
-		result.Status, result.Err = Failed, ctx.Err() // stopping is no failure of the feed's
+		// Stopping is no failure of the feed's.
+		result.Status, result.Err = Failed, errors.Join(ctx.Err(), f.Shelf.LeaveFeed(context.WithoutCancel(ctx), state))
 		return result
 	}
 	if err == nil {
@@ -170,7 +176,12 @@ func (f *Fetcher) fetch(ctx context.Context, client *http.Client, j job, force b
 	}
 	result.Due, result.Failures = state.Due, state.Failures
 	state.Last = FeedRound{Unchanged: result.Status == Unchanged, New: result.Added.New}
-	if err := f.Shelf.SaveFeed(ctx, state); err != nil {
+	err = f.Shelf.SaveFeed(context.WithoutCancel(ctx), state)
+	if errors.Is(err, ErrTaken) { // this process was held up for so long that another fetched it
+		result.Status, result.Err = Busy, nil
+		return result
+	}
+	if err != nil {
 		result.Status, result.Err = Failed, errors.Join(result.Err, fmt.Errorf("save feed: %w", err))
 	}
 	switch {

@@ -11,6 +11,7 @@ import (
 type memory struct {
 	mu    sync.Mutex
 	feeds map[string]FeedState
+	taken map[string]bool
 	keys  map[string]sighting
 	list  []Story
 	err   error // if set, AddStories fails with it
@@ -22,21 +23,33 @@ type sighting struct {
 }
 
 func newMemory() *memory {
-	return &memory{feeds: map[string]FeedState{}, keys: map[string]sighting{}}
+	return &memory{feeds: map[string]FeedState{}, taken: map[string]bool{}, keys: map[string]sighting{}}
 }
 
-func (m *memory) Feed(_ context.Context, url string) (FeedState, error) {
+func (m *memory) TakeFeed(_ context.Context, url string, force bool, now time.Time) (FeedState, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.feeds[url]
 	s.URL = url
-	return s, nil
+	if m.taken[url] || !force && now.Before(s.Due) {
+		return s, false, nil
+	}
+	m.taken[url] = true
+	return s, true, nil
+}
+
+func (m *memory) LeaveFeed(_ context.Context, f FeedState) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.taken, f.URL)
+	return nil
 }
 
 func (m *memory) SaveFeed(_ context.Context, f FeedState) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.feeds[f.URL] = f
+	delete(m.taken, f.URL)
 	return nil
 }
 

@@ -14,6 +14,8 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+
+	"broadsheet/secrets"
 )
 
 const keySize = 32
@@ -56,7 +58,7 @@ type key struct {
 }
 
 // LoadKeys reads BROADSHEET_KEY (a list), or the file named by BROADSHEET_KEY_FILE, which nobody
-// but its owner may read. With neither it returns an error that is [ErrNoKey].
+// else may read ([secrets.Private]). With neither it returns an error that is [ErrNoKey].
 func LoadKeys(getenv func(string) string) (*Keys, error) {
 	list, path := getenv("BROADSHEET_KEY"), getenv("BROADSHEET_KEY_FILE")
 	switch {
@@ -94,8 +96,8 @@ func readKeyFile(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if wide := info.Mode().Perm(); wide&^0o600 != 0 {
-		return "", fmt.Errorf("mode is %04o, others may read the keys: chmod 600 %s", wide, path)
+	if !secrets.Private(info) {
+		return "", fmt.Errorf("mode is %04o, others may read the keys: chmod 600 %s", info.Mode().Perm(), path)
 	}
 	list, err := io.ReadAll(io.LimitReader(f, 1<<20))
 	return string(list), err

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -199,12 +200,20 @@ func testLateCommit(t *testing.T, w *world) {
 
 func testFeeds(t *testing.T, w *world) {
 	ctx := t.Context()
-	f, err := w.db.Feed(ctx, "https://news.example/feed")
-	w.must(err)
-	if d := cmp.Diff(stories.FeedState{URL: "https://news.example/feed"}, f); d != "" {
-		t.Fatal(d)
+	const url = "https://news.example/feed"
+	take := func(db *store.DB, force bool) (stories.FeedState, bool) {
+		f, taken, err := db.TakeFeed(ctx, url, force, w.now())
+		w.must(err)
+		return f, taken
 	}
-	f = stories.FeedState{URL: f.URL, ETag: `"x"`, LastModified: "then", Fetched: w.now(), OK: w.now(), Due: w.now().Add(time.Minute), Items: 3}
+	f, taken := take(w.db, false)
+	if d := cmp.Diff(stories.FeedState{URL: url, Fence: 1}, f); d != "" || !taken {
+		t.Fatal(taken, d)
+	}
+	if list, err := w.db.Feeds(ctx); err != nil || len(list) != 0 {
+		t.Fatalf("a feed that was never fetched is listed: %v %v", list, err)
+	}
+	f = stories.FeedState{URL: f.URL, ETag: `"x"`, LastModified: "then", Fetched: w.now(), OK: w.now(), Due: w.now().Add(time.Minute), Items: 3, Fence: 1}
 	w.must(w.db.SaveFeed(ctx, f))
 	f.Failures, f.Error = 2, "timeout"
 	w.must(w.db.SaveFeed(ctx, f))
@@ -212,6 +221,67 @@ func testFeeds(t *testing.T, w *world) {
 	w.must(err)
 	if d := cmp.Diff([]stories.FeedState{f}, list); d != "" {
 		t.Fatal(d)
+	}
+
+	if got, taken := take(w.db, false); taken || !got.Due.Equal(f.Due) {
+		t.Fatalf("a feed that is not due was taken: %+v", got)
+	}
+	late, taken := take(w.db, true)
+	other := w.open()
+	if _, again := take(other, true); again || !taken {
+		t.Fatal("two processes have one feed")
+	}
+	w.must(w.db.LeaveFeed(ctx, late))
+	if f, taken = take(other, true); !taken {
+		t.Fatal("a feed that was left cannot be taken")
+	}
+	w.pass(10 * time.Minute) // whoever had it has died
+	f, taken = take(w.db, false)
+	if !taken {
+		t.Fatal("a claim has no end")
+	}
+	late.ETag, late.Fetched = "late", w.now()
+	if err := other.SaveFeed(ctx, late); !errors.Is(err, stories.ErrTaken) {
+		t.Fatalf("a late fetch is saved: %v", err)
+	}
+	w.must(other.LeaveFeed(ctx, late))
+	if _, taken := take(other, true); taken {
+		t.Fatal("a late fetch ended another's claim")
+	}
+}
+
+// testFeedOnce: of many processes that look for feeds in the same moment, again and again, one fetches each.
+func testFeedOnce(t *testing.T, w *world) {
+	const feeds, rounds = 5, 10
+	dbs := []*store.DB{w.db}
+	for len(dbs) < 8 {
+		dbs = append(dbs, w.open())
+	}
+	for range rounds {
+		var fetched [feeds]atomic.Int32
+		var wg sync.WaitGroup
+		for _, db := range dbs {
+			wg.Go(func() {
+				for n := range feeds {
+					f, taken, err := db.TakeFeed(t.Context(), fmt.Sprint("https://news.example/", n), false, w.now())
+					if err == nil && taken {
+						fetched[n].Add(1)
+						f.Fetched, f.Due = w.now(), w.now().Add(time.Minute)
+						err = db.SaveFeed(t.Context(), f)
+					}
+					if err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		for n := range feeds {
+			if k := fetched[n].Load(); k != 1 {
+				t.Fatalf("feed %d was fetched %d times", n, k)
+			}
+		}
+		w.pass(time.Minute)
 	}
 }
 
