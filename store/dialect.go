@@ -68,6 +68,15 @@ func (d dialect) noCase(text string) string {
 	return text + " COLLATE NOCASE"
 }
 
+// texts is a table of value from a JSON array of texts in parameter n.
+func (d dialect) texts(n int) string {
+	p := "?" + strconv.Itoa(n)
+	if d.name == postgresDialect.name {
+		return "json_array_elements_text(" + p + "::json)"
+	}
+	return "json_each(" + p + ")"
+}
+
 // ids is a table of value, and key for its order, from a JSON array of numbers in parameter n.
 func (d dialect) ids(n int) string {
 	p := "?" + strconv.Itoa(n)
@@ -84,12 +93,4 @@ func (d dialect) in(n int) string {
 		return "= ANY (ARRAY(SELECT value FROM " + d.ids(n) + "))"
 	}
 	return "IN (SELECT value FROM " + d.ids(n) + ")"
-}
-
-// words is what ids is, from a JSON array of texts.
-func (d dialect) words(n int) string {
-	if d.name == postgresDialect.name {
-		return "words(?" + strconv.Itoa(n) + ")"
-	}
-	return d.ids(n)
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -195,8 +196,12 @@ func (d dialect) sql(query string, values args) string {
 	if d.name != postgresDialect.name {
 		return query
 	}
-	return dollars(query, values)
+	return dollars(inOrder.ReplaceAllString(query, "JOIN $1 ON "), values)
 }
+
+// inOrder finds the joins that SQLite must make in the order in which they stand: it takes a CROSS JOIN with a
+// condition for that.
+var inOrder = regexp.MustCompile(`CROSS JOIN (\w+(?: \w+)?)\s+ON `)
 
 // explainPostgres is [explain] for what PostgreSQL says.
 func explainPostgres(err error) error {

@@ -62,7 +62,7 @@ func (db *DB) Reassign(ctx context.Context, routes *digest.Routes, now time.Time
 		return nil, err
 	}
 	list, err := selectAll(ctx, db.read(), `SELECT b.id FROM batches b`+db.dialect.by("batches_due")+`
-		WHERE b.done = 0 AND b.lease_until = 0 AND b.relay NOT IN (SELECT value FROM `+db.dialect.words(1)+`) ORDER BY b.id`, args{string(known)}, number)
+		WHERE b.done = 0 AND b.lease_until = 0 AND b.relay NOT IN (SELECT value FROM `+db.dialect.texts(1)+`) ORDER BY b.id`, args{string(known)}, number)
 	moved = make(map[string]int)
 	for k := 0; k < len(list) && err == nil; k++ {
 		var got map[string]int

@@ -146,7 +146,7 @@ const noticeDropped = "1"
 
 // oldNotices is the oldest run of notices that has deliveries, if it ended before then; else 0.
 func (db *DB) oldNotices(ctx context.Context, before int64) (slot int64, err error) {
-	return db.old(ctx, `SELECT some.id FROM (SELECT id FROM slots WHERE ends = 0 ORDER BY id LIMIT 1) some JOIN issues i ON i.slot = some.id WHERE i.ends < ?1`, before)
+	return db.old(ctx, `SELECT found.id FROM (SELECT id FROM slots WHERE ends = 0 ORDER BY id LIMIT 1) found JOIN issues i ON i.slot = found.id WHERE i.ends < ?1`, before)
 }
 
 // oldSlot is a slot of digests that ended before then and has deliveries that are not their readers' latest.

@@ -6,8 +6,6 @@
 -- values is looked for by itself in tables whose size nobody knows yet.
 CREATE FUNCTION numbers(text) RETURNS TABLE (value bigint, key bigint) LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 1 AS
   'SELECT value::bigint, key FROM json_array_elements_text($1::json) WITH ORDINALITY AS l (value, key)';
-CREATE FUNCTION words(text) RETURNS TABLE (value text, key bigint) LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 1 AS
-  'SELECT value, key FROM json_array_elements_text($1::json) WITH ORDINALITY AS l (value, key)';
 CREATE FUNCTION max(bigint, bigint) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN greatest($1, $2);
 
 CREATE TABLE meta (name TEXT COLLATE "C" PRIMARY KEY, value TEXT COLLATE "C" NOT NULL);
