@@ -142,3 +142,45 @@ func testPingOnce(t *testing.T, w *world) {
 		t.Fatalf("what came late counts: %+v", p)
 	}
 }
+
+// testRelaySeen: of several workers that see a relay differently the one that sees it worst is believed, as long as it
+// lives.
+func testRelaySeen(t *testing.T, w *world) {
+	ctx := t.Context()
+	other := w.open()
+	w.must(w.db.Enlist(ctx, store.Worker{Name: "a"}))
+	w.must(other.Enlist(ctx, store.Worker{Name: "b"}))
+	says := func(worker, state string) {
+		t.Helper()
+		w.must(w.db.KeepRelayStates(ctx, []store.RelayState{{Relay: "main", State: state, Since: w.machine(), Why: "seen by " + worker, Worker: worker, Seen: w.machine()}}))
+	}
+	is := func(state, worker string, since time.Time) {
+		t.Helper()
+		list, err := w.db.RelayStates(ctx)
+		w.must(err)
+		if len(list) != 1 || list[0].State != state || list[0].Worker != worker || !list[0].Since.Equal(since) {
+			t.Fatalf("not %s as %s says since %v: %+v", state, worker, since, list)
+		}
+	}
+	first := w.machine()
+	says("a", store.RelayUp)
+	w.pass(time.Second)
+	says("b", store.RelayUp)
+	is(store.RelayUp, "b", first)
+	down := w.machine()
+	says("a", store.RelayDown)
+	w.pass(time.Second)
+	says("b", store.RelayUp)
+	is(store.RelayDown, "a", down)
+	says("b", store.RelayDown)
+	is(store.RelayDown, "b", down)
+	says("a", store.RelayUp)
+	is(store.RelayDown, "b", down)
+	says("b", store.RelayUp)
+	is(store.RelayUp, "b", w.machine())
+	says("a", store.RelayHeld)
+	w.pass(time.Minute) // a has died
+	w.must(other.Beat(ctx))
+	says("b", store.RelayUp)
+	is(store.RelayUp, "b", w.machine())
+}
