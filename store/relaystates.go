@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// RelayState is how a relay was last seen to be; of several workers that live, by the one that sees it worst.
+// RelayState is how a relay was last seen to be, by whichever process had to do with it.
 type RelayState struct {
 	Relay  string
 	State  string    // up, slow (it throttles), down, held (it refuses us as such)
@@ -25,27 +25,13 @@ const (
 	RelayHeld = "held"
 )
 
-// relayRanks says which of two states is the worse.
-const relayRanks = `CASE %s WHEN '` + RelayHeld + `' THEN 3 WHEN '` + RelayDown + `' THEN 2 WHEN '` + RelaySlow + `' THEN 1 ELSE 0 END`
-
-// keepRelayState writes a state unless another worker that lives has seen a worse one: of several machines one may not
-// reach a relay, and a person must hear of it. While they see the same, it is so since the first of them saw it.
-var keepRelayState = `INSERT INTO relay_states (relay, state, since, why, worker, seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-	ON CONFLICT (relay) DO UPDATE SET state = excluded.state, why = excluded.why, worker = excluded.worker, seen = excluded.seen,
-	since = CASE WHEN relay_states.worker <> excluded.worker AND relay_states.state = excluded.state AND relay_states.since < excluded.since
-		AND ` + relayWorkerLives + ` THEN relay_states.since ELSE excluded.since END
-	WHERE relay_states.worker = excluded.worker OR NOT ` + relayWorkerLives + `
-		OR ` + fmt.Sprintf(relayRanks, "excluded.state") + ` >= ` + fmt.Sprintf(relayRanks, "relay_states.state")
-
-// relayWorkerLives says whether who wrote a state has given a sign of life since ?7.
-const relayWorkerLives = `EXISTS (SELECT 1 FROM workers w WHERE w.name = relay_states.worker AND w.seen >= ?7)`
-
-// KeepRelayStates puts on record how relays are, as one worker sees them.
+// KeepRelayStates puts on record how relays are.
 func (db *DB) KeepRelayStates(ctx context.Context, list []RelayState) error {
 	err := db.write(ctx, func(ctx context.Context, t *tx) error {
-		alive := us(db.leaseClock().Add(-4 * BeatEvery))
 		for _, s := range list {
-			if _, err := t.exec(ctx, keepRelayState, s.Relay, s.State, us(s.Since), oneLine(s.Why, 300), s.Worker, us(s.Seen), alive); err != nil {
+			if _, err := t.exec(ctx, `INSERT INTO relay_states (relay, state, since, why, worker, seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+				ON CONFLICT (relay) DO UPDATE SET state = excluded.state, since = excluded.since, why = excluded.why,
+				worker = excluded.worker, seen = excluded.seen`, s.Relay, s.State, us(s.Since), oneLine(s.Why, 300), s.Worker, us(s.Seen)); err != nil {
 				return err
 			}
 		}
