@@ -357,7 +357,7 @@ func (g *gate) take(t time.Time) time.Duration {
 		g.tokens--
 		return 0
 	}
-	return time.Duration((1 - g.tokens) / g.rate * float64(time.Second))
+	return time.Duration((1-g.tokens)/g.rate*float64(time.Second)) + 1 // 0 would be a turn
 }
 
 func (g *gate) refill(t time.Time) {
