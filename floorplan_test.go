@@ -15,6 +15,7 @@ var floorPlan = map[string]string{
 	"mailer/relaytest": "", "mailer/report": "mailer", "mailer/inbox": "mailer", "mailer/maillog": "mailer", "mailer/provider": "mailer mailer/report",
 	"doctor":          "",
 	"intake":          "subscribers mailer mailer/report mailer/inbox",
+	"capacity":        "schedule mailer",
 	"digest":          "schedule stories subscribers mailer templates",
 	"store":           "operators intake mailer/report mailer/inbox digest schedule stories subscribers mailer templates",
 	"store/storetest": "operators store intake mailer/report mailer/inbox digest schedule stories subscribers mailer templates",
@@ -23,8 +24,8 @@ var floorPlan = map[string]string{
 	"bench":           "stories",
 	"deploy":          "",
 	"demo":            "digest schedule stories subscribers mailer mailer/report mailer/inbox mailer/provider intake templates store web operators",
-	"commands":        "bench demo doctor digest schedule stories subscribers mailer mailer/report mailer/inbox mailer/maillog mailer/provider intake templates store web web/room operators",
-	"":                "commands bench demo doctor digest schedule stories subscribers mailer mailer/report mailer/inbox mailer/maillog mailer/provider intake templates store web web/room operators",
+	"commands":        "bench capacity demo doctor digest schedule stories subscribers mailer mailer/report mailer/inbox mailer/maillog mailer/provider intake templates store web web/room operators",
+	"":                "commands bench capacity demo doctor digest schedule stories subscribers mailer mailer/report mailer/inbox mailer/maillog mailer/provider intake templates store web web/room operators",
 }
 
 const cellar = "secrets"

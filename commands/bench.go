@@ -13,12 +13,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"broadsheet/bench"
+	"broadsheet/store"
 )
 
 type benchFlags struct {
 	readers, stories, sections int
 	connections, inDoubt       int
-	watchers                   int
+	watchers, rate             int
 	dialogue, relay, reference string
 	chunking, tls, dkim        bool
 	delay                      time.Duration
@@ -36,6 +37,9 @@ func (p *program) bench() *cobra.Command {
 to a relay of its own that takes everything and keeps nothing, or to --relay. Prints what a mail
 cost: time, processor, memory, round trips, database. Takes nothing from schedule.yaml. Each
 reader follows 1 to 12 sections, the n-th most liked n times less often than the first.
+
+With --db postgres://… it makes and drops a database of its own on that server, or takes the one that is
+named if that is empty, and measures what PostgreSQL took too if it runs on this machine.
 
 With --pin the sender has processor 0 and the relay processor 1 for themselves. --reference go-mail
 sends as many mails of that size with the mail library's own Send instead, without a database.
@@ -62,6 +66,7 @@ Exit code 1 says that the books do not balance or a mail has no outcome.`,
 	flags.BoolVar(&f.tls, "tls", false, "with TLS from the first octet")
 	flags.BoolVar(&f.dkim, "dkim", false, "sign with an RSA key of 2048 bits")
 	flags.DurationVar(&f.delay, "delay", 0, "put a line of this round trip between, as 20ms")
+	flags.IntVar(&f.rate, "rate", 1_000_000, "mails a second that the relay is given at most")
 	flags.StringVar(&f.reference, "reference", "", "send with go-mail's Send instead: `go-mail`")
 	flags.IntVar(&f.watchers, "watchers", 0, "so many operators watch in the operator's room and go from page to page")
 	flags.StringVar(&f.profile, "profile", "", "write a CPU profile of the sending to `FILE`")
@@ -78,6 +83,7 @@ func (f *benchFlags) check() error {
 	}{
 		{"readers", f.readers, 1, 10_000_000}, {"stories", f.stories, 1, 5_000}, {"sections", f.sections, 1, 500},
 		{"connections", f.connections, 1, 1000}, {"in-doubt", f.inDoubt, 1, 50}, {"watchers", f.watchers, 0, 100},
+		{"rate", f.rate, 1, 1_000_000},
 	} {
 		if n.value < n.low || n.value > n.high {
 			return usagef("--%s %d is not between %d and %d", n.flag, n.value, n.low, n.high)
@@ -119,7 +125,13 @@ func (p *program) runBench(ctx context.Context, f benchFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if p.dsn == "" {
+	if store.IsServer(p.dsn) {
+		var drop func() error
+		if p.dsn, drop, err = store.Scratch(ctx, p.dsn); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, p.close(), drop()) }()
+	} else if p.dsn == "" {
 		p.dsn = filepath.Join(dir, "broadsheet.db")
 	} else if _, err := os.Stat(strings.TrimPrefix(strings.TrimPrefix(p.dsn, "sqlite:"), "file:")); err == nil {
 		return usagef("--db %s: the file is there already, and bench fills a database of its own with invented readers: name a new one", p.dsn)

@@ -41,8 +41,8 @@ sections:
 	if f.tls {
 		secure = "implicit"
 	}
-	fmt.Fprintf(&b, "relays: [{name: bench, host: %q, port: %d, tls: %s, auth: none, connections: %d, rate: 1000000, in_doubt: %d, dialogue: %s}]\n",
-		far.host, far.port, secure, f.connections, f.inDoubt, f.dialogue)
+	fmt.Fprintf(&b, "relays: [{name: bench, host: %q, port: %d, tls: %s, auth: none, connections: %d, rate: %d, in_doubt: %d, dialogue: %s}]\n",
+		far.host, far.port, secure, f.connections, f.rate, f.inDoubt, f.dialogue)
 	return schedule.Parse("bench", []byte(b.String()))
 }
 
@@ -122,7 +122,12 @@ func (p *program) benchIssue(ctx context.Context, f benchFlags, dir string, far 
 			return err
 		}
 	}
-	before := db.Stats()
+	backend, err := db.Backend(ctx)
+	if err != nil {
+		return err
+	}
+	server := bench.FindServer(backend)
+	before, served := db.Stats(), server.CPU()
 	w, err = measured(f.profile, func() error {
 		_, err := e.sendAll(ctx, sendRun{untilIdle: true, show: func(n int) { b.set(int64(n)) }})
 		return errors.Join(err, ctx.Err())
@@ -141,6 +146,9 @@ func (p *program) benchIssue(ctx context.Context, f benchFlags, dir string, far 
 	}
 	r.sent(w, row.Accepted)
 	r.ledger(before, db.Stats())
+	if server.Found() {
+		r.ServerCPU = per((server.CPU() - served).Microseconds(), row.Accepted)
+	}
 	if f.dkim {
 		alone, err := bench.RSA()
 		if err != nil {
@@ -156,7 +164,11 @@ func (p *program) benchIssue(ctx context.Context, f benchFlags, dir string, far 
 	for _, s := range []mailer.State{mailer.Queued, mailer.Sending, mailer.Handed, mailer.Deferred} {
 		r.Unfinished += row.Counts[s]
 	}
-	r.DatabaseBytes = databaseSize(db)
+	sizes, err := db.Sizes(ctx)
+	if err != nil {
+		return err
+	}
+	r.sizes(sizes)
 	return nil
 }
 
@@ -239,14 +251,4 @@ func measured(profile string, work func() error) (w bench.Work, err error) {
 	m := bench.StartMeter()
 	err = work()
 	return m.Stop(), err
-}
-
-// databaseSize is what the database and its journal take on disk.
-func databaseSize(db *store.DB) (octets int64) {
-	for _, name := range []string{db.Path(), db.Path() + "-wal"} {
-		if info, err := os.Stat(name); err == nil {
-			octets += info.Size()
-		}
-	}
-	return octets
 }

@@ -46,6 +46,10 @@ type benchReport struct {
 	JournalS *float64 `json:"journal_s"`           // spent in writing and syncing the journal of handed mails
 	Marks    *float64 `json:"marks_per_commit"`
 
+	ServerCPU       *float64 `json:"server_cpu_us_per_message"` // of PostgreSQL, where it is on this machine
+	DeliveriesBytes *float64 `json:"deliveries_bytes_per_message"`
+	LedgerBytes     *float64 `json:"ledger_bytes_per_message"`
+
 	PeakRSS       int64 `json:"peak_rss_bytes"` // the most of all phases
 	ImportRSS     int64 `json:"import_rss_bytes"`
 	OpenRSS       int64 `json:"open_rss_bytes"`
@@ -80,6 +84,14 @@ func (r *benchReport) ledger(before, after store.Stats) {
 	r.CommitS = new((after.Commit - before.Commit).Seconds())
 	r.JournalS = new((after.Sync - before.Sync).Seconds())
 	r.Marks = per(after.Marks-before.Marks, commits)
+}
+
+// sizes puts in what the database takes.
+func (r *benchReport) sizes(s store.Sizes) {
+	r.DatabaseBytes = s.Database
+	if s.Deliveries > 0 {
+		r.DeliveriesBytes, r.LedgerBytes = per(s.Deliveries, r.Messages), per(s.Ledger, r.Messages)
+	}
 }
 
 // watched puts in what those saw who watched.
@@ -130,6 +142,9 @@ func (p *program) printBench(r *benchReport, asJSON bool) error {
 	figure("octets a message", r.MessageBytes, 0, "")
 	figure("processor a message", r.CPU, 1, " µs")
 	figure("the relay's", r.RelayCPU, 1, " µs")
+	figure("PostgreSQL's", r.ServerCPU, 1, " µs")
+	figure("deliveries on disk, a message", r.DeliveriesBytes, 0, " octets")
+	figure("the whole ledger", r.LedgerBytes, 0, " octets")
 	figure("allocations a message", r.Allocs, 1, "")
 	figure("allocated a message", r.AllocBytes, 0, " octets")
 	figure("round trips a message", r.RoundTrips, 2, "")

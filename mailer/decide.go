@@ -58,6 +58,10 @@ var errNotHanded = errors.New("write down that the message is handed")
 // retryPlan is how long after each charged try the next one follows; later ones are hourly.
 var retryPlan = []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour}
 
+// RetryAfter is how long after a delivery's n-th charged try, from 1, the next one follows; the wait
+// itself is up to a fifth shorter or longer.
+func RetryAfter(n int) time.Duration { return retryPlan[min(max(n-1, 0), len(retryPlan)-1)] }
+
 // silenceWait is how long after an unanswered copy the second one goes.
 const silenceWait = time.Minute
 
@@ -223,8 +227,7 @@ func (j judge) queued(reason string) Outcome {
 
 // later defers by the plan.
 func (j judge) later(reason string, charged bool) Outcome {
-	wait := retryPlan[min(max(j.d.Attempts-1, 0), len(retryPlan)-1)]
-	return j.ends(Outcome{State: Deferred, Reason: reason, Reply: j.reply, Due: j.now.Add(j.jitter(wait)),
+	return j.ends(Outcome{State: Deferred, Reason: reason, Reply: j.reply, Due: j.now.Add(j.jitter(RetryAfter(j.d.Attempts))),
 		Charged: charged, Copies: j.before})
 }
 

@@ -143,7 +143,7 @@ func (db *DB) ReplyText(ctx context.Context, id int64) (text string, err error) 
 // RunningIssues lists the issues that are being opened or have deliveries still to go, notices left out.
 func (db *DB) RunningIssues(ctx context.Context) ([]int64, error) {
 	list, err := selectAll(ctx, db.read(), `SELECT i.id FROM (SELECT DISTINCT issue FROM batches`+db.dialect.by("batches_due")+`WHERE done = 0
-		UNION SELECT id FROM issues`+db.dialect.by("issues_opening")+`WHERE state = 'opening') some JOIN issues i ON i.id = some.issue
+		UNION SELECT id FROM issues`+db.dialect.by("issues_opening")+`WHERE state = 'opening') found JOIN issues i ON i.id = found.issue
 		JOIN editions e ON e.id = i.edition WHERE e.name <> '`+digest.NoticeEdition+`' ORDER BY i.id`, nil, number)
 	if err != nil {
 		return nil, fmt.Errorf("list running issues: %w", err)

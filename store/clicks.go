@@ -56,7 +56,7 @@ func (db *DB) Clicks(ctx context.Context, i *digest.Issue) ([]ClickCount, error)
 	}
 	stories, sections := map[int64]int{}, map[string]int{}
 	_, err = selectAll(ctx, q, `SELECT n, g.subject, g.body FROM (SELECT digest AS shown, count(*) AS n FROM deliveries
-			WHERE slot = ?1 AND digest IS NOT NULL AND state IN ('handed', 'accepted', 'delayed', 'delivered', 'uncertain') GROUP BY digest)
+			WHERE slot = ?1 AND digest IS NOT NULL AND state IN ('handed', 'accepted', 'delayed', 'delivered', 'uncertain') GROUP BY digest) found
 		CROSS JOIN digests g WHERE g.id = shown`, args{i.SlotID}, func(r *sql.Rows) (none struct{}, _ error) {
 		var n int
 		var d digest.Digest

@@ -68,6 +68,15 @@ func (d dialect) noCase(text string) string {
 	return text + " COLLATE NOCASE"
 }
 
+// texts is a table of value from a JSON array of texts in parameter n.
+func (d dialect) texts(n int) string {
+	p := "?" + strconv.Itoa(n)
+	if d.name == postgresDialect.name {
+		return "json_array_elements_text(" + p + "::json)"
+	}
+	return "json_each(" + p + ")"
+}
+
 // ids is a table of value, and key for its order, from a JSON array of numbers in parameter n.
 func (d dialect) ids(n int) string {
 	p := "?" + strconv.Itoa(n)
@@ -75,4 +84,13 @@ func (d dialect) ids(n int) string {
 		return "numbers(" + p + ")"
 	}
 	return "json_each(" + p + ")"
+}
+
+// in is the condition, behind a column, that it is in such a list. PostgreSQL then walks an index whatever it holds
+// the table to be; a join it may turn round.
+func (d dialect) in(n int) string {
+	if d.name == postgresDialect.name {
+		return "= ANY (ARRAY(SELECT value FROM " + d.ids(n) + "))"
+	}
+	return "IN (SELECT value FROM " + d.ids(n) + ")"
 }

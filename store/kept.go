@@ -61,7 +61,7 @@ func (t *tx) keptAround(ctx context.Context, id, sent, first int64) (before, aft
 	const kept = ` AND d.subscriber = ?1 AND d.state IN ('accepted', 'delayed', 'delivered') AND d.handed >= ?3 `
 	err = t.scan(ctx, `SELECT max(before), min(after) FROM (`+columns+`followers f CROSS JOIN slots s `+t.w.dialect.by("slots_edition")+`
 			ON s.edition = f.edition AND s.ends >= ?3 CROSS JOIN deliveries d ON d.slot = s.id`+kept+`WHERE f.subscriber = ?1
-		UNION ALL `+columns+`notice_slots n CROSS JOIN deliveries d ON d.slot = n.slot`+kept+`WHERE n.subscriber = ?1)`,
+		UNION ALL `+columns+`notice_slots n CROSS JOIN deliveries d ON d.slot = n.slot`+kept+`WHERE n.subscriber = ?1) found`,
 		args{id, sent, first, int64(math.MaxInt64)}, &before, &after)
 	return before, after, err
 }

@@ -60,7 +60,7 @@ func (db *DB) Ours(ctx context.Context, relay string, lines []LogLine) ([]LogLin
 		if err != nil {
 			return nil, err
 		}
-		found, err := selectAll(ctx, db.read(), `SELECT q.id FROM `+db.dialect.ids(2)+` v CROSS JOIN queue_ids q
+		found, err := selectAll(ctx, db.read(), `SELECT q.id FROM `+db.dialect.texts(2)+` v CROSS JOIN queue_ids q
 			WHERE q.relay = ?1 AND q.id = v.value AND q.ended = 0`, args{relay, string(list)},
 			func(r *sql.Rows) (id string, err error) { return id, r.Scan(&id) })
 		if err != nil {

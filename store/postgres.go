@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -34,6 +35,15 @@ var postgresSettings = map[string]string{
 	"default_transaction_isolation":       "read committed",
 }
 
+// writerSettings are those of the connection that writes. Its statements find rows by keys, and are prepared once,
+// mostly when tables are still small and nobody has counted their rows: a plan must not depend on that.
+var writerSettings = map[string]string{
+	"plan_cache_mode":  "force_generic_plan",
+	"enable_seqscan":   "off",
+	"enable_hashjoin":  "off",
+	"enable_mergejoin": "off",
+}
+
 // openPostgres connects and brings the schema up to date.
 func openPostgres(ctx context.Context, dsn string, opts Options) (*DB, error) {
 	cfg, err := pgx.ParseConfig(dsn)
@@ -55,7 +65,11 @@ func openPostgres(ctx context.Context, dsn string, opts Options) (*DB, error) {
 	// Statements are prepared by those who keep them.
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec
 	cfg.StatementCacheCapacity, cfg.DescriptionCacheCapacity = 0, 0
+	if opts.name != "" {
+		cfg.RuntimeParams["application_name"] = opts.name
+	}
 	db := newDB(opts, postgresDialect)
+	db.config = cfg
 	db.place = fmt.Sprintf("%s at %s:%d", cfg.Database, cfg.Host, cfg.Port)
 	if err := db.connectPostgres(ctx, cfg); err != nil {
 		db.Close()
@@ -65,12 +79,21 @@ func openPostgres(ctx context.Context, dsn string, opts Options) (*DB, error) {
 }
 
 func (db *DB) connectPostgres(ctx context.Context, cfg *pgx.ConnConfig) error {
-	pool := stdlib.OpenDB(*cfg)
+	writes := cfg.Copy()
+	for name, value := range writerSettings {
+		if _, given := writes.RuntimeParams[name]; !given {
+			writes.RuntimeParams[name] = value
+		}
+	}
+	pool := stdlib.OpenDB(*writes)
 	pool.SetMaxOpenConns(2) // the writer's, and one for the schema
 	pool.SetMaxIdleConns(1)
 	db.writer = newWriter(db, pool)
 	reads := cfg.Copy()
 	reads.RuntimeParams["default_transaction_read_only"] = "on"
+	if _, given := reads.RuntimeParams["enable_seqscan"]; !given {
+		reads.RuntimeParams["enable_seqscan"] = "off" // for the same reason
+	}
 	db.readers = stdlib.OpenDB(*reads)
 	db.readers.SetMaxOpenConns(reading)
 	db.readers.SetMaxIdleConns(reading)
@@ -136,6 +159,10 @@ func cast(v any) string {
 		return ""
 	case []byte:
 		return "::bytea"
+	case []int64:
+		return "::bigint[]"
+	case []string:
+		return "::text[]"
 	case sql.NullInt64, *int64:
 		return "::bigint"
 	case sql.NullString:
@@ -173,8 +200,12 @@ func (d dialect) sql(query string, values args) string {
 	if d.name != postgresDialect.name {
 		return query
 	}
-	return dollars(query, values)
+	return dollars(inOrder.ReplaceAllString(query, "JOIN $1 ON "), values)
 }
+
+// inOrder finds the joins that SQLite must make in the order in which they stand: it takes a CROSS JOIN with a
+// condition for that.
+var inOrder = regexp.MustCompile(`CROSS JOIN (\w+(?: \w+)?)\s+ON `)
 
 // explainPostgres is [explain] for what PostgreSQL says.
 func explainPostgres(err error) error {

@@ -48,7 +48,7 @@ func (db *DB) Rates(ctx context.Context, q RateQuery) ([]Rate, error) {
 	if q.Limit <= 0 {
 		q.Limit = 100
 	}
-	list, err := selectAll(ctx, db.read(), `SELECT CASE WHEN ?4 THEN day ELSE 0 END, CASE WHEN ?5 THEN relay ELSE '' END, CASE WHEN ?6 THEN domain ELSE '' END,
+	list, err := selectAll(ctx, db.read(), `SELECT CASE WHEN ?4 <> 0 THEN day ELSE 0 END, CASE WHEN ?5 <> 0 THEN relay ELSE '' END, CASE WHEN ?6 <> 0 THEN domain ELSE '' END,
 			sum(taken), sum(delivered), sum(delayed), sum(hard), sum(soft), sum(policy), sum(content), sum(complaints), sum(refused)
 		FROM domain_days WHERE day >= ?1 AND (?2 = '' OR domain = ?2) AND (?3 = '' OR relay = ?3)
 		GROUP BY 1, 2, 3 ORDER BY 1 DESC, sum(taken + refused) DESC, 2, 3 LIMIT ?7`,

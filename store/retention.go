@@ -121,12 +121,12 @@ func (db *DB) dropDeliveries(ctx context.Context, before, n int64) (int, error) 
 		dropped = len(list)
 		ids := idList(list)
 		if _, err := t.exec(ctx, `INSERT INTO dropped_states (issue, relay, state, n) SELECT issue, relay, state, count(*) FROM deliveries
-			WHERE slot = ?1 AND subscriber IN (SELECT value FROM `+db.dialect.ids(2)+`) GROUP BY issue, relay, state
+			WHERE slot = ?1 AND subscriber `+db.dialect.in(2)+` GROUP BY issue, relay, state
 			ON CONFLICT (issue, relay, state) DO UPDATE SET n = dropped_states.n + excluded.n`, slot, ids); err != nil {
 			return err
 		}
 		for _, table := range []string{"attempts", "deliveries", "marks", "notice_slots"} {
-			if _, err := t.exec(ctx, `DELETE FROM `+table+` WHERE slot = ?1 AND subscriber IN (SELECT value FROM `+db.dialect.ids(2)+`)`, slot, ids); err != nil {
+			if _, err := t.exec(ctx, `DELETE FROM `+table+` WHERE slot = ?1 AND subscriber `+db.dialect.in(2)+``, slot, ids); err != nil {
 				return err
 			}
 		}
@@ -146,7 +146,7 @@ const noticeDropped = "1"
 
 // oldNotices is the oldest run of notices that has deliveries, if it ended before then; else 0.
 func (db *DB) oldNotices(ctx context.Context, before int64) (slot int64, err error) {
-	return db.old(ctx, `SELECT some.id FROM (SELECT id FROM slots WHERE ends = 0 ORDER BY id LIMIT 1) some JOIN issues i ON i.slot = some.id WHERE i.ends < ?1`, before)
+	return db.old(ctx, `SELECT found.id FROM (SELECT id FROM slots WHERE ends = 0 ORDER BY id LIMIT 1) found JOIN issues i ON i.slot = found.id WHERE i.ends < ?1`, before)
 }
 
 // oldSlot is a slot of digests that ended before then and has deliveries that are not their readers' latest.

@@ -106,7 +106,7 @@ func (t *tx) wave(ctx context.Context, slot, issue int64, domain string, hard in
 	}
 	if err := t.scan(ctx, `SELECT count(*) FROM (SELECT 1 FROM subscribers s `+t.w.dialect.by("subscribers_domain")+`
 		CROSS JOIN deliveries d WHERE substr(s.address, `+t.w.dialect.instr+`(s.address, '@') + 1) = ?2
-		AND d.slot = ?1 AND d.subscriber = s.id AND d.state NOT IN ('skipped', 'suppressed', 'superseded', 'cancelled') LIMIT ?3) some`,
+		AND d.slot = ?1 AND d.subscriber = s.id AND d.state NOT IN ('skipped', 'suppressed', 'superseded', 'cancelled') LIMIT ?3) found`,
 		args{slot, domain, most}, &size); err != nil {
 		return 0, err
 	}

@@ -28,6 +28,7 @@ type writer struct {
 	worker  Worker        // what that row says
 	now     func() time.Time
 	stmts   map[string]*sql.Stmt
+	named   map[string]string       // statements that go with others, see later.go
 	trouble atomic.Pointer[Trouble] // of the last transaction; nil = there was none
 }
 
@@ -46,6 +47,7 @@ type tx struct {
 	all       bool  // write what senders have counted too
 	began     bool
 	xid       string // of the transaction, on PostgreSQL
+	pending   []pending
 }
 
 // write runs fn in a transaction that is alone: nothing else writes before it ends. It waits for its
@@ -124,7 +126,7 @@ func (w *writer) once(ctx context.Context, l lanes, fn func(ctx context.Context,
 		if w.conn, err = w.pool.Conn(ctx); err != nil {
 			return 0, err
 		}
-		w.stmts = make(map[string]*sql.Stmt)
+		w.stmts, w.named = make(map[string]*sql.Stmt), make(map[string]string)
 	}
 	t := &tx{w: w}
 	if err := t.begin(ctx, l); err != nil {
@@ -142,12 +144,16 @@ func (w *writer) once(ctx context.Context, l lanes, fn func(ctx context.Context,
 		if committed {
 			return
 		}
+		t.pending = nil
 		_, undone := t.exec(ctx, "ROLLBACK") // fails where SQLite has rolled back by itself
 		if spoilt(err) || undone != nil {
 			w.drop()
 		}
 	}()
 	if err := fn(ctx, t); err != nil {
+		return 0, err
+	}
+	if err := t.send(ctx); err != nil {
 		return 0, err
 	}
 	began := time.Now()
@@ -182,6 +188,9 @@ func (w *writer) close() error {
 }
 
 func (t *tx) prepare(ctx context.Context, query string, values args) (*sql.Stmt, error) {
+	if err := t.send(ctx); err != nil {
+		return nil, err
+	}
 	if s := t.w.stmts[query]; s != nil {
 		return s, nil
 	}

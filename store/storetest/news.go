@@ -251,6 +251,7 @@ func testNewsEarly(t *testing.T, w *world) {
 	_, err := w.db.Recover(ctx, w.now())
 	w.must(err)
 	w.want(i, ids[1], mailer.Delivered, "")
+	w.lease() // where others may be at work, whoever takes a lost batch puts it right
 	w.want(i, ids[2], mailer.Queued, "")
 }
 

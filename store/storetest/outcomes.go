@@ -91,6 +91,15 @@ func testRecover(t *testing.T, w *world) {
 			t.Fatalf("recovered %d, %v", n, err)
 		}
 	}
+	if w.db.Path() == "" { // others may be at work: what a lost lease had in hand ends with it, see testLostLease
+		n, err := w.db.Recover(ctx, w.now())
+		if err != nil || n != 0 {
+			t.Fatalf("recovered %d, %v", n, err)
+		}
+		w.want(i, ids[0], mailer.Sending, "")
+		w.want(i, ids[1], mailer.Handed, "")
+		return
+	}
 	crash()
 	if row := w.want(i, ids[0], mailer.Queued, ""); row.Attempts != 0 {
 		t.Fatalf("charged for a crash: %+v", row)
