@@ -31,7 +31,7 @@ var (
 	ErrAway = errors.New("database server cannot be reached")
 	// ErrStandby says that the server only takes reads: it is a standby.
 	ErrStandby = errors.New("database only takes reads: it is a standby, name the primary or all servers with target_session_attrs=read-write")
-	// ErrNewer says that a newer program made the database.
+	// ErrNewer says that a newer program made the database, which this one cannot work on any more.
 	ErrNewer = errors.New("database is newer than this program")
 	// ErrLocked says that another sender is at work on the database.
 	ErrLocked = errors.New("another sender is at work on this database")
@@ -106,6 +106,9 @@ func ofRow(err error) bool {
 // report a full disk only once on a connection.
 func spoilt(err error) bool {
 	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || lostConnection(err) {
+		return true
+	}
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "0A000" { // a statement was prepared before a table changed
 		return true
 	}
 	e, ok := errors.AsType[*sqlite.Error](err)

@@ -6,10 +6,12 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"slices"
 	"strings"
+	"testing/fstest"
 	"time"
 
 	"broadsheet/digest"
@@ -188,4 +190,38 @@ var nullable = map[string]bool{"deliveries.digest": true, "deliveries.reply": tr
 // Texts reads a query's only column.
 func (db *DB) Texts(ctx context.Context, query string) ([]string, error) {
 	return selectAll(ctx, db.read(), query, nil, func(r *sql.Rows) (s string, err error) { return s, r.Scan(&s) })
+}
+
+// Next has a program know one migration more, number 9000, than there is.
+func (o Options) Next(dsn, up string) Options {
+	d := sqliteDialect
+	if isPostgres(dsn) {
+		d = postgresDialect
+	}
+	all := fstest.MapFS{"09000_next.sql": {Data: []byte("-- +goose Up\n" + up)}}
+	files, _ := fs.Sub(migrations, d.migrations)
+	names, _ := fs.Glob(files, "*.sql")
+	for _, name := range names {
+		b, _ := fs.ReadFile(files, name)
+		all[name] = &fstest.MapFile{Data: b}
+	}
+	o.migrations = all
+	return o
+}
+
+// ReadFor has a table read until release.
+func (db *DB) ReadFor(ctx context.Context, table string) (release func(), err error) {
+	e, free, err := db.newEnd(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.exec(ctx, "BEGIN"); err != nil {
+		free()
+		return nil, err
+	}
+	if _, err := e.count(ctx, named(e.tables, table)); err != nil {
+		free()
+		return nil, err
+	}
+	return free, nil
 }

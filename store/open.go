@@ -36,7 +36,8 @@ type Options struct {
 	// Pragmas are further SQLite settings of the write connection, as "max_page_count(100)".
 	Pragmas []string
 
-	name string // that PostgreSQL calls connections by; "" = broadsheet
+	name       string // that PostgreSQL calls connections by; "" = broadsheet
+	migrations fs.FS  // of the engine; nil = the program's own
 }
 
 // DB is the database. All methods may be called from many goroutines and return errors that

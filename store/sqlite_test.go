@@ -99,7 +99,7 @@ func TestOpenRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer raw.Close()
-	if _, err := raw.Exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)"); err != nil {
+	if _, err := raw.Exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1); INSERT INTO meta (name, value) VALUES ('oldest', '9998')"); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
