@@ -99,11 +99,16 @@ func (t *tx) commit(ctx context.Context) error {
 		_, err := t.exec(ctx, "COMMIT")
 		return err
 	}
-	results, err := t.simple(ctx, "COMMIT")
+	var results []*pgconn.Result
+	commit := func() (err error) {
+		results, err = t.simple(ctx, "COMMIT")
+		return err
+	}
+	err := badCommit(t, commit)
+	if lostConnection(err) {
+		return fmt.Errorf("%w (%w)", errUnanswered, err)
+	}
 	if err != nil {
-		if lostConnection(err) {
-			return fmt.Errorf("%w (%w)", errUnanswered, err)
-		}
 		return err
 	}
 	if results[0].CommandTag.String() != "COMMIT" { // something in it failed, and nobody said so
@@ -111,6 +116,9 @@ func (t *tx) commit(ctx context.Context) error {
 	}
 	return nil
 }
+
+// badCommit is what stands between a transaction and its COMMIT: nothing, but in tests.
+var badCommit = func(_ *tx, commit func() error) error { return commit() }
 
 // rollback takes back what a transaction did; an error says that the connection is of no more use.
 func (t *tx) rollback(ctx context.Context) error {
