@@ -2,27 +2,30 @@ package capacity
 
 import "time"
 
-// What things cost, measured with `broadsheet bench`; docs/scale.md has the commands, the machine and
-// the date. These are the defaults of `simulate`: who measures anew changes them here.
+// What things cost: the defaults of `simulate`, here and nowhere else. docs/scale.md has the command,
+// the machine and the date of each; who measures anew changes both.
 const (
-	// SendCPU is the sender's processor time for a mail from lease to outcome, TLS included:
-	// bench --tls --in-doubt 50, "processor a message".
+	// SendCPU is the sender's processor time for a mail from lease to outcome, TLS included, unsigned:
+	// bench --tls --in-doubt 50, "processor a message". With SQLite the ledger is in it.
 	SendCPU = 150 * time.Microsecond
-	// LedgerCPU is the database server's processor time for a delivery's marks: intent, handed, outcome.
+	// LedgerCPU is the database server's processor time for a delivery's marks: lease, intent, handed,
+	// outcome. Assumed.
 	LedgerCPU = 12 * time.Microsecond
-	// OpenCPU is the database server's processor time for putting a delivery on record when an issue opens.
-	OpenCPU = 60 * time.Microsecond
 	// OpenRate is how many deliveries a second one database's issues are opened at: bench, readers
 	// divided by the time of "opening".
 	OpenRate = 5_000
+	// OpenCPU is the database server's processor time for putting a delivery on record when an issue
+	// opens. Assumed.
+	OpenCPU = 60 * time.Microsecond
 	// Size is the octets of a mail on the wire, envelope and all: bench, "octets a message".
 	Size = 50_000
-	// Turn is what a connection waits for a mail, or a window of them, beside the round trips:
-	// commit, composing, the relay. bench --delay 20ms, connections × in_doubt ÷ "messages a second", less the delay.
-	Turn = 5 * time.Millisecond
-	// DeliveryOctets is what a delivery keeps in the database, indexes included.
+	// Turn is what a connection waits for a mail, or for a window of them, beside the round trips:
+	// commit, composing, the relay. bench --delay: connections × in_doubt ÷ "messages a second", less
+	// round trips × delay.
+	Turn = 8 * time.Millisecond
+	// DeliveryOctets is what a delivery keeps in the database, its index included.
 	DeliveryOctets = 110
-	// DigestOctets is what a digest keeps, indexes included, and DigestShare how many a hundred
+	// DigestOctets is what a digest keeps, its index included, and DigestShare how many a hundred
 	// deliveries have.
 	DigestOctets = 1_500
 	DigestShare  = 85

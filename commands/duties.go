@@ -32,6 +32,7 @@ func (e *engine) duties() []duty {
 		{"sign-ups and notices", roleSend, e.deliver},
 		{"forward answers", roleSend, again(e.forwardAnswers)},
 		{"count clicks", roleWeb, again(e.writeClicks)},
+		{"sign of life", "", again(e.beat)},
 		{"watch the clock", "", again(e.watchClock(new(clockWatch)))},
 	}
 	for _, task := range e.hookTasks() {

@@ -41,8 +41,7 @@ func (rs roles) has(r role) bool { return len(rs) == 0 || slices.Contains(rs, r)
 // all reports whether none is left out.
 func (rs roles) all() bool { return len(rs) == 0 || len(rs) == len(allRoles) }
 
-// list is how they are written.
-func (rs roles) list() string {
+func (rs roles) names() []string {
 	if len(rs) == 0 {
 		rs = allRoles
 	}
@@ -50,8 +49,11 @@ func (rs roles) list() string {
 	for n, r := range rs {
 		names[n] = string(r)
 	}
-	return strings.Join(names, ",")
+	return names
 }
+
+// list is how they are written.
+func (rs roles) list() string { return strings.Join(rs.names(), ",") }
 
 // said is a word for a process with all roles, and else the word with them.
 func (rs roles) said(word string) string {

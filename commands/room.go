@@ -62,7 +62,7 @@ func (e *engine) room(loopback bool) *room.Room {
 	return &room.Room{Publication: e.cfg.Publication.Name, Now: e.now, Log: e.log, Loopback: loopback,
 		Doors:  roomDoors{e, new(operators.Delays)},
 		Client: func(r *http.Request) string { return web.Client(r, e.cfg.Pages.Proxies) }, Today: roomToday{e}, Issues: roomIssues{e}, Runs: roomRuns{e}, Proofs: roomProofs{e}, Stories: roomStories{e},
-		Readers: roomReaders{e}, Feeds: roomFeeds{e}, Doctor: roomDoctor{e}, Keeping: roomKeeping{e}, WayBack: roomWayBack{e}, Audit: roomAudit{e}, Push: roomPush{e}, Watch: roomWatch{e}}
+		Readers: roomReaders{e}, Feeds: roomFeeds{e}, Doctor: roomDoctor{e}, Keeping: roomKeeping{e}, WayBack: roomWayBack{e}, Audit: roomAudit{e}, Push: roomPush{e}, Watch: roomWatch{e}, Workers: roomWorkers{e}}
 }
 
 // roomServer shows the room on a listener, that of one engine after another. nil shows none.

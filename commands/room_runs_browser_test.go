@@ -2,6 +2,7 @@ package commands
 
 import (
 	"testing"
+	"time"
 
 	"broadsheet/operators"
 )
@@ -22,4 +23,15 @@ func TestRunPagesInBrowser(t *testing.T) {
 	s.shot("issue-stopped")
 	s.opens("/doctor")
 	s.shot("doctor")
+	if err := h.engine.enlist(t.Context(), allRoles.names()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.db.TakeDuty(t.Context(), "retention", h.engine.worker, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.db.TakeDuty(t.Context(), "webhook newsroom", "gone:7", time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	s.opens("/workers")
+	s.shot("workers")
 }

@@ -61,7 +61,7 @@ func (w roomToday) look(ctx context.Context) []room.Alarm {
 	}{
 		{"database", w.databaseAlarms}, {"disk", w.diskAlarms}, {"keeping", roomKeeping{e}.alarms},
 		{"slots", w.missedAlarms}, {"relays", w.relayAlarms}, {"runs", roomRuns{e}.alarms}, {"openings", w.openingAlarms},
-		{"forecast", w.lateAlarms}, {"scheduler", w.wakeAlarms}, {"public URL", w.publicAlarms},
+		{"forecast", w.lateAlarms}, {"scheduler", w.wakeAlarms}, {"roles", w.roleAlarms}, {"public URL", w.publicAlarms},
 		{"certificates", w.certificateAlarms}, {"feeds", roomFeeds{e}.alarms}, {"what came back", w.wayBackAlarms},
 		{"clock", w.clockAlarms}, {"pings", w.pingAlarms}, {"webhooks", e.webhookAlarms}, {"report", w.reportAlarms}, {"doctor", roomDoctor{e}.alarms},
 	} {

@@ -123,8 +123,8 @@ work, 5 held for a person.`,
 	root.AddCommand(
 		p.demo(), p.serve(), p.send(), p.preview(), p.explain(), p.check(),
 		p.stories(), p.subscribers(), p.suppressions(), p.issues(), p.deliveries(), p.intake(), p.bounces(), p.tasks(), p.keys(),
-		p.askReady(), p.operators(), p.tokens(), p.audit(), p.doctor(), p.feeds(), p.alarms(), p.morningReport(), p.backup(), p.restore(), p.adopt(), p.keeping(), p.webhooks(),
-		p.bench(), p.benchRelay(), p.simulate(),
+		p.askReady(), p.operators(), p.tokens(), p.audit(), p.doctor(), p.feeds(), p.alarms(), p.workers(), p.morningReport(), p.backup(), p.restore(), p.adopt(), p.keeping(), p.webhooks(),
+		p.bench(), p.benchRelay(), p.simulate(), p.migrate(),
 	)
 	root.InitDefaultCompletionCmd()
 	// A wrong number of arguments is a usage error like a wrong flag.

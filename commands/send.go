@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -101,6 +102,14 @@ func (p *program) sendEdition(ctx context.Context, e *engine, ed *schedule.Editi
 		return err
 	}
 	defer unlock()
+	if err := e.enlist(ctx, []string{string(roleSend)}); err != nil {
+		return err
+	}
+	beating, still := context.WithCancel(ctx)
+	var life sync.WaitGroup
+	life.Go(func() { repeat(beating, e.beat) })
+	defer life.Wait()
+	defer still()
 	defer context.AfterFunc(ctx, func() { e.log.Info("ending: what is in hand comes to its end") })()
 
 	worked, err := e.db.UnfinishedIssues(ctx, ed.Name)

@@ -131,6 +131,9 @@ func (p *program) serveOn(ctx context.Context, e *engine, l net.Listener, room *
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s := &server{program: p, room: room, failed: func(err error) { cancel(err) }}
+	if err := e.enlist(ctx, p.roles.names()); err != nil {
+		return err
+	}
 	if err := s.room.serve(e); err != nil {
 		return err
 	}

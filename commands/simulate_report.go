@@ -132,7 +132,7 @@ func writeSimulated(to io.Writer, plan *capacity.Plan, s *capacity.Summary) erro
 	}
 	row("highest load", "%s", strings.Join(loads, ", "))
 	row("fastest minute", "%s a second, %s Mbit/s", grouped(s.Fastest/60), grouped(int64(wireMost(plan, s))))
-	row("processors", "senders %.1f core hours, databases %.1f", s.SenderCPU.Hours(), s.DatabaseCPU.Hours())
+	row("processors", "senders %.2f core hours, databases %.2f", s.SenderCPU.Hours(), s.DatabaseCPU.Hours())
 	row("wire, database", "%s GB, %s GB more on disk", decimal(float64(s.WireOctets)/1e9), decimal(float64(s.KeptOctets)/1e9))
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("write output: %w", err)

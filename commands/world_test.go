@@ -265,7 +265,7 @@ func (w *world) recipients() []string {
 }
 
 // dump is the whole content of a database, a row a line, but for what serve writes by itself all the time:
-// that it is awake, how relays are and which duties it has.
+// that it is awake, how relays are, that it lives and which duties it has.
 func dump(path string) (string, error) {
 	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro&_pragma=busy_timeout(10000)")
 	if err != nil {
@@ -285,7 +285,7 @@ func dump(path string) (string, error) {
 			return "", err
 		}
 		lines = slices.DeleteFunc(lines, func(l string) bool {
-			return strings.HasPrefix(l, `findings ["wake"`) || strings.HasPrefix(l, "relay_states ") || strings.HasPrefix(l, "duties ")
+			return strings.HasPrefix(l, `findings ["wake"`) || strings.HasPrefix(l, "relay_states ") || strings.HasPrefix(l, "duties ") || strings.HasPrefix(l, "workers ")
 		})
 		slices.Sort(lines)
 		b.WriteString(strings.Join(lines, ""))

@@ -81,7 +81,7 @@ func (t *tx) writeBooks(ctx context.Context) error {
 		for _, k := range part {
 			b.values = append(b.values, k.issue, minute, k.relay, k.state, b.diff[k])
 		}
-		if _, err := t.exec(ctx, minuteRows[len(part)], b.values...); err != nil {
+		if err := t.later(ctx, minuteRows[len(part)], anyRows, slices.Clone(b.values)...); err != nil {
 			return fmt.Errorf("write books by minute: %w", err)
 		}
 	}
@@ -90,7 +90,7 @@ func (t *tx) writeBooks(ctx context.Context) error {
 		for _, k := range part {
 			b.values = append(b.values, k.issue, k.relay, k.state, b.diff[k])
 		}
-		if _, err := t.exec(ctx, stateRows[len(part)], b.values...); err != nil {
+		if err := t.later(ctx, stateRows[len(part)], anyRows, slices.Clone(b.values)...); err != nil {
 			return fmt.Errorf("write books: %w", err)
 		}
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -99,22 +100,19 @@ func (g *group) prepare(ctx context.Context, calls []*call) error {
 			}
 		}
 	}
-	if err := g.t.lockBatches(ctx, ids); err != nil {
+	looks, err := g.look(ctx, ids)
+	if err != nil {
 		return err
 	}
-	if err := g.lockReaders(ctx, calls); err != nil {
+	if err := g.lockReaders(ctx, calls); err != nil || g.slow {
 		return err
-	}
-	if g.slow {
-		return nil
 	}
 	for _, c := range calls {
 		for n := range c.marks {
 			m := &c.marks[n]
 			b := g.batches[m.Batch.ID]
 			if b == nil {
-				var err error
-				if b, err = g.batch(ctx, m.Batch); err != nil {
+				if b, err = g.batch(ctx, m.Batch, looks); err != nil {
 					return err
 				}
 				g.batches[m.Batch.ID] = b
@@ -135,21 +133,49 @@ func (g *group) prepare(ctx context.Context, calls []*call) error {
 	return nil
 }
 
+// batchLook is what is asked about a batch at the beginning of a group.
+type batchLook struct{ id, fence, until, readers, hold int64 }
+
+func scanLook(r *sql.Rows) (l batchLook, err error) {
+	return l, r.Scan(&l.id, &l.fence, &l.until, &l.readers, &l.hold)
+}
+
+const lookColumns = `SELECT b.id, b.fence, b.lease_until, (SELECT value FROM counters WHERE name = 'readers'), ` + onHold + `b.issue)) FROM batches b WHERE `
+
+// look locks batches in order and looks at them, all at once. SQLite has no need of it.
+func (g *group) look(ctx context.Context, ids []int64) (map[int64]batchLook, error) {
+	if g.db.dialect.name != postgresDialect.name {
+		return nil, nil
+	}
+	list, err := selectAll(ctx, g.t, lookColumns+`b.id = ANY (?1) ORDER BY b.id FOR NO KEY UPDATE OF b`, args{ids}, scanLook)
+	looks := make(map[int64]batchLook, len(list))
+	for _, l := range list {
+		looks[l.id] = l
+	}
+	return looks, err
+}
+
 // batch checks fence and lease.
-func (g *group) batch(ctx context.Context, m *mailer.Batch) (*groupBatch, error) {
+func (g *group) batch(ctx context.Context, m *mailer.Batch, looks map[int64]batchLook) (*groupBatch, error) {
 	h := g.db.ledger.held[m.ID]
 	if h == nil {
 		return &groupBatch{}, nil
 	}
-	var fence, until, readers, hold int64
-	if err := g.t.scan(ctx, `SELECT b.fence, b.lease_until, (SELECT value FROM counters WHERE name = 'readers'), `+onHold+`b.issue)) FROM batches b WHERE b.id = ?1`,
-		args{m.ID}, &fence, &until, &readers, &hold); err != nil {
-		return nil, err
+	l, seen := looks[m.ID]
+	if !seen {
+		list, err := selectAll(ctx, g.t, lookColumns+`b.id = ?1`, args{m.ID}, scanLook)
+		if err != nil {
+			return nil, err
+		}
+		if len(list) == 0 {
+			return nil, sql.ErrNoRows
+		}
+		l = list[0]
 	}
-	if fence != h.fence || until == 0 {
+	if l.fence != h.fence || l.until == 0 {
 		return &groupBatch{}, nil
 	}
-	return &groupBatch{held: h, late: until < us(g.db.leaseClock()), stays: hold > 0, moved: readers != h.readers}, nil
+	return &groupBatch{held: h, late: l.until < us(g.db.leaseClock()), stays: l.hold > 0, moved: l.readers != h.readers}, nil
 }
 
 // check finds those of a batch's intents that need a look of their own: the reader is away or
@@ -159,8 +185,7 @@ func (g *group) check(ctx context.Context, b *groupBatch) error {
 	b.waits = make(map[int64]bool)
 	ids := idList(b.intends)
 	if b.moved {
-		active, err := selectAll(ctx, g.t, `SELECT f.subscriber FROM `+g.db.dialect.ids(2)+` v CROSS JOIN followers f
-			WHERE f.edition = ?1 AND f.subscriber = v.value AND f.active = 1`, args{b.edition, ids}, number)
+		active, err := selectAll(ctx, g.t, `SELECT f.subscriber FROM followers f WHERE f.edition = ?1 AND f.subscriber `+g.db.dialect.in(2)+` AND f.active = 1`, args{b.edition, ids}, number)
 		if err != nil {
 			return err
 		}
@@ -205,8 +230,8 @@ func (g *group) check(ctx context.Context, b *groupBatch) error {
 		if slot == b.slot {
 			continue
 		}
-		list, err := selectAll(ctx, g.t, `SELECT d.subscriber FROM `+g.db.dialect.ids(2)+` v CROSS JOIN deliveries d WHERE d.slot = ?1
-			AND d.subscriber = v.value AND (d.state = 'sending' OR d.copies > 0 AND d.handed > ?3)`, args{slot, ids, us(g.now.Add(-b.minGap))}, number)
+		list, err := selectAll(ctx, g.t, `SELECT d.subscriber FROM `+g.db.dialect.deliveries(slot)+` d WHERE d.slot = ?1
+			AND d.subscriber `+g.db.dialect.in(2)+` AND (d.state = 'sending' OR d.copies > 0 AND d.handed > ?3)`, args{slot, ids, us(g.now.Add(-b.minGap))}, number)
 		if err != nil {
 			return err
 		}
@@ -388,7 +413,7 @@ func (g *group) flush(ctx context.Context) error {
 }
 
 const (
-	// The plus keeps SQLite from going through the index of batches.
+	// The plus keeps SQLite from going through the index of batches. The part of the table is put in by tx.bulk.
 	bulkIntend = `UPDATE deliveries SET state = 'sending', reason = '', attempts = attempts + 1, date = ?4, key_id = ?5, selector = ?6, at = ?3
 		WHERE slot = ?1 AND +batch = ?2 AND state IN ('queued', 'deferred') AND copies = 0 AND subscriber IN `
 	// Both in one, for deliveries of which nothing is left to say between the two.
@@ -460,8 +485,7 @@ func (g *group) ask(ctx context.Context, s *set) error {
 	for n, r := range s.ask {
 		ids[n] = r.d.Subscriber
 	}
-	news, err := selectAll(ctx, g.t, `SELECT s.id FROM `+g.db.dialect.ids(1)+` v CROSS JOIN subscribers s
-		WHERE s.id = v.value AND s.accepted = 0`, args{idList(ids)}, number)
+	news, err := selectAll(ctx, g.t, `SELECT s.id FROM subscribers s WHERE s.id `+g.db.dialect.in(1)+` AND s.accepted = 0`, args{idList(ids)}, number)
 	for k := 0; k < len(news) && err == nil; k++ {
 		err = g.t.tookMail(ctx, &s.h.find(s.h.slot, news[k]).d)
 	}
@@ -489,12 +513,16 @@ var bulkSizes = [...]int{1, 4, 16, 50}
 
 var bulkLists [len(bulkSizes)]map[string]string // kind → statement, by size
 
+// bulkArrays are the statements of PostgreSQL, which take any number of rows: kind → statement.
+var bulkArrays = make(map[string]string)
+
 func init() {
 	for n, size := range bulkSizes {
 		bulkLists[n] = make(map[string]string)
 		for _, kind := range []string{bulkIntend, bulkIntendHand, bulkHand, bulkSettle, bulkFirst} {
 			// Without numbers they follow the others; with them the driver is slow to find each.
 			bulkLists[n][kind] = kind + "(?" + strings.Repeat(", ?", size-1) + ")"
+			bulkArrays[kind] = strings.TrimSuffix(kind, "IN ") + "= ANY (?)"
 		}
 	}
 }
@@ -503,6 +531,21 @@ func init() {
 // it changed.
 func (t *tx) bulk(ctx context.Context, kind string, common args, rows []*heldRow) (changed int64, err error) {
 	slices.SortFunc(rows, func(a, b *heldRow) int { return cmp.Compare(a.d.Subscriber, b.d.Subscriber) })
+	if t.w.dialect.name == postgresDialect.name && len(rows) > 0 {
+		ids := make([]int64, len(rows))
+		for n, r := range rows {
+			ids[n] = r.d.Subscriber
+		}
+		query := bulkArrays[kind]
+		if slot := rows[0].d.Slot; kind != bulkFirst {
+			query = strings.Replace(query, "deliveries", t.w.dialect.deliveries(slot), 1)
+		}
+		must := int64(len(rows))
+		if kind == bulkFirst {
+			must = anyRows
+		}
+		return int64(len(rows)), t.later(ctx, query, must, append(slices.Clip(common), ids)...)
+	}
 	values := make(args, 0, len(common)+bulkSizes[len(bulkSizes)-1])
 	for len(rows) > 0 {
 		size := 0

@@ -166,7 +166,7 @@ func (db *DB) chunk(ctx context.Context, q querier, i *digest.Issue, ids []int64
 		FROM `+db.dialect.ids(1)+` v CROSS JOIN subscribers s JOIN settings st ON st.id = s.settings
 		LEFT JOIN followers f ON f.edition = ?2 AND f.subscriber = s.id
 		LEFT JOIN deliveries p ON p.slot = f.last_slot AND p.subscriber = s.id
-		WHERE s.id = v.value AND NOT EXISTS (SELECT 1 FROM deliveries m WHERE m.slot = ?3 AND m.subscriber = s.id)
+		WHERE s.id = v.value AND (SELECT 1 FROM `+db.dialect.deliveries(i.SlotID)+` m WHERE m.slot = ?3 AND m.subscriber = s.id) IS NULL
 		ORDER BY v.key`, args{c.ids, i.EditionID, i.SlotID}, func(r *sql.Rows) (m digest.Reader, err error) {
 		var sections, format string
 		var days int64
@@ -233,8 +233,8 @@ func (c *chunk) Seen(ctx context.Context, since time.Time, ownOnly bool) (map[in
 	var all []had
 	var digests []int64
 	for _, slot := range slots {
-		list, err := selectAll(ctx, c.q, `SELECT d.subscriber, d.digest FROM `+c.db.dialect.ids(2)+` v CROSS JOIN deliveries d
-			WHERE d.slot = ?1 AND d.subscriber = v.value AND d.digest IS NOT NULL
+		list, err := selectAll(ctx, c.q, `SELECT d.subscriber, d.digest FROM `+c.db.dialect.deliveries(slot)+` d
+			WHERE d.slot = ?1 AND d.subscriber `+c.db.dialect.in(2)+` AND d.digest IS NOT NULL
 			AND d.state IN ('queued', 'sending', 'handed', 'deferred', 'accepted', 'delayed', 'delivered', 'bounced', 'uncertain')`, args{slot, c.ids},
 			func(r *sql.Rows) (h had, err error) { return h, r.Scan(&h.subscriber, &h.digest) })
 		if err != nil {

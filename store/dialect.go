@@ -85,3 +85,12 @@ func (d dialect) ids(n int) string {
 	}
 	return "json_each(" + p + ")"
 }
+
+// in is the condition, behind a column, that it is in such a list. PostgreSQL then walks an index whatever it holds
+// the table to be; a join it may turn round.
+func (d dialect) in(n int) string {
+	if d.name == postgresDialect.name {
+		return "= ANY (ARRAY(SELECT value FROM " + d.ids(n) + "))"
+	}
+	return "IN (SELECT value FROM " + d.ids(n) + ")"
+}

@@ -165,7 +165,7 @@ func (db *DB) recall(ctx context.Context, t *tx, now time.Time) error {
 		if len(edits) == 0 {
 			continue
 		}
-		rows, err := openRows(ctx, t, b.id)
+		rows, err := openRows(ctx, t, t.w.dialect, b.id)
 		if err != nil {
 			return err
 		}
@@ -215,9 +215,13 @@ type openRow struct {
 	copies int
 }
 
-func openRows(ctx context.Context, q querier, batch int64) ([]openRow, error) {
-	return selectAll(ctx, q, `SELECT slot, subscriber, coalesce(digest, 0), state, copies FROM deliveries
-		WHERE batch = ?1 AND state IN ('queued', 'sending', 'handed', 'deferred') ORDER BY slot, subscriber`, args{batch},
+func openRows(ctx context.Context, q querier, d dialect, batch int64) ([]openRow, error) {
+	s, err := spanOf(ctx, q, batch)
+	if err != nil {
+		return nil, err
+	}
+	return selectAll(ctx, q, `SELECT d.slot, d.subscriber, coalesce(d.digest, 0), d.state, d.copies FROM deliveries d
+		WHERE `+d.within()+` AND d.state IN ('queued', 'sending', 'handed', 'deferred') ORDER BY d.slot, d.subscriber`, s.args(),
 		func(r *sql.Rows) (d openRow, err error) {
 			return d, r.Scan(&d.slot, &d.subscriber, &d.digest, &d.state, &d.copies)
 		})

@@ -78,8 +78,9 @@ const (
 	// when the mail has been accepted.
 	holdColumns = `coalesce(ds.address, ''), coalesce(f.active, 0),
 		CASE WHEN s.id IS NULL OR s.accepted <> 0 THEN 0 WHEN s.address = lower(ds.address) THEN 1 ELSE 2 END
-		FROM deliveries d LEFT JOIN settings ds ON ds.id = d.settings AND ds.subscriber = d.subscriber LEFT JOIN subscribers s ON s.id = d.subscriber
-		LEFT JOIN followers f ON f.edition = ?2 AND f.subscriber = d.subscriber `
+		FROM `
+	holdJoins = ` d LEFT JOIN settings ds ON ds.id = d.settings AND ds.subscriber = d.subscriber LEFT JOIN subscribers s ON s.id = d.subscriber
+		LEFT JOIN followers f ON f.edition = ?5 AND f.subscriber = d.subscriber WHERE `
 	untried   = `d.state = 'queued' AND d.reason = '' AND d.attempts = 0 AND d.copies = 0 AND d.date = 0 AND d.due = 0`
 	holdOrder = ` ORDER BY d.slot, d.subscriber`
 )
@@ -94,7 +95,7 @@ func (db *DB) hold(ctx context.Context, t *tx, b *leased, now time.Time, only in
 	h := &held{issueRow: i}
 	var addresses []string
 	read := func(query string, scan func(*sql.Rows, *heldRow) error) error {
-		rows, err := t.rows(ctx, query, b.id, i.edition)
+		rows, err := t.rows(ctx, query, b.span.args(i.edition)...)
 		if err != nil {
 			return err
 		}
@@ -116,9 +117,10 @@ func (db *DB) hold(ctx context.Context, t *tx, b *leased, now time.Time, only in
 		}
 		return rows.Err()
 	}
+	from := holdColumns + db.dialect.deliveries(i.slot) + holdJoins + db.dialect.within()
 	// Most have never been tried: of them little need be read.
 	var at int64
-	err = read(`SELECT d.subscriber, coalesce(d.digest, 0), d.at, `+holdColumns+`WHERE d.batch = ?1 AND `+untried+holdOrder,
+	err = read(`SELECT d.subscriber, coalesce(d.digest, 0), d.at, `+from+` AND `+untried+holdOrder,
 		func(rows *sql.Rows, r *heldRow) error {
 			err := rows.Scan(&r.d.Subscriber, &r.d.Digest, &at, &r.d.Address, &r.mayGo, &r.first)
 			r.d.At = fromUS(at)
@@ -131,7 +133,7 @@ func (db *DB) hold(ctx context.Context, t *tx, b *leased, now time.Time, only in
 	var state string
 	var date, due int64
 	err = read(`SELECT d.subscriber, coalesce(d.digest, 0), d.state, d.reason, d.attempts, d.copies, d.date, d.key_id, d.selector, d.due, d.at, d.relay, `+
-		holdColumns+`WHERE d.batch = ?1 AND d.state IN ('queued', 'deferred') AND NOT (`+untried+`)`+holdOrder,
+		from+` AND d.state IN ('queued', 'deferred') AND NOT (`+untried+`)`+holdOrder,
 		func(rows *sql.Rows, r *heldRow) error {
 			d := &r.d
 			err := rows.Scan(&d.Subscriber, &d.Digest, &state, &d.Reason, &d.Attempts, &d.Copies, &date, &d.KeyID, &d.Selector, &due, &at, &r.relay,

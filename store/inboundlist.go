@@ -115,7 +115,7 @@ func (db *DB) ForgetInbound(ctx context.Context, before time.Time) (n int, err e
 		if err == nil {
 			err = db.write(ctx, func(ctx context.Context, t *tx) error {
 				_, err := t.exec(ctx, `UPDATE inbound SET raw = NULL, sender = '', subject = '', recipient = '', address = ''
-					WHERE id IN (SELECT value FROM `+db.dialect.ids(1)+`)`, idList(list))
+					WHERE id `+db.dialect.in(1)+``, idList(list))
 				return err
 			})
 		}

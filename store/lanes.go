@@ -20,6 +20,7 @@ import (
 //     what reads first and then writes is right on both engines, in the same words.
 //   - A transaction that takes its [ownLane] runs beside those of other processes. It may change deliveries of
 //     those batches alone whose rows it has locked, in the order of their numbers ([tx.lockBatches]).
+//   - A transaction that takes [noLane] is for a database that nobody else writes: one that moves (moved.go).
 //
 // Locks are taken in one order: lanes, batches, readers (where a mail must keep its distance from another), rows of
 // the ledger, counters. Whoever is caught in a tie all the same is run again.
@@ -38,6 +39,7 @@ const (
 	allLanes lanes = iota
 	ownLane
 	newLane // takes one
+	noLane  // does the same if it is run again after its commit
 )
 
 const (
@@ -58,6 +60,8 @@ func (t *tx) begin(ctx context.Context, l lanes) error {
 	}
 	query := "BEGIN; "
 	switch l {
+	case noLane:
+		query = "BEGIN"
 	case newLane: // who has all lanes has row 0, and need not be told of another
 		query += lockAll
 	case allLanes:
@@ -70,8 +74,10 @@ func (t *tx) begin(ctx context.Context, l lanes) error {
 		return err
 	}
 	switch last := results[len(results)-1]; {
+	case l == noLane:
+		return nil
 	case l != ownLane && len(results[1].Rows) == 0:
-		return errors.New("table workers has no row 0, which everybody locks: it belongs to the schema")
+		return ErrMoved // nobody has a lane any more, and nobody gets one: see moved.go
 	case len(last.Rows) == 0: // the row was dropped: it has not been heard of for long
 		t.w.lane = 0
 		return errNoLane
@@ -165,7 +171,7 @@ func (w *writer) again(ctx context.Context, l lanes, fn func(ctx context.Context
 
 // inLane runs a transaction of a process that has a lane, and finds out what became of it.
 func (w *writer) inLane(ctx context.Context, l lanes, fn func(ctx context.Context, t *tx) error) (took time.Duration, err error) {
-	if w.lane == 0 {
+	if w.lane == 0 && l != noLane {
 		if err := w.takeLane(ctx); err != nil {
 			return 0, err
 		}
@@ -177,6 +183,9 @@ func (w *writer) inLane(ctx context.Context, l lanes, fn func(ctx context.Contex
 	})
 	if !errors.Is(err, errUnanswered) {
 		return took, err
+	}
+	if l == noLane {
+		return took, ErrAway
 	}
 	did, lookErr := w.happened(ctx, signed)
 	switch {

@@ -139,7 +139,11 @@ func (db *DB) tell(ctx context.Context, t *tx, d *delivery, e *intake.Event, inb
 			return 0, "", err
 		}
 		if open(was) && d.batch != 0 && d.leaseUntil == 0 { // it does not go again: its batch may be done
-			if err := t.free(ctx, d.batch); err != nil {
+			s, err := spanOf(ctx, t, d.batch)
+			if err != nil {
+				return 0, "", err
+			}
+			if err := t.free(ctx, s); err != nil {
 				return 0, "", err
 			}
 		}

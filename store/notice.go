@@ -57,7 +57,7 @@ func (db *DB) PostNotices(ctx context.Context, limit int, now time.Time,
 			lost = append(lost, notice.ID)
 		}
 		n = len(lost)
-		if _, err := t.exec(ctx, `DELETE FROM notices WHERE id IN (SELECT value FROM `+db.dialect.ids(1)+`)`, idList(lost)); err != nil || len(run.Notices) == 0 {
+		if _, err := t.exec(ctx, `DELETE FROM notices WHERE id `+db.dialect.in(1)+``, idList(lost)); err != nil || len(run.Notices) == 0 {
 			return err
 		}
 		run.Day = digest.UTCDay(now)

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"broadsheet/subscribers"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
@@ -33,6 +35,8 @@ type Options struct {
 	Existing bool
 	// Pragmas are further SQLite settings of the write connection, as "max_page_count(100)".
 	Pragmas []string
+
+	name string // that PostgreSQL calls connections by; "" = broadsheet
 }
 
 // DB is the database. All methods may be called from many goroutines and return errors that
@@ -40,9 +44,10 @@ type Options struct {
 type DB struct {
 	opts    Options
 	dialect dialect
-	path    string       // of SQLite's file; "" on PostgreSQL
-	place   string       // for people
-	ahead   atomic.Int64 // of this machine's clock, by so many nanoseconds, is the database's
+	path    string          // of SQLite's file; "" on PostgreSQL
+	place   string          // for people
+	config  *pgx.ConnConfig // of PostgreSQL
+	ahead   atomic.Int64    // of this machine's clock, by so many nanoseconds, is the database's
 	writer  *writer
 	readers *sql.DB
 	stmts   sync.Map                  // SQL text → *sql.Stmt, on readers

@@ -58,7 +58,7 @@ func (w *chunkWriter) write(ctx context.Context, planned []digest.Planned) error
 	}
 	// The new windows have taken in what was carried over.
 	if _, err := w.t.exec(ctx, `UPDATE followers SET last_slot = ?2, carry = NULL, returned = 0
-		WHERE edition = ?1 AND subscriber IN (SELECT value FROM `+w.t.w.dialect.ids(3)+`)`, w.c.issue.EditionID, w.c.issue.SlotID, idList(ids)); err != nil {
+		WHERE edition = ?1 AND subscriber `+w.t.w.dialect.in(3)+``, w.c.issue.EditionID, w.c.issue.SlotID, idList(ids)); err != nil {
 		return fmt.Errorf("note last slot: %w", err)
 	}
 	if len(ids) > 0 {

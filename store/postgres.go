@@ -36,6 +36,15 @@ var postgresSettings = map[string]string{
 	"default_transaction_isolation":       "read committed",
 }
 
+// writerSettings are those of the connection that writes. Its statements find rows by keys, and are prepared once,
+// mostly when tables are still small and nobody has counted their rows: a plan must not depend on that.
+var writerSettings = map[string]string{
+	"plan_cache_mode":  "force_generic_plan",
+	"enable_seqscan":   "off",
+	"enable_hashjoin":  "off",
+	"enable_mergejoin": "off",
+}
+
 // openPostgres connects and brings the schema up to date.
 func openPostgres(ctx context.Context, dsn string, opts Options) (*DB, error) {
 	cfg, err := pgx.ParseConfig(dsn)
@@ -63,7 +72,11 @@ func openPostgres(ctx context.Context, dsn string, opts Options) (*DB, error) {
 	// Statements are prepared by those who keep them.
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec
 	cfg.StatementCacheCapacity, cfg.DescriptionCacheCapacity = 0, 0
+	if opts.name != "" {
+		cfg.RuntimeParams["application_name"] = opts.name
+	}
 	db := newDB(opts, postgresDialect)
+	db.config = cfg
 	db.place = fmt.Sprintf("%s at %s:%d", cfg.Database, cfg.Host, cfg.Port)
 	if err := db.connectPostgres(ctx, cfg); err != nil {
 		db.Close()
@@ -73,13 +86,22 @@ func openPostgres(ctx context.Context, dsn string, opts Options) (*DB, error) {
 }
 
 func (db *DB) connectPostgres(ctx context.Context, cfg *pgx.ConnConfig) error {
-	pool := stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
+	writes, reads := cfg.Copy(), cfg.Copy()
+	for name, value := range writerSettings {
+		if _, given := writes.RuntimeParams[name]; !given {
+			writes.RuntimeParams[name] = value
+		}
+	}
+	pool := stdlib.OpenDB(*writes, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
 		return db.setClock(func(query string, at *int64) error { return c.QueryRow(ctx, query).Scan(at) }) // it may be another server
 	}))
 	pool.SetMaxOpenConns(2) // the writer's, and one that looks after a commit, or for the schema
 	pool.SetMaxIdleConns(1)
 	db.writer = newWriter(db, pool)
-	db.readers = stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
+	if _, given := reads.RuntimeParams["enable_seqscan"]; !given {
+		reads.RuntimeParams["enable_seqscan"] = "off" // for the same reason
+	}
+	db.readers = stdlib.OpenDB(*reads, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
 		_, err := c.Exec(ctx, `SET default_transaction_read_only = on`) // not among the settings: a server is asked whether it is a standby before
 		return err
 	}))
@@ -144,6 +166,10 @@ func cast(v any) string {
 		return ""
 	case []byte:
 		return "::bytea"
+	case []int64:
+		return "::bigint[]"
+	case []string:
+		return "::text[]"
 	case sql.NullInt64, *int64:
 		return "::bigint"
 	case sql.NullString:

@@ -31,12 +31,15 @@ type leased struct {
 	id, issue, leaseUntil, start int64
 	relay                        string
 	urgent                       bool
+	span                         span
 }
 
-const batchColumns = `SELECT b.id, b.issue, b.lease_until, b.start, b.relay, b.urgent FROM batches b `
+const batchColumns = `SELECT b.id, b.issue, b.lease_until, b.start, b.relay, b.urgent, b.first, b.last, (SELECT slot FROM issues WHERE id = b.issue) FROM batches b `
 
 func scanBatch(r *sql.Rows) (b leased, err error) {
-	return b, r.Scan(&b.id, &b.issue, &b.leaseUntil, &b.start, &b.relay, &b.urgent)
+	err = r.Scan(&b.id, &b.issue, &b.leaseUntil, &b.start, &b.relay, &b.urgent, &b.span.first, &b.span.last, &b.span.slot)
+	b.span.batch = b.id
+	return b, err
 }
 
 // Lease meets [mailer.Queue]. It takes urgent batches first, then by due time, then by how many of their readers
@@ -136,7 +139,7 @@ func (db *DB) take(ctx context.Context, t *tx, b *leased, worker string, now tim
 	if b.leaseUntil > 0 {
 		// The lease ended without a word.
 		ended := db.leaseClock().Sub(fromUS(b.leaseUntil))
-		if err := t.repair(ctx, b.id, now.Add(max(0, silence-ended)), now); err != nil {
+		if err := t.repair(ctx, b.span, now.Add(max(0, silence-ended)), now); err != nil {
 			return nil, fmt.Errorf("free lost batch: %w", err)
 		}
 	}
@@ -149,7 +152,7 @@ func (db *DB) take(ctx context.Context, t *tx, b *leased, worker string, now tim
 		return nil, fmt.Errorf("look at edits: %w", err)
 	}
 	if withheld || len(h.rows) == 0 {
-		return nil, t.free(ctx, b.id)
+		return nil, t.free(ctx, b.span)
 	}
 	h.until = db.leaseClock().Add(leaseTime)
 	if err := t.scan(ctx, `UPDATE batches SET worker = ?2, lease_until = ?3, fence = fence + 1 WHERE id = ?1 RETURNING fence`,
@@ -169,15 +172,14 @@ func (db *DB) take(ctx context.Context, t *tx, b *leased, worker string, now tim
 }
 
 // free ends a lease and says when the batch is due again, or that it is done.
-func (t *tx) free(ctx context.Context, batch int64) error {
+func (t *tx) free(ctx context.Context, s span) error {
 	var due sql.NullInt64
-	if err := t.scan(ctx, `SELECT min(CASE WHEN d.due > b.start THEN d.due ELSE b.start END)
-		FROM batches b JOIN deliveries d ON d.batch = b.id
-		WHERE b.id = ?1 AND d.state IN ('queued', 'deferred', 'sending', 'handed')`, args{batch}, &due); err != nil {
+	if err := t.scan(ctx, `SELECT min(d.due) FROM `+t.w.dialect.deliveries(s.slot)+` d
+		WHERE `+t.w.dialect.within()+` AND d.state IN ('queued', 'deferred', 'sending', 'handed')`, s.args(), &due); err != nil {
 		return err
 	}
-	_, err := t.exec(ctx, `UPDATE batches SET worker = '', lease_until = 0, due = coalesce(?2, due),
-		done = CASE WHEN ?2 IS NULL THEN 1 ELSE 0 END WHERE id = ?1`, batch, due)
+	_, err := t.exec(ctx, `UPDATE batches SET worker = '', lease_until = 0, due = CASE WHEN ?2 IS NULL THEN due WHEN ?2 > start THEN ?2 ELSE start END,
+		done = CASE WHEN ?2 IS NULL THEN 1 ELSE 0 END WHERE id = ?1`, s.batch, due)
 	return err
 }
 
@@ -185,15 +187,15 @@ func (t *tx) free(ctx context.Context, batch int64) error {
 type key struct{ slot, subscriber int64 }
 
 // inState lists the deliveries of a batch that are in one of two states.
-func (t *tx) inState(ctx context.Context, batch int64, one, other mailer.State) ([]key, error) {
-	return selectAll(ctx, t, `SELECT slot, subscriber FROM deliveries WHERE batch = ?1 AND state IN (?2, ?3) ORDER BY slot, subscriber`,
-		args{batch, string(one), string(other)}, func(r *sql.Rows) (k key, err error) { return k, r.Scan(&k.slot, &k.subscriber) })
+func (t *tx) inState(ctx context.Context, s span, one, other mailer.State) ([]key, error) {
+	return selectAll(ctx, t, `SELECT d.slot, d.subscriber FROM `+t.w.dialect.deliveries(s.slot)+` d WHERE `+t.w.dialect.within()+`
+		AND d.state IN (?5, ?6) ORDER BY d.slot, d.subscriber`, s.args(string(one), string(other)), func(r *sql.Rows) (k key, err error) { return k, r.Scan(&k.slot, &k.subscriber) })
 }
 
 // repair puts right what a sender left in the middle: what had not left goes back, what had
 // left without an answer goes once more at again, or is uncertain.
-func (t *tx) repair(ctx context.Context, batch int64, again, now time.Time) error {
-	list, err := t.inState(ctx, batch, mailer.Sending, mailer.Handed)
+func (t *tx) repair(ctx context.Context, s span, again, now time.Time) error {
+	list, err := t.inState(ctx, s, mailer.Sending, mailer.Handed)
 	if err != nil {
 		return err
 	}
@@ -265,10 +267,14 @@ func (db *DB) Release(ctx context.Context, b *mailer.Batch, now time.Time) error
 		if fence != b.Fence || until == 0 {
 			return nil
 		}
-		if err := t.repair(ctx, b.ID, now.Add(time.Minute), now); err != nil {
+		s, err := spanOf(ctx, t, b.ID)
+		if err != nil {
 			return err
 		}
-		return t.free(ctx, b.ID)
+		if err := t.repair(ctx, s, now.Add(time.Minute), now); err != nil {
+			return err
+		}
+		return t.free(ctx, s)
 	})
 	if err != nil {
 		return fmt.Errorf("release batch: %w", err)
@@ -304,7 +310,11 @@ func (db *DB) recover(ctx context.Context, old bool, now time.Time) (int, error)
 		n = len(list)
 		slices.Sort(list)
 		for _, id := range list {
-			if err := errors.Join(t.repair(ctx, id, now, now), t.free(ctx, id)); err != nil {
+			s, err := spanOf(ctx, t, id)
+			if err != nil {
+				return err
+			}
+			if err := errors.Join(t.repair(ctx, s, now, now), t.free(ctx, s)); err != nil {
 				return err
 			}
 		}
@@ -360,7 +370,11 @@ func (db *DB) expire(ctx context.Context, batch int64, now time.Time) (n int, er
 		if err := t.scan(ctx, `SELECT lease_until FROM batches WHERE id = ?1`, args{batch}, &leased); err != nil || leased > 0 {
 			return err
 		}
-		list, err := t.inState(ctx, batch, mailer.Queued, mailer.Deferred)
+		s, err := spanOf(ctx, t, batch)
+		if err != nil {
+			return err
+		}
+		list, err := t.inState(ctx, s, mailer.Queued, mailer.Deferred)
 		if err != nil {
 			return err
 		}
@@ -375,7 +389,7 @@ func (db *DB) expire(ctx context.Context, batch int64, now time.Time) (n int, er
 			}
 			n++
 		}
-		return t.free(ctx, batch)
+		return t.free(ctx, s)
 	})
 	return n, err
 }

@@ -106,7 +106,7 @@ func (c *recasting) batch(ctx context.Context, batch, issue int64, now func() ti
 	if err := c.begin(ctx, issue); err != nil {
 		return done, err
 	}
-	rows, err := openRows(ctx, db.read(), batch)
+	rows, err := openRows(ctx, db.read(), db.dialect, batch)
 	if err != nil {
 		return done, err
 	}
@@ -142,7 +142,7 @@ func (c *recasting) batch(ctx context.Context, batch, issue int64, now func() ti
 		if err := c.store(ctx, t, made, next, &done); err != nil {
 			return fmt.Errorf("store digests: %w", err)
 		}
-		rows, err := openRows(ctx, t, batch)
+		rows, err := openRows(ctx, t, db.dialect, batch)
 		if err != nil {
 			return err
 		}
@@ -161,7 +161,11 @@ func (c *recasting) batch(ctx context.Context, batch, issue int64, now func() ti
 			return err
 		}
 		if due.Valid { // else its issue is being opened, and FinishIssue says when it is due
-			return t.free(ctx, batch)
+			s, err := spanOf(ctx, t, batch)
+			if err != nil {
+				return err
+			}
+			return t.free(ctx, s)
 		}
 		return nil
 	})

@@ -62,7 +62,7 @@ func (db *DB) Reassign(ctx context.Context, routes *digest.Routes, now time.Time
 		return nil, err
 	}
 	list, err := selectAll(ctx, db.read(), `SELECT b.id FROM batches b`+db.dialect.by("batches_due")+`
-		WHERE b.done = 0 AND b.lease_until = 0 AND b.relay NOT IN (SELECT value FROM `+db.dialect.ids(1)+`) ORDER BY b.id`, args{string(known)}, number)
+		WHERE b.done = 0 AND b.lease_until = 0 AND b.relay NOT IN (SELECT value FROM `+db.dialect.texts(1)+`) ORDER BY b.id`, args{string(known)}, number)
 	moved = make(map[string]int)
 	for k := 0; k < len(list) && err == nil; k++ {
 		var got map[string]int
@@ -91,8 +91,12 @@ func (db *DB) reassign(ctx context.Context, batch int64, routes *digest.Routes, 
 			key
 			address string
 		}
-		list, err := selectAll(ctx, t, `SELECT d.slot, d.subscriber, coalesce(st.address, '') FROM deliveries d `+ofSettings+`
-			WHERE d.batch = ?1 AND d.state IN ('queued', 'deferred') ORDER BY d.slot, d.subscriber`, args{batch},
+		s, err := spanOf(ctx, t, batch)
+		if err != nil {
+			return err
+		}
+		list, err := selectAll(ctx, t, `SELECT d.slot, d.subscriber, coalesce(st.address, '') FROM `+t.w.dialect.deliveries(s.slot)+` d `+ofSettings+`
+			WHERE `+t.w.dialect.within()+` AND d.state IN ('queued', 'deferred') ORDER BY d.slot, d.subscriber`, s.args(),
 			func(r *sql.Rows) (d reader, err error) { return d, r.Scan(&d.slot, &d.subscriber, &d.address) })
 		if err != nil {
 			return err
@@ -130,7 +134,7 @@ func (db *DB) reassign(ctx context.Context, batch int64, routes *digest.Routes, 
 			}
 		}
 		if due.Valid { // else its issue is being opened, and FinishIssue says when it is due
-			if err := t.free(ctx, batch); err != nil {
+			if err := t.free(ctx, s); err != nil {
 				return err
 			}
 		}
@@ -223,7 +227,11 @@ func (db *DB) Loads(ctx context.Context, edition int64, domains *mailer.Domains)
 
 // waiting lists the addresses of a batch's open deliveries.
 func (db *DB) waiting(ctx context.Context, batch int64) ([]string, error) {
+	s, err := spanOf(ctx, db.read(), batch)
+	if err != nil {
+		return nil, err
+	}
 	return selectAll(ctx, db.read(), `SELECT coalesce(st.address, '') FROM deliveries d `+ofSettings+`
-		WHERE d.batch = ?1 AND d.state IN ('queued', 'deferred', 'sending', 'handed')`, args{batch},
+		WHERE `+db.dialect.within()+` AND d.state IN ('queued', 'deferred', 'sending', 'handed')`, s.args(),
 		func(r *sql.Rows) (address string, err error) { return address, r.Scan(&address) })
 }

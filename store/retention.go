@@ -121,12 +121,12 @@ func (db *DB) dropDeliveries(ctx context.Context, before, n int64) (int, error) 
 		dropped = len(list)
 		ids := idList(list)
 		if _, err := t.exec(ctx, `INSERT INTO dropped_states (issue, relay, state, n) SELECT issue, relay, state, count(*) FROM deliveries
-			WHERE slot = ?1 AND subscriber IN (SELECT value FROM `+db.dialect.ids(2)+`) GROUP BY issue, relay, state
+			WHERE slot = ?1 AND subscriber `+db.dialect.in(2)+` GROUP BY issue, relay, state
 			ON CONFLICT (issue, relay, state) DO UPDATE SET n = dropped_states.n + excluded.n`, slot, ids); err != nil {
 			return err
 		}
 		for _, table := range []string{"attempts", "deliveries", "marks", "notice_slots"} {
-			if _, err := t.exec(ctx, `DELETE FROM `+table+` WHERE slot = ?1 AND subscriber IN (SELECT value FROM `+db.dialect.ids(2)+`)`, slot, ids); err != nil {
+			if _, err := t.exec(ctx, `DELETE FROM `+table+` WHERE slot = ?1 AND subscriber `+db.dialect.in(2)+``, slot, ids); err != nil {
 				return err
 			}
 		}

@@ -134,8 +134,12 @@ func (db *DB) stopBatch(ctx context.Context, batch int64, now time.Time) (ended,
 		if err := t.scan(ctx, `SELECT lease_until FROM batches WHERE id = ?1`, args{batch}, &leased); err != nil {
 			return err
 		}
+		s, err := spanOf(ctx, t, batch)
+		if err != nil {
+			return err
+		}
 		if leased > 0 && leased < us(db.leaseClock()) {
-			if err := t.repair(ctx, batch, now, now); err != nil {
+			if err := t.repair(ctx, s, now, now); err != nil {
 				return err
 			}
 			leased = 0
@@ -144,8 +148,8 @@ func (db *DB) stopBatch(ctx context.Context, batch int64, now time.Time) (ended,
 			key
 			handed bool
 		}
-		list, err := selectAll(ctx, t, `SELECT slot, subscriber, state = 'handed' FROM deliveries WHERE batch = ?1
-			AND state IN ('queued', 'sending', 'deferred', 'handed') ORDER BY slot, subscriber`, args{batch},
+		list, err := selectAll(ctx, t, `SELECT d.slot, d.subscriber, d.state = 'handed' FROM `+t.w.dialect.deliveries(s.slot)+` d WHERE `+t.w.dialect.within()+`
+			AND d.state IN ('queued', 'sending', 'deferred', 'handed') ORDER BY d.slot, d.subscriber`, s.args(),
 			func(r *sql.Rows) (p place, err error) { return p, r.Scan(&p.slot, &p.subscriber, &p.handed) })
 		if err != nil {
 			return err
@@ -173,7 +177,7 @@ func (db *DB) stopBatch(ctx context.Context, batch int64, now time.Time) (ended,
 		if leased > 0 {
 			return nil // its sender gives it back
 		}
-		return t.free(ctx, batch)
+		return t.free(ctx, s)
 	})
 	return ended, handed, err
 }

@@ -118,11 +118,11 @@ func (t *tx) writeTally(ctx context.Context, counts tally) error {
 		for _, n := range row {
 			values = append(values, n)
 		}
-		if _, err := t.exec(ctx, `INSERT INTO domain_days (day, domain, relay, taken, delivered, delayed, hard, soft, policy, content, complaints, refused)
+		if err := t.later(ctx, `INSERT INTO domain_days (day, domain, relay, taken, delivered, delayed, hard, soft, policy, content, complaints, refused)
 			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (day, domain, relay) DO UPDATE SET taken = domain_days.taken + ?4,
 			delivered = domain_days.delivered + ?5, delayed = domain_days.delayed + ?6, hard = domain_days.hard + ?7, soft = domain_days.soft + ?8,
 			policy = domain_days.policy + ?9, content = domain_days.content + ?10, complaints = domain_days.complaints + ?11,
-			refused = domain_days.refused + ?12`, values...); err != nil {
+			refused = domain_days.refused + ?12`, anyRows, values...); err != nil {
 			return err
 		}
 	}

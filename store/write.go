@@ -29,6 +29,7 @@ type writer struct {
 	worker  Worker        // what that row says
 	now     func() time.Time
 	stmts   map[string]*sql.Stmt
+	named   map[string]string       // statements that go with others, see later.go
 	trouble atomic.Pointer[Trouble] // of the last transaction; nil = there was none
 }
 
@@ -47,6 +48,7 @@ type tx struct {
 	all       bool  // write what senders have counted too
 	begun     bool
 	signed    int64 // what it wrote into its lane, on PostgreSQL
+	pending   []pending
 }
 
 // write runs fn in a transaction that is alone: nothing else writes before it ends. It waits for its
@@ -125,13 +127,14 @@ func (w *writer) once(ctx context.Context, l lanes, fn func(ctx context.Context,
 		if w.conn, err = w.pool.Conn(ctx); err != nil {
 			return 0, err
 		}
-		w.stmts = make(map[string]*sql.Stmt)
+		w.stmts, w.named = make(map[string]*sql.Stmt), make(map[string]string)
 	}
 	ctx = context.WithoutCancel(ctx)
 	t := &tx{w: w}
 	committed := false
 	defer func() {
 		var undone error
+		t.pending = nil
 		if !committed && (t.begun || w.dialect.name == postgresDialect.name) {
 			undone = t.rollback(ctx)
 		}
@@ -144,6 +147,9 @@ func (w *writer) once(ctx context.Context, l lanes, fn func(ctx context.Context,
 	}
 	t.begun = true
 	if err := fn(ctx, t); err != nil {
+		return 0, err
+	}
+	if err := t.send(ctx); err != nil {
 		return 0, err
 	}
 	began := time.Now()
@@ -178,6 +184,9 @@ func (w *writer) close() error {
 }
 
 func (t *tx) prepare(ctx context.Context, query string, values args) (*sql.Stmt, error) {
+	if err := t.send(ctx); err != nil {
+		return nil, err
+	}
 	if s := t.w.stmts[query]; s != nil {
 		return s, nil
 	}

@@ -103,7 +103,7 @@ func act[In interface{ reason() string }, Out any](method, path string, role ope
 
 // endpoints lists what programs can ask for.
 func (rm *Room) endpoints() []endpoint {
-	return slices.Concat(rm.doorEndpoints(), rm.runEndpoints(), rm.readerEndpoints(), rm.storyEndpoints(), rm.pushEndpoints(), rm.keepingEndpoints())
+	return slices.Concat(rm.doorEndpoints(), rm.runEndpoints(), rm.readerEndpoints(), rm.storyEndpoints(), rm.pushEndpoints(), rm.keepingEndpoints(), rm.workerEndpoints())
 }
 
 func (rm *Room) apiRoutes() []route {

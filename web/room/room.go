@@ -43,6 +43,7 @@ type Room struct {
 	Audit   Audit
 	Watch   Watch
 	Push    Push
+	Workers Workers
 
 	pages map[string]*template.Template
 	csrf  *http.CrossOriginProtection
@@ -81,7 +82,7 @@ func (v *visit) by(r *http.Request) operators.By {
 // routes lists all that there are, for the router and for the test that walks them.
 func (rm *Room) routes() []route {
 	return slices.Concat(rm.doorRoutes(), rm.todayRoutes(), rm.issueRoutes(), rm.runRoutes(), rm.proofRoutes(), rm.storyRoutes(), rm.readerRoutes(),
-		rm.feedRoutes(), rm.doctorRoutes(), rm.keepingRoutes(), rm.wayBackRoutes(), rm.auditRoutes(), rm.watchRoutes(), rm.apiRoutes(),
+		rm.feedRoutes(), rm.doctorRoutes(), rm.keepingRoutes(), rm.wayBackRoutes(), rm.auditRoutes(), rm.watchRoutes(), rm.workerRoutes(), rm.apiRoutes(),
 		[]route{{"GET /assets/{name}", "", rm.asset}})
 }
 
@@ -106,7 +107,7 @@ var menu = []struct {
 }{
 	{"/", "Today", operators.Look}, {"/forecast", "Coming", operators.Look}, {"/issues", "Issues", operators.Look}, {"/stories", "Stories", operators.Look},
 	{"/subscribers", "Subscribers", operators.Look}, {"/feeds", "Feeds", operators.Look}, {"/returned", "Came back", operators.Look},
-	{"/doctor", "Doctor", operators.Look}, {"/keeping", "Keeping", operators.Look}, {"/audit", "Audit", operators.Look}, {"/operators", "Operators", operators.Manage}, {"/tokens", "Tokens", operators.Manage},
+	{"/doctor", "Doctor", operators.Look}, {"/workers", "Workers", operators.Look}, {"/keeping", "Keeping", operators.Look}, {"/audit", "Audit", operators.Look}, {"/operators", "Operators", operators.Manage}, {"/tokens", "Tokens", operators.Manage},
 }
 
 // Handler makes the pages ready and returns their router.

@@ -11,6 +11,7 @@ import (
 // too.
 var vocabulary = template.FuncMap{
 	"number": number, "percent": percent, "moment": momentOf, "day": func(t time.Time) string { return t.UTC().Format("2 January 2006") },
+	"second": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
 	"iso":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"rate":   func(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) + " a second" },
 	"share":  func(hard, mails int) string { return percent(float64(hard) / float64(max(mails, 1))) },
