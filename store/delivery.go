@@ -161,8 +161,8 @@ func (t *tx) replyText(ctx context.Context, text string) (id sql.NullInt64, err 
 		return id, nil
 	}
 	err = t.scan(ctx, `SELECT id FROM reply_texts WHERE body = ?1`, args{text}, &id)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = t.scan(ctx, `INSERT INTO reply_texts (body) VALUES (?1) RETURNING id`, args{text}, &id)
+	if errors.Is(err, sql.ErrNoRows) { // another process may say so at the same time
+		err = t.scan(ctx, `INSERT INTO reply_texts (body) VALUES (?1) ON CONFLICT (body) DO UPDATE SET body = excluded.body RETURNING id`, args{text}, &id)
 	}
 	return id, err
 }

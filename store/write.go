@@ -48,6 +48,7 @@ type tx struct {
 	began     bool
 	xid       string // of the transaction, on PostgreSQL
 	pending   []pending
+	sections  map[string]int // readers of sections, not written yet
 }
 
 // write runs fn in a transaction that is alone: nothing else writes before it ends. It waits for its
