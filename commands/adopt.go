@@ -20,6 +20,7 @@ or put back without its journals, or if public_url or a relay's account is anoth
 went out. Adopt says what differs, and that it is meant so. Make sure first that no other copy sends:
 two of them mail every reader twice. A serve that is running goes on within seconds.`,
 		RunE: func(c *cobra.Command, _ []string) error {
+			p.gone = true
 			e, err := p.engine(c.Context())
 			if err != nil {
 				return err

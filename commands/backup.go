@@ -23,6 +23,7 @@ synced and read through before it gets its name, is readable by its owner alone,
 The journals of mails that left and readers who left are copied beside it: keep them together. Give a folder on
 another disk: a name that ends with / is a folder, and is made if it is not there. Without --to it is the folder backups beside the database.`,
 		RunE: func(c *cobra.Command, _ []string) error {
+			p.gone = true
 			if keep < 0 {
 				return usagef("--keep %d is below 0", keep)
 			}

@@ -22,6 +22,7 @@ type program struct {
 
 	configFile, dsn string
 	verbose         bool
+	gone            bool   // a database that has moved may be opened too
 	roles           roles  // of serve
 	at              string // --at as given
 	log             logForm
@@ -123,6 +124,11 @@ func (p *program) open(ctx context.Context, withKeys bool, options store.Options
 		return nil, err
 	}
 	p.db = db
+	if moved, err := db.Moved(ctx); err != nil {
+		return nil, err
+	} else if moved != nil && (!p.gone || moved.Into) {
+		return nil, &exitError{exitHeld, moved}
+	}
 	if ring != nil {
 		if err := db.CheckKey(ctx, ring.Fingerprint()); err != nil {
 			return nil, usage(err)

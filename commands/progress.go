@@ -24,7 +24,7 @@ func progress(w io.Writer, name string, total int64) *bar {
 	container := mpb.New(mpb.WithOutput(f), mpb.WithWidth(48))
 	after := []decor.Decorator{decor.CurrentNoUnit(" %d")}
 	if total > 0 {
-		after = []decor.Decorator{decor.CountersNoUnit(" %d of %d"), decor.Percentage(decor.WCSyncSpace),
+		after = []decor.Decorator{decor.CountersNoUnit(" %d of %d"), decor.Percentage(decor.WCSyncSpace), decor.AverageSpeed(0, " %.0f/s"),
 			decor.OnComplete(decor.AverageETA(decor.ET_STYLE_GO, decor.WCSyncSpace), "")}
 	}
 	return &bar{container, container.AddBar(total,

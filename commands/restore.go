@@ -22,6 +22,7 @@ place. Then the journals beside the database say which mails left since, so that
 complained, was erased, barred or paused since, so that nobody of them is mailed. Journals beside the
 backup come too. Stop serve first: exit code 4 says that somebody has the database open.`,
 		RunE: func(c *cobra.Command, args []string) error {
+			p.gone = true
 			cfg, err := p.config()
 			if err != nil {
 				return err
@@ -116,6 +117,7 @@ func (p *program) keeping() *cobra.Command {
 	c := &cobra.Command{
 		Use: "keeping", Short: "Show whether this copy may mail, its backups, and what is kept for how long", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			p.gone = true
 			e, err := p.engine(c.Context())
 			if err != nil {
 				return err

@@ -124,7 +124,7 @@ work, 5 held for a person.`,
 		p.demo(), p.serve(), p.send(), p.preview(), p.explain(), p.check(),
 		p.stories(), p.subscribers(), p.suppressions(), p.issues(), p.deliveries(), p.intake(), p.bounces(), p.tasks(), p.keys(),
 		p.askReady(), p.operators(), p.tokens(), p.audit(), p.doctor(), p.feeds(), p.alarms(), p.workers(), p.morningReport(), p.backup(), p.restore(), p.adopt(), p.keeping(), p.webhooks(),
-		p.bench(), p.benchRelay(), p.simulate(),
+		p.bench(), p.benchRelay(), p.simulate(), p.migrate(),
 	)
 	root.InitDefaultCompletionCmd()
 	// A wrong number of arguments is a usage error like a wrong flag.
@@ -165,11 +165,17 @@ func plainly(err error) error {
 	return errors.New(said + "it is no whole number")
 }
 
+// builtAs is the version that a build without its repository was told (deploy/Dockerfile); "" = it was not.
+var builtAs string
+
 // version is the module's version, or the commit it was built from.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
+	}
+	if builtAs != "" {
+		return builtAs + ", " + info.GoVersion
 	}
 	var commit, changed string
 	for _, s := range info.Settings {

@@ -2,11 +2,14 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
+	"fmt"
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"broadsheet/digest"
@@ -100,4 +103,86 @@ func ReadJournal(lines []byte) (kinds []string, whole bool) {
 		kinds = append(kinds, string(l.kind))
 	}
 	return kinds, err == nil && end == int64(len(body)) && len(lines) > 0
+}
+
+// Together has a move carry so many rows to a transaction.
+func (m Move) Together(n int) Move {
+	m.together = n
+	return m
+}
+
+// Uncarried lists the tables that are not carried to another database.
+func Uncarried() []string { return slices.Sorted(maps.Keys(uncarried)) }
+
+// Sums are rows and hash of each table that is carried.
+func (db *DB) Sums(ctx context.Context) (map[string]string, error) {
+	e, free, err := db.newEnd(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer free()
+	sums := make(map[string]string)
+	for _, t := range e.tables {
+		slices.SortFunc(t.columns, func(a, b column) int { return cmp.Compare(a.name, b.name) })
+		s, err := e.sumOf(ctx, t, nil)
+		if err != nil {
+			return nil, err
+		}
+		sums[t.name] = fmt.Sprintf("%d rows, %s", s.rows, s.String())
+	}
+	return sums, nil
+}
+
+// FillAll puts n rows into every table that is carried but for those that a new database has rows in. Texts are
+// such as feeds and mails may have.
+func (db *DB) FillAll(ctx context.Context, n int) error {
+	e, free, err := db.newEnd(ctx)
+	if err != nil {
+		return err
+	}
+	defer free()
+	if err := e.exec(ctx, "BEGIN"); err != nil {
+		return err
+	}
+	given := map[string]any{"batches.lease_until": int64(0), "journals.size": int64(-1), "sessions.hash": []byte("a session"), "report_readers.id": int64(1), "handed_before.at": us(time.Now())}
+	texts := []string{"", "é, ñ and 漢字", "two\nlines", "it's \"quoted\" \\ and \t", strings.Repeat("long ", 300)}
+	for _, t := range e.tables {
+		if t.name == "meta" || t.name == "counters" || t.name == "adoptions" {
+			continue
+		}
+		for k := range n {
+			row := make([]any, len(t.columns))
+			for m, c := range t.columns {
+				inKey := slices.Contains(t.key, m)
+				switch c.kind {
+				case kindInt:
+					row[m] = int64(k + 1)
+				case kindReal:
+					row[m] = float64(k) / 3
+				case kindText:
+					row[m] = fmt.Sprintf("%s %s %d", c.name, texts[k%len(texts)], k)
+				case kindBlob:
+					row[m] = []byte{0, 255, byte(k), byte(k >> 8), byte(m)}
+				}
+				if v, ok := given[t.name+"."+c.name]; ok {
+					row[m] = v
+				} else if !inKey && k%7 == 3 && nullable[t.name+"."+c.name] {
+					row[m] = nil
+				}
+			}
+			marks := strings.Repeat(", ?", len(row))[2:]
+			if err := e.exec(ctx, `INSERT INTO `+quote(t.name)+` (`+t.list()+`) VALUES (`+marks+`) ON CONFLICT DO NOTHING`, row...); err != nil {
+				return fmt.Errorf("%s: %w", t.name, err)
+			}
+		}
+	}
+	return e.exec(ctx, "COMMIT")
+}
+
+var nullable = map[string]bool{"deliveries.digest": true, "deliveries.reply": true, "story_sections.arrival": true, "inbound.raw": true, "followers.carry": true,
+	"suppressions.address": true, "operators.code": true}
+
+// Texts reads a query's only column.
+func (db *DB) Texts(ctx context.Context, query string) ([]string, error) {
+	return selectAll(ctx, db.read(), query, nil, func(r *sql.Rows) (s string, err error) { return s, r.Scan(&s) })
 }

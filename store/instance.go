@@ -184,6 +184,9 @@ func noteJournal(path string, sign byte, name string) error {
 // begin puts a database on record that is new, or was made by a program that kept no such record. One that
 // was put in the place of another waits for a person.
 func (db *DB) begin(ctx context.Context) error {
+	if m, err := movingInto(ctx, db.read()); err != nil || m != nil { // it belongs to the one that is on its way here
+		return err
+	}
 	var have int
 	if err := db.read().scan(ctx, `SELECT coalesce(max(id), 0) FROM adoptions`, nil, &have); err != nil || have > 0 {
 		return err
@@ -366,6 +369,9 @@ func (db *DB) adoptions(ctx context.Context, most int) ([]Adoption, error) {
 // elsewhere that it would use; nothing if it may.
 func (s *Standing) Differs(publicURL string, accounts []string) (why []string) {
 	a, f := s.Adopted, s.file
+	if m := movedBy(a); m != nil {
+		return append(why, m.Error())
+	}
 	switch {
 	case s.server != "" && s.server != a.Instance:
 		why = append(why, fmt.Sprintf("this is a copy: the one that mails was database %s, and this is %s", a.Instance, s.server))
@@ -416,6 +422,9 @@ func (s *Standing) Instance() Instance {
 // is the one that mails, and writes the audit log. What its journals do not say any more it takes for nothing.
 // The first record of accounts, which a program makes by itself, has by.Who "" and no line in the log.
 func (db *DB) Adopt(ctx context.Context, by operators.By, publicURL string, accounts []string, detail string, now time.Time) error {
+	if err := db.reopen(ctx); err != nil { // one that had moved
+		return fmt.Errorf("adopt database: %w", err)
+	}
 	err := db.write(ctx, func(ctx context.Context, t *tx) error {
 		var database string
 		if err := t.scan(ctx, `SELECT value FROM meta WHERE name = 'database'`, nil, &database); err != nil {

@@ -55,6 +55,9 @@ func (t *tx) begin(ctx context.Context, l lanes) error {
 	if err != nil {
 		return err
 	}
+	if len(results[1].Rows) == 0 && l == allLanes {
+		return ErrMoved // nobody has a lane any more, and nobody gets one: see moved.go
+	}
 	if len(results[1].Rows) == 0 { // the row was dropped: it has not been heard of for long
 		t.w.lane = 0
 		return errNoLane

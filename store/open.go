@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"broadsheet/subscribers"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
@@ -33,6 +35,8 @@ type Options struct {
 	Existing bool
 	// Pragmas are further SQLite settings of the write connection, as "max_page_count(100)".
 	Pragmas []string
+
+	name string // that PostgreSQL calls connections by; "" = broadsheet
 }
 
 // DB is the database. All methods may be called from many goroutines and return errors that
@@ -40,9 +44,10 @@ type Options struct {
 type DB struct {
 	opts    Options
 	dialect dialect
-	path    string       // of SQLite's file; "" on PostgreSQL
-	place   string       // for people
-	ahead   atomic.Int64 // of this machine's clock, by so many nanoseconds, is the database's
+	path    string          // of SQLite's file; "" on PostgreSQL
+	place   string          // for people
+	config  *pgx.ConnConfig // of PostgreSQL
+	ahead   atomic.Int64    // of this machine's clock, by so many nanoseconds, is the database's
 	writer  *writer
 	readers *sql.DB
 	stmts   sync.Map // SQL text → *sql.Stmt, on readers
@@ -54,6 +59,7 @@ type DB struct {
 	fragments fragmentIDs
 	told      digestStories
 
+	run     string    // names this run of the program
 	started time.Time // for the clock of leases
 	ledger  ledger
 
@@ -94,7 +100,7 @@ func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
 }
 
 func newDB(opts Options, d dialect) *DB {
-	return &DB{opts: opts, dialect: d, told: digestStories{of: make(map[int64][]int64)}, started: time.Now(), tray: newTray()}
+	return &DB{opts: opts, dialect: d, told: digestStories{of: make(map[int64][]int64)}, started: time.Now(), run: newRun(), tray: newTray()}
 }
 
 // Close waits for the transaction under way and closes all connections.

@@ -65,7 +65,11 @@ func openPostgres(ctx context.Context, dsn string, opts Options) (*DB, error) {
 	// Statements are prepared by those who keep them.
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec
 	cfg.StatementCacheCapacity, cfg.DescriptionCacheCapacity = 0, 0
+	if opts.name != "" {
+		cfg.RuntimeParams["application_name"] = opts.name
+	}
 	db := newDB(opts, postgresDialect)
+	db.config = cfg
 	db.place = fmt.Sprintf("%s at %s:%d", cfg.Database, cfg.Host, cfg.Port)
 	if err := db.connectPostgres(ctx, cfg); err != nil {
 		db.Close()

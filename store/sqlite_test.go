@@ -25,7 +25,7 @@ func TestSQLite(t *testing.T) {
 
 func open(t testing.TB, path string, o store.Options) *store.DB {
 	t.Helper()
-	if !strings.ContainsAny(path, "?#%") && !o.Existing {
+	if !strings.ContainsAny(path, "?#%") && !strings.Contains(path, "://") && !o.Existing {
 		storetest.Fresh(t, path)
 	}
 	db, err := store.Open(t.Context(), path, o)
