@@ -21,7 +21,10 @@ func (p *program) backup() *cobra.Command {
 		Long: `Copies the database as it stands at one moment into a file or folder; senders go on meanwhile. The copy is
 synced and read through before it gets its name, is readable by its owner alone, and overwrites nothing.
 The journals of mails that left and readers who left are copied beside it: keep them together. Give a folder on
-another disk: a name that ends with / is a folder, and is made if it is not there. Without --to it is the folder backups beside the database.`,
+another disk: a name that ends with / is a folder, and is made if it is not there. Without --to it is the folder backups beside the database.
+
+Of a PostgreSQL database the copy is a SQLite file too, which either engine can be restored from. It has no journals,
+and its folder is beside the configuration if --to names none.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			p.gone = true
 			if keep < 0 {
@@ -35,7 +38,7 @@ another disk: a name that ends with / is a folder, and is made if it is not ther
 			if err != nil {
 				return err
 			}
-			b, err := backUp(c.Context(), db, by(), to, now())
+			b, err := backUp(c.Context(), db, by(), to, p.configFile, now())
 			if errors.Is(err, store.ErrExists) {
 				return usage(err)
 			}

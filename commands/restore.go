@@ -1,15 +1,18 @@
 package commands
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"broadsheet/operators"
 	"broadsheet/store"
+	"broadsheet/subscribers"
 )
 
 func (p *program) restore() *cobra.Command {
@@ -20,7 +23,10 @@ func (p *program) restore() *cobra.Command {
 		Long: `Reads the backup through, puts the database that is there aside (nothing is deleted) and the backup in its
 place. Then the journals beside the database say which mails left since, so that none goes twice, and who left,
 complained, was erased, barred or paused since, so that nobody of them is mailed. Journals beside the
-backup come too. Stop serve first: exit code 4 says that somebody has the database open.`,
+backup come too. Stop serve first: exit code 4 says that somebody has the database open.
+
+A PostgreSQL database must be empty (exit code 2 if it is not), whichever engine the backup is of. What was done
+since the backup is in no journal there, so it waits for adopt. TMPDIR needs room for a copy of the file.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			p.gone = true
 			cfg, err := p.config()
@@ -39,11 +45,11 @@ backup come too. Stop serve first: exit code 4 says that somebody has the databa
 			if err != nil {
 				return err
 			}
-			done, unlock, err := store.Restore(c.Context(), p.databaseName(), from, ring.Fingerprint(), now())
+			done, said, unlock, err := p.putBack(c.Context(), from, ring, by(), now)
 			switch {
-			case errors.Is(err, store.ErrLocked), errors.Is(err, store.ErrBusy):
+			case errors.Is(err, store.ErrLocked), errors.Is(err, store.ErrBusy), errors.Is(err, store.ErrInUse):
 				return &exitError{exitBusy, err}
-			case errors.Is(err, store.ErrKey):
+			case errors.Is(err, store.ErrKey), errors.Is(err, store.ErrNotEmpty), errors.Is(err, store.ErrNoDatabase):
 				return usage(err)
 			case err != nil:
 				return err
@@ -57,20 +63,10 @@ backup come too. Stop serve first: exit code 4 says that somebody has the databa
 			if err != nil {
 				return err
 			}
-			before, err := db.PutBacks(c.Context(), 1)
-			if err != nil {
-				return err
-			}
-			if _, err := db.RecoverOld(c.Context(), now()); err != nil {
-				return err
-			}
-			back, err := db.PutBacks(c.Context(), 1)
-			if err != nil {
-				return err
-			}
-			var said *store.PutBack
-			if len(back) > 0 && (len(before) == 0 || back[0] != before[0]) {
-				said = &back[0]
+			if !store.IsServer(p.databaseName()) {
+				if said, err = db.PutBack(c.Context(), now()); err != nil {
+					return err
+				}
 			}
 			_, why, err := e.standing(c.Context())
 			if err != nil {
@@ -109,6 +105,22 @@ backup come too. Stop serve first: exit code 4 says that somebody has the databa
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
 	by = byFlag(c)
 	return c
+}
+
+// putBack puts a backup in the place of a file, or into an empty database of a server.
+func (p *program) putBack(ctx context.Context, from string, ring *subscribers.Keys, by operators.By, now func() time.Time) (done store.Restored, said *store.PutBack, unlock func(), err error) {
+	if !store.IsServer(p.databaseName()) {
+		done, unlock, err = store.Restore(ctx, p.databaseName(), from, ring.Fingerprint(), now())
+		return done, nil, unlock, err
+	}
+	to, err := p.withPassword(p.databaseName())
+	if err != nil {
+		return done, nil, nil, err
+	}
+	show := p.newMoveBar()
+	done, said, err = store.RestoreServer(ctx, to, from, store.Move{AddressHash: ring.AddressHash, Fingerprint: ring.Fingerprint(), By: by, Now: now, Progress: show.step})
+	show.done()
+	return done, said, func() {}, err
 }
 
 // keeping is the command that shows how this copy stands.

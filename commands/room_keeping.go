@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -79,7 +80,7 @@ func (w roomKeeping) Backups(ctx context.Context) ([]room.Backup, error) {
 
 // Backup meets [room.Keeping]. The backup is made after the request.
 func (w roomKeeping) Backup(_ context.Context, by operators.By) (said string, err error) {
-	to, err := backupPlace(w.db, "", w.now())
+	to, err := backupPlace(w.db, "", w.cfg.File, w.now())
 	if err != nil {
 		return "", err
 	}
@@ -151,18 +152,20 @@ func (r *backupRun) look() (out room.BackupRun) {
 }
 
 // backUp makes a backup in a file, a folder, or "" the usual folder.
-func backUp(ctx context.Context, db *store.DB, by operators.By, to string, now time.Time) (store.Backup, error) {
-	to, err := backupPlace(db, to, now)
+func backUp(ctx context.Context, db *store.DB, by operators.By, to, config string, now time.Time) (store.Backup, error) {
+	to, err := backupPlace(db, to, config, now)
 	if err != nil {
 		return store.Backup{}, err
 	}
 	return db.Backup(ctx, by, to, now)
 }
 
-// backupPlace is the file for a backup. A name that ends as those of folders do is a folder, which is made.
-func backupPlace(db *store.DB, to string, now time.Time) (string, error) {
+// backupPlace is the file for a backup. A name that ends as those of folders do is a folder, which is made. What is
+// beside the database is beside the configuration if that is on a server.
+func backupPlace(db *store.DB, to, config string, now time.Time) (string, error) {
+	beside := cmp.Or(db.Path(), filepath.Join(filepath.Dir(config), "broadsheet.db"))
 	if to == "" {
-		to = filepath.Join(filepath.Dir(db.Path()), "backups") + string(filepath.Separator)
+		to = filepath.Join(filepath.Dir(beside), "backups") + string(filepath.Separator)
 	}
 	if strings.HasSuffix(to, string(filepath.Separator)) {
 		if err := os.MkdirAll(to, 0o700); err != nil {
@@ -174,7 +177,7 @@ func backupPlace(db *store.DB, to string, now time.Time) (string, error) {
 		return "", err
 	}
 	if info, err := os.Stat(to); err == nil && info.IsDir() {
-		name := strings.TrimSuffix(filepath.Base(db.Path()), filepath.Ext(db.Path()))
+		name := strings.TrimSuffix(filepath.Base(beside), filepath.Ext(beside))
 		to = filepath.Join(to, name+"-"+now.UTC().Format("20060102T150405Z")+".db")
 	}
 	return to, nil

@@ -39,10 +39,11 @@ var ErrExists = errors.New("there is such a file, and nothing is overwritten")
 // at one moment. It is written beside its place, synced and read through before it gets its name, and
 // nobody but its owner may read it. Journals are copied beside it: they say what became of mails and
 // readers since backups that are older. It is in the audit log with
-// who made it. The error is [ErrExists] if the file is there.
+// who made it. The error is [ErrExists] if the file is there. The file is SQLite's on either engine; of a
+// PostgreSQL database there are no journals.
 //
 // The copy is one long read, which keeps no writer waiting; what is written meanwhile stays in the file
-// of changes (WAL) until it is done.
+// of changes (WAL) until it is done, and PostgreSQL's vacuum waits for it.
 func (db *DB) Backup(ctx context.Context, by operators.By, to string, now time.Time) (b Backup, err error) {
 	began := time.Now()
 	fail := func(err error) (Backup, error) {
@@ -102,6 +103,9 @@ func (db *DB) Backup(ctx context.Context, by operators.By, to string, now time.T
 
 // copyInto copies the database as it stands into an empty file, over a connection of its own.
 func (db *DB) copyInto(ctx context.Context, to string) error {
+	if db.path == "" {
+		return db.snapshotInto(ctx, to)
+	}
 	pool, err := sql.Open("sqlite", db.source(""))
 	if err != nil {
 		return err
@@ -150,6 +154,9 @@ func lookAt(ctx context.Context, path string) (b Backup, err error) {
 // copyJournals copies those journals of a database beside a copy of it that are not there whole, under
 // the copy's folder and the database's name, and says how many are there then.
 func copyJournals(path, beside string) (n int, err error) {
+	if path == "" {
+		return 0, nil
+	}
 	names, err := journalFiles(path)
 	if err != nil {
 		return 0, err
@@ -240,6 +247,9 @@ func (db *DB) PruneBackups(ctx context.Context, folder string, keep int) (gone [
 			return gone, fmt.Errorf("delete old backup: %w", err)
 		}
 		gone = append(gone, path)
+	}
+	if db.path == "" {
+		return gone, nil
 	}
 	// Journals that the database has dropped are of no use to any backup that is left after their time.
 	names, err := journalFiles(filepath.Join(folder, filepath.Base(db.path)))

@@ -180,7 +180,10 @@ func (db *DB) FillAll(ctx context.Context, n int) error {
 			}
 		}
 	}
-	return e.exec(ctx, "COMMIT")
+	if err := e.exec(ctx, "COMMIT"); err != nil {
+		return err
+	}
+	return e.number(ctx)
 }
 
 var nullable = map[string]bool{"deliveries.digest": true, "deliveries.reply": true, "story_sections.arrival": true, "inbound.raw": true, "followers.carry": true,

@@ -150,17 +150,7 @@ func (r *run) run(ctx context.Context) (report MoveReport, err error) {
 	if err := r.hold(ctx); err != nil {
 		return report, err
 	}
-	report.WentOn = len(r.state.Tables) > 0
-	if err := r.carry(ctx); err != nil {
-		return report, err
-	}
-	if err := r.check(ctx, &report); err != nil {
-		return report, err
-	}
-	if err := r.target.number(ctx); err != nil {
-		return report, err
-	}
-	if err := r.target.analyze(ctx); err != nil {
+	if err := r.fill(ctx, &report); err != nil {
 		return report, err
 	}
 	if err := r.source.exec(ctx, "COMMIT"); err != nil {
@@ -170,6 +160,21 @@ func (r *run) run(ctx context.Context) (report MoveReport, err error) {
 		return report, err
 	}
 	return report, r.arrive(ctx)
+}
+
+// fill carries everything and checks it.
+func (r *run) fill(ctx context.Context, report *MoveReport) error {
+	report.WentOn = len(r.state.Tables) > 0
+	if err := r.carry(ctx); err != nil {
+		return err
+	}
+	if err := r.check(ctx, report); err != nil {
+		return err
+	}
+	if err := r.target.number(ctx); err != nil {
+		return err
+	}
+	return r.target.analyze(ctx)
 }
 
 // prepare looks how source and target stand, marks the source and begins in the target. finish says that
@@ -210,21 +215,31 @@ func (r *run) prepare(ctx context.Context) (finish, over bool, err error) {
 		}
 		return false, true, nil
 	}
-	if r.state != nil && r.state.Database != database {
-		return false, false, fmt.Errorf("%w: it is half filled from %s", ErrNotEmpty, r.state.From)
-	}
-	if r.state == nil {
-		switch empty, found, err := r.target.empty(ctx); {
-		case err != nil:
-			return false, false, fmt.Errorf("look into target: %w", err)
-		case !empty:
-			return false, false, fmt.Errorf("%w (its table %s has rows)", ErrNotEmpty, found)
-		}
+	if err := r.takes(ctx, database); err != nil {
+		return false, false, err
 	}
 	if gone == nil || r.state == nil || r.state.ID != gone.id {
 		return false, false, r.beginAnew(ctx, database, gone != nil)
 	}
 	return false, false, nil
+}
+
+// takes is an error unless the target is empty, or is half filled from the same database.
+func (r *run) takes(ctx context.Context, database string) error {
+	if r.state != nil {
+		if r.state.Database != database {
+			return fmt.Errorf("%w: it is half filled from %s", ErrNotEmpty, r.state.From)
+		}
+		return nil
+	}
+	empty, found, err := r.target.empty(ctx)
+	if err != nil {
+		return fmt.Errorf("look into target: %w", err)
+	}
+	if !empty {
+		return fmt.Errorf("%w (its table %s has rows)", ErrNotEmpty, found)
+	}
+	return nil
 }
 
 // leave puts right what senders left behind in the source, and marks it.
@@ -295,7 +310,7 @@ func (db *DB) alone(ctx context.Context) error {
 
 // beginAnew marks the source and empties the target.
 func (r *run) beginAnew(ctx context.Context, database string, marked bool) (err error) {
-	r.state = &moving{ID: strings.ToLower(rand.Text()), Database: database, From: r.from.place, Began: us(r.Now()), Tables: map[string]*movingTable{}}
+	r.state = r.newMoving(database, r.from.place)
 	if marked {
 		err = r.markSource(ctx, noLane, movingInstance)
 	} else {
@@ -304,10 +319,15 @@ func (r *run) beginAnew(ctx context.Context, database string, marked bool) (err 
 	if err != nil {
 		return err
 	}
+	return r.clear(ctx)
+}
+
+// clear empties the target, and says in it what is on its way.
+func (r *run) clear(ctx context.Context) error {
 	if err := r.target.exec(ctx, "BEGIN"); err != nil {
 		return err
 	}
-	err = r.keepState(ctx)
+	err := r.keepState(ctx)
 	if err == nil {
 		err = r.target.wipe(ctx)
 	}
@@ -449,6 +469,11 @@ func (r *run) check(ctx context.Context, report *MoveReport) error {
 	return errors.Join(fmt.Errorf("%w: %s. Somebody wrote into one of them: nothing is lost, run it again and it begins anew", ErrDiffers, strings.Join(differ, "; ")), err)
 }
 
+// newMoving is the state of one that begins.
+func (r *run) newMoving(database, from string) *moving {
+	return &moving{ID: strings.ToLower(rand.Text()), Database: database, From: from, Began: us(r.Now()), Tables: map[string]*movingTable{}}
+}
+
 // arrive has the target be the database that mails.
 func (r *run) arrive(ctx context.Context) error {
 	if err := r.to.reopen(ctx); err != nil {
@@ -480,8 +505,7 @@ func (r *run) arrive(ctx context.Context) error {
 		if err := t.audit(ctx, r.By, "migrate", "database", "from "+r.state.From+" to "+r.to.place, now); err != nil {
 			return err
 		}
-		_, err = t.exec(ctx, `DELETE FROM meta WHERE name = ?1`, metaMoving)
-		return err
+		return t.forgetMoving(ctx)
 	})
 	if err != nil {
 		return fmt.Errorf("adopt target: %w", err)

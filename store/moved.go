@@ -152,3 +152,9 @@ func (db *DB) reopen(ctx context.Context) error {
 		return err
 	})
 }
+
+// forgetMoving says that everything has come into this database.
+func (t *tx) forgetMoving(ctx context.Context) error {
+	_, err := t.exec(ctx, `DELETE FROM meta WHERE name = ?1`, metaMoving)
+	return err
+}

@@ -95,6 +95,23 @@ func restore(ctx context.Context, path, from, fingerprint string, now time.Time)
 	return r, bringJournals(from, path, database)
 }
 
+// PutBack recovers a database that was just put back ([DB.RecoverOld]) and tells what its journals say that came
+// after it; nil = nothing new.
+func (db *DB) PutBack(ctx context.Context, now time.Time) (said *PutBack, err error) {
+	before, err := db.PutBacks(ctx, 1)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := db.RecoverOld(ctx, now); err != nil {
+		return nil, err
+	}
+	after, err := db.PutBacks(ctx, 1)
+	if err == nil && len(after) > 0 && (len(before) == 0 || after[0] != before[0]) {
+		said = &after[0]
+	}
+	return said, err
+}
+
 // examine looks whether a file is a copy of a database that this program and key can use, and of which.
 func examine(ctx context.Context, from, fingerprint string) (database string, err error) {
 	info, err := os.Stat(from)
