@@ -302,7 +302,7 @@ func testRelayStates(t *testing.T, w *world) {
 
 // testCaps: processes that open issues at the same time do not give a relay more than its day's cap.
 func testCaps(t *testing.T, w *world) {
-	const cap = 25
+	const cap = 15
 	w.tell("world", 3)
 	w.readers(60)
 	warm := schedule.WarmUp{From: w.now().Truncate(24 * time.Hour), First: cap, Growth: 2}
