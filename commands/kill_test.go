@@ -109,10 +109,15 @@ func (c killCase) test(t *testing.T) {
 type killed struct {
 	t            *testing.T
 	program, dir string
+	dsn          string // "" = a file in dir
 }
 
 func newKilled(t *testing.T, relay *countingRelay, c killCase) *killed {
-	k := &killed{t: t, dir: t.TempDir()}
+	return newKilledOn(t, relay, c, "")
+}
+
+func newKilledOn(t *testing.T, relay *countingRelay, c killCase, dsn string) *killed {
+	k := &killed{t: t, dir: t.TempDir(), dsn: dsn}
 	k.program = filepath.Join(k.dir, "broadsheet")
 	if out, err := exec.Command("go", "build", "-o", k.program, "broadsheet").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
@@ -156,7 +161,7 @@ func (k *killed) write(name, text string) {
 
 func (k *killed) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(k.program, append([]string{"--config", filepath.Join(k.dir, "schedule.yaml")}, args...)...)
-	cmd.Env = append(os.Environ(), "BROADSHEET_DB=", "BROADSHEET_KEY=", "BROADSHEET_KEY_FILE="+filepath.Join(k.dir, "keys"))
+	cmd.Env = append(os.Environ(), "BROADSHEET_DB="+k.dsn, "BROADSHEET_KEY=", "BROADSHEET_KEY_FILE="+filepath.Join(k.dir, "keys"))
 	return cmd
 }
 
@@ -243,7 +248,9 @@ type countingRelay struct {
 	rnd      *rand.Rand
 	taken    map[string]int
 	total    int
-	begun    time.Time // the latest MAIL
+	times    []time.Time // when each was taken
+	most     int         // sessions at once
+	begun    time.Time   // the latest MAIL
 	sessions int
 	gone     sync.Cond     // sessions has changed
 	more     chan struct{} // closed and replaced at each mail
@@ -277,6 +284,7 @@ func (r *countingRelay) take(to string) {
 	defer r.mu.Unlock()
 	r.taken[to]++
 	r.total++
+	r.times = append(r.times, time.Now())
 	close(r.more)
 	r.more = make(chan struct{})
 }
@@ -318,6 +326,7 @@ func (r *countingRelay) session(more int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sessions += more
+	r.most = max(r.most, r.sessions)
 	r.gone.Broadcast()
 }
 

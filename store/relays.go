@@ -13,7 +13,8 @@ import (
 	"broadsheet/mailer"
 )
 
-// Assigned meets [digest.Chunk].
+// Assigned meets [digest.Chunk]. The transaction is alone (lanes.go), so what is counted here holds until the chunk's own
+// are added: two processes that open issues do not pass a relay's cap.
 func (c *chunk) Assigned(ctx context.Context) (int64, map[string]int, error) {
 	counts, err := assigned(ctx, c.q, c.day)
 	return c.day, counts, err
