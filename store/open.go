@@ -59,6 +59,7 @@ type DB struct {
 	fragments fragmentIDs
 	told      digestStories
 
+	run     string    // names this run of the program
 	started time.Time // for the clock of leases
 	ledger  ledger
 
@@ -99,7 +100,7 @@ func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
 }
 
 func newDB(opts Options, d dialect) *DB {
-	return &DB{opts: opts, dialect: d, told: digestStories{of: make(map[int64][]int64)}, started: time.Now(), tray: newTray()}
+	return &DB{opts: opts, dialect: d, told: digestStories{of: make(map[int64][]int64)}, started: time.Now(), run: newRun(), tray: newTray()}
 }
 
 // Close waits for the transaction under way and closes all connections.
