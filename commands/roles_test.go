@@ -152,6 +152,11 @@ func rolesSideBySide(t *testing.T, dsn string, each int) {
 	if err != nil || len(list.Workers) != each*len(allRoles) {
 		t.Errorf("workers %+v %v", list, err)
 	}
+	for _, v := range list.Workers { // only where several share a relay
+		if sends := strings.Join(v.Roles, " ") == "send"; dsn != "" && sends && len(v.Shares) == 0 || !sends && len(v.Shares) > 0 {
+			t.Errorf("shares of %s: %+v", v.Name, v.Shares)
+		}
+	}
 	for _, end := range ends {
 		if err := end(); err != nil {
 			t.Error(err)
