@@ -92,7 +92,7 @@ func (p *program) wire(ctx context.Context, cfg *schedule.Config, db *store.DB, 
 	if err != nil {
 		return nil, err
 	}
-	e.patience, e.roles = p.patience, p.roles
+	e.patience, e.roles, e.worker = p.patience, p.roles, cmp.Or(p.name, e.worker)
 	e.secretFiles = secretFiles(cfg, db.Path(), p.getenv)
 	if p.meters == nil {
 		p.meters = e.meters
