@@ -146,7 +146,7 @@ func TestCopyDoesNotPing(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log output
-	p := &program{getenv: func(name string) string { return map[string]string{"BROADSHEET_KEY": testKey}[name] },
+	p := &program{getenv: surroundings(t, c.dir),
 		stdout: &log, stderr: &log, configFile: c.dir + "/schedule.yaml"}
 	e, err := p.engine(t.Context())
 	if err != nil {
@@ -180,7 +180,7 @@ func TestServeHolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log output
-	p := &program{getenv: func(name string) string { return map[string]string{"BROADSHEET_KEY": testKey}[name] },
+	p := &program{getenv: surroundings(t, c.dir),
 		stdout: &log, stderr: &log, configFile: c.dir + "/schedule.yaml"}
 	ctx, end := context.WithCancel(t.Context())
 	defer end()

@@ -50,7 +50,7 @@ func keptDay(n int) time.Time {
 func keptReader(n int) string { return fmt.Sprintf("reader%d@reader.example", n) }
 
 func (k *keeper) program(stdin string, log *output) *program {
-	return &program{getenv: func(name string) string { return map[string]string{"BROADSHEET_KEY": testKey}[name] },
+	return &program{getenv: surroundings(k.t, k.dir),
 		stdin: strings.NewReader(stdin), stdout: log, stderr: log, configFile: k.dir + "/schedule.yaml", at: keptDay(2).Add(-2 * time.Hour).Format(time.RFC3339)}
 }
 

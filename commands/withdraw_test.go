@@ -23,6 +23,7 @@ import (
 	"broadsheet/mailer"
 	"broadsheet/operators"
 	"broadsheet/store"
+	"broadsheet/store/storetest"
 	"broadsheet/stories"
 	"broadsheet/subscribers"
 )
@@ -143,14 +144,14 @@ func TestWithdrawMidRun(t *testing.T) {
 	must(err)
 	keys, err := subscribers.ParseKeys(entry)
 	must(err)
-	path := filepath.Join(t.TempDir(), "b.db")
+	dsn := storetest.At(t, filepath.Join(t.TempDir(), "b.db"))
 	var log bytes.Buffer
 	hash := func(folded string) (h subscribers.Hash) {
 		sum := sha256.Sum256([]byte(folded))
 		copy(h[:], sum[:])
 		return h
 	}
-	db, err := store.Open(ctx, path, store.Options{AddressHash: hash})
+	db, err := store.Open(ctx, dsn, store.Options{AddressHash: hash})
 	must(err)
 	defer db.Close()
 	e, err := newEngine(cfg, db, keys, time.Now, slog.New(slog.NewTextHandler(&log, nil)))
@@ -175,7 +176,7 @@ func TestWithdrawMidRun(t *testing.T) {
 	opened, err := e.openDue(ctx, cfg.Edition(bench.Edition), nil)
 	must(err)
 
-	other, err := store.Open(ctx, path, store.Options{AddressHash: hash}) // as another process
+	other, err := store.Open(ctx, dsn, store.Options{AddressHash: hash}) // as another process
 	must(err)
 	defer other.Close()
 	var began, withdrawn time.Time

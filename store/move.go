@@ -259,8 +259,12 @@ func (r *run) takeBack(ctx context.Context, t *tx) error {
 		if ended < 0 {
 			return fmt.Errorf("%w: a sender has mail in hand until %s: stop it, or wait until then", ErrInUse, fromUS(l.until).Format("15:04:05 UTC"))
 		}
+		var s span
 		if err == nil {
-			err = errors.Join(t.repair(ctx, l.batch, r.Now().Add(max(0, silence-ended)), r.Now()), t.free(ctx, l.batch))
+			s, err = spanOf(ctx, t, l.batch)
+		}
+		if err == nil {
+			err = errors.Join(t.repair(ctx, s, r.Now().Add(max(0, silence-ended)), r.Now()), t.free(ctx, s))
 		}
 	}
 	return err

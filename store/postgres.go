@@ -179,16 +179,32 @@ func cast(v any) string {
 	return ""
 }
 
-// values makes numbers of truth values, as they stand in tables of either engine.
+// values makes numbers of truth values, as they stand in tables of either engine, and has PostgreSQL given texts that
+// it takes: what comes from outside may have octets in it that are no text.
 func (d dialect) values(list args) args {
 	if d.name != postgresDialect.name {
 		return list
 	}
 	for n, v := range list {
-		if is, ok := v.(bool); ok {
+		switch v := v.(type) {
+		case nil, int64, int, []byte:
+		case bool:
 			list[n] = int64(0)
-			if is {
+			if v {
 				list[n] = int64(1)
+			}
+		case string:
+			if text, cleaned := clean(v); cleaned {
+				list[n] = text
+			}
+		case sql.NullString:
+			v.String, _ = clean(v.String)
+			list[n] = v
+		default:
+			if of := reflect.ValueOf(v); of.Kind() == reflect.String {
+				if text, cleaned := clean(of.String()); cleaned {
+					list[n] = text
+				}
 			}
 		}
 	}
