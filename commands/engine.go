@@ -263,11 +263,15 @@ func (e *engine) sendOut(ctx context.Context, how sendRun) (tried int, err error
 		how.queue = e.db
 	}
 	pacer, err := e.newPacer(ctx)
+	sharer := e.sharer(how)
 	if ctx.Err() != nil { // told to end before it began: nothing has gone wrong
 		return 0, nil
 	}
 	if err != nil {
 		return 0, err
+	}
+	if sharer != nil {
+		pacer.pace.Divide(e.routes.Names())
 	}
 	paced, stop := context.WithCancel(ctx)
 	var pacing sync.WaitGroup
@@ -309,7 +313,7 @@ func (e *engine) sendOut(ctx context.Context, how sendRun) (tried int, err error
 		var wg sync.WaitGroup
 		for _, r := range relays {
 			s := e.sender(r, how)
-			s.Pace = pacer.pace
+			s.Pace, s.Sharer = pacer.pace, sharer
 			s.Progress = func(stats mailer.Stats) { count(s, stats) }
 			s.StandIn = func() []string { return out.standsInFor(r.Name) }
 			wg.Go(func() {
@@ -336,6 +340,15 @@ func (e *engine) sendOut(ctx context.Context, how sendRun) (tried int, err error
 		}
 	}
 	return tried, errors.Join(slices.Collect(maps.Values(failed))...)
+}
+
+// sharer divides relays among this process and others; nil if there are no others, or a person said how many connections
+// this one is to have.
+func (e *engine) sharer(how sendRun) mailer.Sharer {
+	if e.db.Path() != "" || how.connections > 0 {
+		return nil
+	}
+	return e.db
 }
 
 // sender is one for a relay.

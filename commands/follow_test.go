@@ -242,7 +242,7 @@ func TestSlowedAfterRestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = db.KeepSlowDomains(t.Context(), []mailer.Slowed{{Name: "sink.example", Rate: 4, Base: 100, Since: at, Heard: at, Why: "421 4.7.28 too much"}}, nil)
+	err = db.KeepSlowDomains(t.Context(), []mailer.Slowed{{Name: "sink.example", Rate: 4, Base: 100, Since: at, Heard: at, Why: "421 4.7.28 too much"}}, nil, at)
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}

@@ -52,6 +52,15 @@ func (p *pacer) keep(ctx context.Context) {
 
 func (p *pacer) look(ctx context.Context) error {
 	now := p.now()
+	known, err := p.db.SlowDomains(ctx) // by other processes
+	if err != nil {
+		return err
+	}
+	p.pace.Learn(known)
+	clear(p.record)
+	for _, s := range known {
+		p.record[s.Name] = s
+	}
 	delays, err := p.db.Delays(ctx, p.since)
 	if err != nil {
 		return err
@@ -83,7 +92,7 @@ func (p *pacer) write(ctx context.Context) error {
 	var changed []mailer.Slowed
 	free := maps.Clone(p.record)
 	for _, s := range p.pace.Slowed() {
-		if old, ok := p.record[s.Name]; !ok || old.Rate != s.Rate || !old.Heard.Equal(s.Heard) {
+		if old, ok := p.record[s.Name]; !ok || old.Rate != s.Rate || old.Heard.UnixMicro() != s.Heard.UnixMicro() {
 			changed = append(changed, s)
 		}
 		delete(free, s.Name)
@@ -91,7 +100,7 @@ func (p *pacer) write(ctx context.Context) error {
 	if len(changed) == 0 && len(free) == 0 {
 		return nil
 	}
-	if err := p.db.KeepSlowDomains(ctx, changed, slices.Sorted(maps.Keys(free))); err != nil {
+	if err := p.db.KeepSlowDomains(ctx, changed, slices.Sorted(maps.Keys(free)), p.now()); err != nil {
 		return err
 	}
 	for _, s := range changed {

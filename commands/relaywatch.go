@@ -36,6 +36,7 @@ type relayWatch struct {
 
 	mu     sync.Mutex
 	relays map[string]*watchedRelay
+	away   map[string]bool // other processes have all connections of the relay
 }
 
 // watchedRelay is what a process knows of a relay.
@@ -48,7 +49,7 @@ type watchedRelay struct {
 }
 
 func (e *engine) newRelayWatch() *relayWatch {
-	return &relayWatch{engine: e, kick: make(chan struct{}, 1), relays: map[string]*watchedRelay{}}
+	return &relayWatch{engine: e, kick: make(chan struct{}, 1), relays: map[string]*watchedRelay{}, away: map[string]bool{}}
 }
 
 // stateOf says what a sender's word means.
@@ -66,11 +67,12 @@ func stateOf(s mailer.Stats) (state, why string, since time.Time) {
 
 // heard takes in what a relay's sender tells. One that has done nothing yet knows nothing.
 func (w *relayWatch) heard(relay string, s mailer.Stats) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.away[relay] = s.Away
 	if s.Dials == 0 && s.Since.IsZero() {
 		return
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	y := w.of(relay)
 	if y.stats.Dials == s.Dials && y.stats.Since.Equal(s.Since) && tries(y.stats) == tries(s) {
 		return // nothing of the relay: what a look found stands
@@ -207,8 +209,11 @@ func (w *relayWatch) look(ctx context.Context) {
 func (w *relayWatch) lookAt(ctx context.Context, r schedule.Relay) time.Duration {
 	w.mu.Lock()
 	y := w.of(r.Name)
-	idle, busy := w.idle(y), !y.stats.Since.IsZero()
+	idle, busy, away := w.idle(y), !y.stats.Since.IsZero(), w.away[r.Name]
 	w.mu.Unlock()
+	if away { // those who have them look
+		return relayIdle
+	}
 	if idle < relayIdle {
 		return relayIdle - idle
 	}

@@ -47,7 +47,7 @@ func operated(t *testing.T) *harbor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.db.KeepSlowDomains(t.Context(), []mailer.Slowed{{Name: "gmail", Rate: 2.5, Base: 10, Since: now, Heard: now, Why: "421 4.7.28 Our system has detected an unusual rate of mail"}}, nil); err != nil {
+	if err := h.db.KeepSlowDomains(t.Context(), []mailer.Slowed{{Name: "gmail", Rate: 2.5, Base: 10, Since: now, Heard: now, Why: "421 4.7.28 Our system has detected an unusual rate of mail"}}, nil, now); err != nil {
 		t.Fatal(err)
 	}
 	return h

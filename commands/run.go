@@ -165,11 +165,17 @@ func plainly(err error) error {
 	return errors.New(said + "it is no whole number")
 }
 
+// builtAs is the version that a build without its repository was told (deploy/Dockerfile); "" = it was not.
+var builtAs string
+
 // version is the module's version, or the commit it was built from.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
+	}
+	if builtAs != "" {
+		return builtAs + ", " + info.GoVersion
 	}
 	var commit, changed string
 	for _, s := range info.Settings {

@@ -272,7 +272,7 @@ func (s *script) runs(code int, args []string) {
 	if stay {
 		args = args[:len(args)-1]
 	}
-	if n := slices.Index(args, "--db"); n >= 0 && n+1 < len(args) && !strings.Contains(args[n+1], ":") {
+	if n := slices.Index(args, "--db"); n >= 0 && n+1 < len(args) && strings.HasSuffix(args[n+1], ".db") && !strings.Contains(args[n+1], ":") {
 		args[n+1] = storetest.At(s.t, s.path(args[n+1]))
 	}
 	self, err := os.Executable()

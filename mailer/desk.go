@@ -83,7 +83,9 @@ func (k *desk) Next(wait bool) *Letter {
 					return nil
 				}
 			}
-			k.paid = true
+			if k.paid = true; pause > 0 {
+				continue // things may have changed
+			}
 		}
 		l := k.take()
 		if l == nil {
@@ -94,6 +96,12 @@ func (k *desk) Next(wait bool) *Letter {
 			if l == nil {
 				return nil
 			}
+		}
+		if k.r.gate.crowded() { // the ledger took long
+			k.mu.Lock()
+			k.line = slices.Insert(k.line, 0, l)
+			k.mu.Unlock()
+			return nil
 		}
 		if k.r.Signer != nil {
 			k.prepareAhead(l)

@@ -36,6 +36,16 @@ func (r *run) feed(ctx context.Context) {
 		r.mu.Lock()
 		changed, busy, idle, enough := r.changed, r.inHand > 0, r.lines == 0, r.undrawn() >= r.enough()
 		r.mu.Unlock()
+		if r.gate.without() { // what is due is for those who have connections
+			if idle {
+				r.forgo()
+			}
+			if idle && r.untilIdle && !busy && !r.due(ctx) {
+				r.cancel()
+			}
+			r.sleep(ctx, changed, r.Poll)
+			continue
+		}
 		if shut := r.gate.shut(); idle && shut > longShut {
 			r.forgo()
 			r.sleep(ctx, changed, shut)
@@ -111,6 +121,16 @@ func (r *run) names() []string {
 		names = append(names, r.StandIn()...)
 	}
 	return names
+}
+
+// due reports whether anything is due for this relay, as far as the queue can tell.
+func (r *run) due(ctx context.Context) bool {
+	for _, name := range r.names() {
+		if at, ok, err := r.Queue.NextDue(ctx, name); err != nil || ok && !at.After(r.Now()) {
+			return true
+		}
+	}
+	return false
 }
 
 // idle is how long to wait before asking for work again.

@@ -31,6 +31,8 @@ type gate struct {
 	open       int       // of them, open
 	most       int       // as configured
 	allowed    int       // connections that the relay seems to like
+	places     int       // connections that are ours to have
+	ends       time.Time // until when; zero = for good
 	sinceGrown int       // messages answered
 	growAt     time.Time // no growth before: the relay has just refused one more
 	cut        int       // Redial in a row
@@ -70,7 +72,7 @@ const (
 )
 
 func newGate(rate float64, lines int, first, most, hold time.Duration, rnd func() float64) *gate {
-	return &gate{first: first, max: most, hold: hold, rnd: rnd, rate: rate, full: rate, most: lines, allowed: min(lines, firstLines),
+	return &gate{first: first, max: most, hold: hold, rnd: rnd, rate: rate, full: rate, most: lines, allowed: min(lines, firstLines), places: lines,
 		tokens: burst(rate), refilled: now(), counting: now(), changed: make(chan struct{})}
 }
 
@@ -143,7 +145,7 @@ func (g *gate) good(e Effect) {
 			g.rate = 0
 		}
 	}
-	if g.sinceGrown++; g.sinceGrown >= g.allowed && g.allowed < g.most {
+	if g.sinceGrown++; g.sinceGrown >= g.allowed && g.allowed < min(g.most, g.places) {
 		g.grow()
 	}
 	if g.held && e == GoOn {
@@ -289,7 +291,7 @@ func (g *gate) wake() {
 func (g *gate) mayDial(ctx context.Context) error {
 	return g.until(ctx, func(t time.Time) time.Duration {
 		d := later(g.dialAt, g.probeAt).Sub(t)
-		if d <= 0 && g.lines >= g.allowed {
+		if d <= 0 && g.lines >= g.ours(t) {
 			return time.Second // or when that changes
 		}
 		switch {
@@ -350,20 +352,75 @@ func (g *gate) take(t time.Time) time.Duration {
 	if g.rate == 0 {
 		return 0
 	}
-	g.tokens = min(burst(g.rate), g.tokens+t.Sub(g.refilled).Seconds()*g.rate)
-	g.refilled = t
+	g.refill(t)
 	if g.tokens >= 1 {
 		g.tokens--
 		return 0
 	}
-	return time.Duration((1 - g.tokens) / g.rate * float64(time.Second))
+	return time.Duration((1-g.tokens)/g.rate*float64(time.Second)) + 1 // 0 would be a turn
 }
 
-// crowded reports whether there are more connections than the relay likes.
+func (g *gate) refill(t time.Time) {
+	g.tokens = min(burst(g.rate), g.tokens+t.Sub(g.refilled).Seconds()*g.rate)
+	g.refilled = t
+}
+
+// crowded reports whether there are more connections than the relay likes, or than are ours.
 func (g *gate) crowded() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.open > g.allowed
+	return g.open > g.ours(now())
+}
+
+// have takes in how many connections and how many messages a second are ours until ends; all says that this is
+// everything. A slowed relay stays slowed as much as it was. What was not ours saves up no turns.
+func (g *gate) have(places int, rate float64, ends time.Time, all bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t := now()
+	switch {
+	case g.ours(t) == 0:
+		g.tokens, g.refilled = 0, t
+		if all {
+			g.tokens = burst(rate)
+		}
+	case g.rate > 0:
+		g.refill(t)
+	}
+	if places > 0 && g.full != rate { // without places no rate is asked for
+		if g.rate == g.full {
+			g.rate = rate
+		} else {
+			g.rate *= rate / g.full
+		}
+		g.full = rate
+		g.tokens = min(g.tokens, burst(g.rate))
+	}
+	g.places, g.ends = places, ends
+	g.wake()
+}
+
+// ours is how many connections there may be now. A machine that slept may not have counted that time: so the wall clock
+// ends a part too.
+func (g *gate) ours(t time.Time) int {
+	if !g.ends.IsZero() && (!t.Before(g.ends) || !t.Round(0).Before(g.ends.Round(0))) {
+		return 0
+	}
+	return min(g.allowed, g.places)
+}
+
+// without reports whether others have all connections just now.
+func (g *gate) without() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.ours(now()) == 0
+}
+
+// dialled is how many connections there are.
+func (g *gate) dialled() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.lines
 }
 
 // until waits until due, asked under the lock, gives no more wait.

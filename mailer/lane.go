@@ -14,10 +14,12 @@ type lane struct {
 	name     string       // of the group
 	limit    *DomainLimit // nil: none of its own
 	pace     *Pace
+	part     *part     // of the relay, that is ours
 	waiting  []*Letter // drawn from their batches, their intent not on record
 	inHand   int       // drawn and not settled, those waiting left out
 	tokens   float64
 	refilled time.Time
+	spilt    time.Time // when some last went back to the queue
 }
 
 // unlimited is the limit of lanes that have none.
@@ -34,7 +36,10 @@ func (r *run) lane(d *Delivery) *lane {
 			return a
 		}
 	}
-	a := &lane{name: limit.Name, limit: limit, pace: r.Pace, tokens: burst(limit.Rate), refilled: now()}
+	a := &lane{name: limit.Name, limit: limit, pace: r.Pace, part: &r.part, refilled: now()}
+	if r.part.fraction() == 1 {
+		a.tokens = burst(limit.Rate)
+	}
 	r.lanes = append(r.lanes, a)
 	return a
 }
@@ -48,7 +53,7 @@ func (r *run) slowLane(d *Delivery) *lane {
 	}
 	a := r.slowLanes[name]
 	if a == nil {
-		a = &lane{name: name, limit: unlimited, pace: r.Pace}
+		a = &lane{name: name, limit: unlimited, pace: r.Pace, part: &r.part}
 		r.slowLanes[name] = a
 		r.lanes = append(r.lanes, a)
 	}
@@ -91,20 +96,21 @@ func (a *lane) turn(t time.Time) bool {
 
 // pause is how long it is to the next turn.
 func (a *lane) pause(t time.Time) time.Duration {
-	if a.limit.Connections > 0 && a.inHand >= a.limit.Connections {
+	rate, connections, ok := a.part.limit(a.limit)
+	if !ok || connections > 0 && a.inHand >= connections {
 		return time.Second // or when one comes back
 	}
 	slow := a.pace.wait(a.name, false)
-	if a.limit.Rate <= 0 {
+	if rate <= 0 {
 		a.tokens = 1
 		return slow
 	}
-	a.tokens = min(burst(a.limit.Rate), a.tokens+t.Sub(a.refilled).Seconds()*a.limit.Rate)
+	a.tokens = min(burst(rate), a.tokens+t.Sub(a.refilled).Seconds()*rate)
 	a.refilled = t
 	if a.tokens >= 1 {
 		return slow
 	}
-	return max(slow, time.Duration((1-a.tokens)/a.limit.Rate*float64(time.Second))+1)
+	return max(slow, time.Duration((1-a.tokens)/rate*float64(time.Second))+1)
 }
 
 // emptyLanes takes out those that wait in lanes.
@@ -137,9 +143,10 @@ func (r *run) spill() {
 	var letters []*Letter
 	for _, a := range r.lanes {
 		room := a.room()
-		if len(a.waiting) <= 2*room {
+		if len(a.waiting) <= 2*room || room == 0 && now().Sub(a.spilt) < time.Second { // a few commits, not many
 			continue
 		}
+		a.spilt = now()
 		for n, l := range a.waiting[room:] {
 			wait, why := a.wait(room + n)
 			due := r.Now().Add(wait)
@@ -167,10 +174,11 @@ func (r *run) spill() {
 
 // rate is what the lane's own limit lets go in a second; 0 if it has none.
 func (a *lane) rate() float64 {
-	if a.limit.Rate <= 0 {
-		return float64(10 * a.limit.Connections) // a mail takes a tenth of a second, say
+	rate, connections, _ := a.part.limit(a.limit)
+	if rate <= 0 {
+		return float64(10 * connections) // a mail takes a tenth of a second, say
 	}
-	return a.limit.Rate
+	return rate
 }
 
 // leastRoom is how many may wait in the lane of a slowed group, however slow it is.
@@ -178,6 +186,9 @@ const leastRoom = 4
 
 // room is how many may wait in the lane.
 func (a *lane) room() int {
+	if _, _, ok := a.part.limit(a.limit); !ok {
+		return 0
+	}
 	room := max(2*maxSlice, int(a.rate()*laneTime.Seconds()))
 	if rate, slow := a.pace.rate(a.name); slow {
 		room = min(room, max(leastRoom, int(rate*laneTime.Seconds())))
@@ -191,6 +202,9 @@ func (a *lane) wait(n int) (d time.Duration, why string) {
 		d = time.Duration(float64(n) / rate * float64(time.Second))
 	}
 	why = "limit of " + a.name
+	if _, _, ok := a.part.limit(a.limit); !ok {
+		d = laneTime // others may have it meanwhile
+	}
 	if slow, ok := a.pace.after(a.name, n); ok && slow > d {
 		d, why = slow, a.name+" asks for less"
 	}

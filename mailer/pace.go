@@ -22,6 +22,9 @@ type Pace struct {
 	mu   sync.Mutex
 	slow map[string]*bucket
 
+	shares map[string]float64 // by relay: what is ours of it; nil = everything is
+	part   float64            // of each slowed group's rate, that is ours
+
 	counted, before map[string]sent // mails answered, in this minute and the one before
 	since           time.Time       // when this minute began, real time
 }
@@ -45,7 +48,7 @@ func NewPace(domains *Domains, clock func() time.Time, known []Slowed) *Pace {
 	if clock == nil {
 		clock = time.Now
 	}
-	p := &Pace{domains: domains, now: clock, slow: make(map[string]*bucket), counted: make(map[string]sent), since: now()}
+	p := &Pace{domains: domains, now: clock, slow: make(map[string]*bucket), counted: make(map[string]sent), since: now(), part: 1}
 	for _, s := range known {
 		p.slow[s.Name] = &bucket{Slowed: s, halved: s.Heard, refilled: now()}
 	}
@@ -96,6 +99,9 @@ func (p *Pace) lately(name string, limit *DomainLimit) float64 {
 		c.last = cc.last
 	}
 	rate := float64(c.n) / max(c.last.Sub(c.first).Seconds(), 1)
+	if p.part > 0 {
+		rate /= p.part // the others do as much
+	}
 	limited := limit != nil && limit.Rate > 0
 	switch {
 	case c.n == 0 && limited:
@@ -182,6 +188,9 @@ func (p *Pace) wait(name string, take bool) time.Duration {
 	if free {
 		return 0
 	}
+	if rate *= p.part; rate == 0 {
+		return time.Second // or when something of it is ours
+	}
 	b.tokens = min(burst(rate), b.tokens+t.Sub(b.refilled).Seconds()*rate)
 	b.refilled = t
 	if b.tokens < 1 {
@@ -193,36 +202,91 @@ func (p *Pace) wait(name string, take bool) time.Duration {
 	return 0
 }
 
-// rate is what a group may be sent now; ok is false if it is not slowed.
+// rate is what we may send a group now; ok is false if it is not slowed.
 func (p *Pace) rate(name string) (rate float64, ok bool) {
-	s, ok := p.known(name)
+	s, part, ok := p.known(name)
 	if ok {
 		rate, _ = s.RateAt(p.now())
 	}
-	return rate, ok
+	return rate * part, ok
 }
 
 // after is how long the turns of n mails of a group take; ok is false if it is not slowed.
 func (p *Pace) after(name string, n int) (d time.Duration, ok bool) {
-	s, ok := p.known(name)
-	if ok {
-		d = s.after(p.now(), n)
+	s, part, ok := p.known(name)
+	switch {
+	case ok && part == 0:
+		d = laneTime
+	case ok:
+		d = s.after(p.now(), int(float64(n)/part))
 	}
 	return d, ok
 }
 
-// known is a group that is slowed now.
-func (p *Pace) known(name string) (s Slowed, ok bool) {
+// known is a group that is slowed now, and how much of it is ours.
+func (p *Pace) known(name string) (s Slowed, part float64, ok bool) {
 	if p == nil || !p.some.Load() {
-		return s, false
+		return s, 1, false
 	}
 	t := p.now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	b := p.slow[name]
 	if b == nil {
-		return s, false
+		return s, 1, false
 	}
 	_, free := b.RateAt(t)
-	return b.Slowed, !free
+	return b.Slowed, p.part, !free
+}
+
+// Divide has senders of other processes use the pace of slowed groups too. A group is written to through all relays at
+// once, so of its rate this process has the mean of its parts of the relays named, as their senders come to say:
+// what all processes have is never more than the whole, and whoever may send through any relay has some of it.
+func (p *Pace) Divide(relays []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.shares, p.part = make(map[string]float64, len(relays)), 0
+	for _, name := range relays {
+		p.shares[name] = 0
+	}
+}
+
+// share takes in how much of a relay is ours.
+func (p *Pace) share(relay string, fraction float64) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.shares[relay]; !ok {
+		return
+	}
+	p.shares[relay] = fraction
+	sum := 0.0
+	for _, f := range p.shares {
+		sum += f
+	}
+	p.part = sum / float64(len(p.shares))
+}
+
+// Learn takes in what other processes know of slowed groups; what is older than what is known here changes nothing.
+func (p *Pace) Learn(list []Slowed) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range list {
+		switch b := p.slow[s.Name]; {
+		case b == nil:
+			if _, free := s.RateAt(p.now()); free {
+				continue
+			}
+			p.slow[s.Name] = &bucket{Slowed: s, halved: s.Heard, refilled: now()}
+			p.some.Store(true)
+		case !s.Heard.Before(b.Heard):
+			rate, _ := b.RateAt(s.Heard)
+			if s.Rate < rate {
+				b.halved, b.tokens = s.Heard, min(b.tokens, 0)
+			}
+			b.Slowed, b.Rate = s, min(s.Rate, rate)
+		}
+	}
 }

@@ -37,6 +37,7 @@ type Sender struct {
 	Taken    func(d *Delivery) // called for each delivery that the relay took, once that is on record, from many goroutines; may be nil
 	Domains  *Domains          // limits of recipients' domains; nil: none
 	Pace     *Pace             // which groups of them are slowed just now, for all senders that share it; nil: none
+	Sharer   Sharer            // divides the relay among processes; nil: it is all ours
 	Signer   Signer            // signs each message; nil: the relay does
 	// StandIn names the relays whose mail goes through this one just now, because they are down;
 	// nil: none. It is asked whenever this relay has nothing of its own to do.
@@ -63,6 +64,7 @@ type Stats struct {
 	Waiting  int           // deliveries that may not go yet
 	Dials    int           // connections tried
 	Held     bool          // the relay is held
+	Away     bool          // other senders have all its connections
 	Slowed   bool          // it throttles: mail goes at a lower rate than was set
 	Trouble  string        // what the relay last did wrong, "" while all is well
 	Since    time.Time     // since when, real time
@@ -87,6 +89,7 @@ func (s *Sender) Run(ctx context.Context, untilIdle bool) (Stats, error) {
 
 	var workers, helpers sync.WaitGroup
 	helpers.Go(func() { r.renew(keep) })
+	helpers.Go(func() { r.share(keep) })
 	helpers.Go(func() { r.watch(ctx) })
 	helpers.Go(func() { r.sweep(keep) })
 	workers.Go(func() { r.feed(ctx) })
@@ -98,6 +101,7 @@ func (s *Sender) Run(ctx context.Context, untilIdle bool) (Stats, error) {
 	done()
 	helpers.Wait()
 	r.releaseAll()
+	r.unshare()
 	r.mu.Lock()
 	r.untold = true
 	r.mu.Unlock()
@@ -129,6 +133,7 @@ type run struct {
 	batches   []*leased
 	lanes     []*lane          // one for each provider with a limit, and those in slowLanes
 	slowLanes map[string]*lane // by group
+	part      part             // of the relay, that is ours
 	spares    []*Letter        // on record as intended, left over by connections
 	desks     []*desk
 	inHand    int // deliveries taken and not settled
@@ -165,6 +170,9 @@ func (s *Sender) newRun(untilIdle bool) *run {
 	r.Relay.Timeouts = r.Relay.Timeouts.withDefaults()
 	r.gate = newGate(r.Relay.Rate, max(1, r.Relay.Connections), cmp.Or(r.RetryFirst, time.Second), cmp.Or(r.RetryMost, time.Minute),
 		cmp.Or(r.RetryHeld, 10*time.Minute), r.Rand)
+	if r.Sharer != nil { // nothing before it was asked for
+		r.part, r.gate.places = part{of: max(1, r.Relay.Connections)}, 0
+	}
 	return r
 }
 
@@ -283,7 +291,7 @@ func (r *run) snapshot() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.stats
-	s.Slowed = r.gate.slowed()
+	s.Slowed, s.Away = r.gate.slowed(), r.gate.without()
 	s.Outcomes = maps.Clone(r.stats.Outcomes)
 	return s
 }

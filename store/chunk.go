@@ -40,6 +40,7 @@ func (db *DB) WriteChunk(ctx context.Context, i *digest.Issue, a digest.Audience
 	var w chunkWriter
 	stop := ctx
 	err = db.write(ctx, func(ctx context.Context, t *tx) (err error) {
+		w.forget()
 		if out, err = issueWhere(ctx, t, `WHERE i.id = ?1`, i.ID); err != nil {
 			return err
 		}
@@ -85,9 +86,7 @@ func (db *DB) WriteChunk(ctx context.Context, i *digest.Issue, a digest.Audience
 		return err
 	})
 	if err != nil {
-		for _, d := range w.fresh {
-			d.ID = 0
-		}
+		w.forget()
 		return false, fmt.Errorf("write chunk: %w", err)
 	}
 	if len(w.used) > 0 {

@@ -50,7 +50,8 @@ type DB struct {
 	ahead   atomic.Int64    // of this machine's clock, by so many nanoseconds, is the database's
 	writer  *writer
 	readers *sql.DB
-	stmts   sync.Map // SQL text → *sql.Stmt, on readers
+	stmts   sync.Map                  // SQL text → *sql.Stmt, on readers
+	cut     atomic.Pointer[time.Time] // since when reads find no server; nil = they do
 
 	zones  sync.Map                                  // name → *time.Location
 	onlyTo atomic.Pointer[func(address string) bool] // whom mail may go to; nil = all
@@ -59,6 +60,7 @@ type DB struct {
 	fragments fragmentIDs
 	told      digestStories
 
+	run     string    // names this run of the program
 	started time.Time // for the clock of leases
 	ledger  ledger
 
@@ -99,7 +101,7 @@ func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
 }
 
 func newDB(opts Options, d dialect) *DB {
-	return &DB{opts: opts, dialect: d, told: digestStories{of: make(map[int64][]int64)}, started: time.Now(), tray: newTray()}
+	return &DB{opts: opts, dialect: d, told: digestStories{of: make(map[int64][]int64)}, started: time.Now(), run: newRun(), tray: newTray()}
 }
 
 // Close waits for the transaction under way and closes all connections.

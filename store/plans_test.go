@@ -244,7 +244,7 @@ func followLog(t *testing.T, db *store.DB, i digest.Issue, now time.Time) {
 	_, place := db.LogPlace(ctx, "main: log")
 	_, forgotten := db.ForgetQueueIDs(ctx, now)
 	_, delays := db.Delays(ctx, now)
-	keep := db.KeepSlowDomains(ctx, []mailer.Slowed{{Name: "a.example"}}, []string{"b.example"})
+	keep := db.KeepSlowDomains(ctx, []mailer.Slowed{{Name: "a.example"}}, []string{"b.example"}, now)
 	_, slow := db.SlowDomains(ctx)
 	if err := errors.Join(ours, took, place, forgotten, delays, keep, slow); err != nil {
 		t.Fatal(err)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// RelayState is how a relay was last seen to be, by whichever process had to do with it.
+// RelayState is how a relay was last seen to be by a process that had to do with it.
 type RelayState struct {
 	Relay  string
 	State  string    // up, slow (it throttles), down, held (it refuses us as such)
@@ -25,13 +25,18 @@ const (
 	RelayHeld = "held"
 )
 
-// KeepRelayStates puts on record how relays are.
+// KeepRelayStates puts on record how relays are for a worker. What workers said who have no share of the relay any more is
+// forgotten; where nobody has, because there is one sender, what others said.
 func (db *DB) KeepRelayStates(ctx context.Context, list []RelayState) error {
-	err := db.write(ctx, func(ctx context.Context, t *tx) error {
+	err := db.writeIn(ctx, noLane, func(ctx context.Context, t *tx) error {
 		for _, s := range list {
+			if _, err := t.exec(ctx, `DELETE FROM relay_states WHERE relay = ?1 AND worker <> ?2 AND worker NOT IN
+				(SELECT worker FROM relay_shares WHERE relay = ?1 AND until >= ?3)`, s.Relay, s.Worker, us(db.leaseClock())); err != nil {
+				return err
+			}
 			if _, err := t.exec(ctx, `INSERT INTO relay_states (relay, state, since, why, worker, seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-				ON CONFLICT (relay) DO UPDATE SET state = excluded.state, since = excluded.since, why = excluded.why,
-				worker = excluded.worker, seen = excluded.seen`, s.Relay, s.State, us(s.Since), oneLine(s.Why, 300), s.Worker, us(s.Seen)); err != nil {
+				ON CONFLICT (relay, worker) DO UPDATE SET state = excluded.state, since = excluded.since, why = excluded.why,
+				seen = excluded.seen`, s.Relay, s.State, us(s.Since), oneLine(s.Why, 300), s.Worker, us(s.Seen)); err != nil {
 				return err
 			}
 		}
@@ -43,10 +48,10 @@ func (db *DB) KeepRelayStates(ctx context.Context, list []RelayState) error {
 	return nil
 }
 
-// RelayStates lists how relays were last seen to be, by name. Those that left the configuration are among
-// them.
+// RelayStates lists how relays were last seen to be, by name; of one that does not look the same to all workers,
+// what the worst of them says. Those that left the configuration are among them.
 func (db *DB) RelayStates(ctx context.Context) ([]RelayState, error) {
-	list, err := selectAll(ctx, db.read(), `SELECT relay, state, since, why, worker, seen FROM relay_states ORDER BY relay`, nil,
+	list, err := selectAll(ctx, db.read(), `SELECT relay, state, since, why, worker, seen FROM relay_states ORDER BY relay, seen DESC, worker`, nil,
 		func(r *sql.Rows) (s RelayState, err error) {
 			var since, seen int64
 			err = r.Scan(&s.Relay, &s.State, &since, &s.Why, &s.Worker, &seen)
@@ -56,8 +61,19 @@ func (db *DB) RelayStates(ctx context.Context) ([]RelayState, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list states of relays: %w", err)
 	}
-	return list, nil
+	worst := list[:0]
+	for _, s := range list {
+		if n := len(worst); n == 0 || worst[n-1].Relay != s.Relay {
+			worst = append(worst, s)
+		} else if badness[s.State] > badness[worst[n-1].State] {
+			worst[n-1] = s
+		}
+	}
+	return worst, nil
 }
+
+// badness orders states.
+var badness = map[string]int{RelayUp: 0, RelaySlow: 1, RelayDown: 2, RelayHeld: 3}
 
 // Finding is what was last found of a thing that is looked at again and again.
 type Finding struct {

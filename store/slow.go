@@ -48,19 +48,20 @@ func (db *DB) SlowDomains(ctx context.Context) ([]mailer.Slowed, error) {
 	return list, nil
 }
 
-// KeepSlowDomains puts groups on record that are slowed, and takes others off.
-func (db *DB) KeepSlowDomains(ctx context.Context, slowed []mailer.Slowed, free []string) error {
-	err := db.write(ctx, func(ctx context.Context, t *tx) error {
+// KeepSlowDomains puts groups on record that are slowed, unless another process has put newer news of them there, and takes
+// those off that are free again by now.
+func (db *DB) KeepSlowDomains(ctx context.Context, slowed []mailer.Slowed, free []string, now time.Time) error {
+	err := db.writeIn(ctx, noLane, func(ctx context.Context, t *tx) error {
 		for _, s := range slowed {
 			if _, err := t.exec(ctx, `INSERT INTO slow_domains (name, rate, base, since, heard, until, why) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
 				ON CONFLICT (name) DO UPDATE SET rate = excluded.rate, base = excluded.base, since = excluded.since, heard = excluded.heard,
-				until = excluded.until, why = excluded.why`,
+				until = excluded.until, why = excluded.why WHERE excluded.heard >= slow_domains.heard`,
 				s.Name, s.Rate, s.Base, us(s.Since), us(s.Heard), us(s.Until()), s.Why); err != nil {
 				return err
 			}
 		}
 		for _, name := range free {
-			if _, err := t.exec(ctx, `DELETE FROM slow_domains WHERE name = ?1`, name); err != nil {
+			if _, err := t.exec(ctx, `DELETE FROM slow_domains WHERE name = ?1 AND until <= ?2`, name, us(now)); err != nil {
 				return err
 			}
 		}

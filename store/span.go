@@ -35,7 +35,7 @@ const partSlots = 32
 
 // deliveries is the table of a slot's deliveries. A statement that names the part is spared the search for it.
 func (d dialect) deliveries(slot int64) string {
-	if d.name == postgresDialect.name {
+	if d.name == postgresDialect.name && slot > 0 {
 		return fmt.Sprintf("deliveries_%d", slot/partSlots)
 	}
 	return "deliveries"

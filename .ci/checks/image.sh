@@ -14,7 +14,7 @@ if [ "${1:-}" != --inside ]; then
     cp "$1" "$tmp/root/broadsheet"
   else
     how=$(sed -n 's|^RUN \(CGO_ENABLED=0 go build .*\) -o /image/broadsheet \.$|\1|p' deploy/Dockerfile)
-    eval "$how -o '$tmp/root/broadsheet' ."
+    VERSION=tried eval "$how -o '$tmp/root/broadsheet' ."
   fi
   # A mount table of its own: what is mounted is gone with it.
   unshare --mount "$0" --inside "$tmp"
@@ -52,6 +52,7 @@ inside() {
 }
 fail() { echo "image.sh: $1"; cat "$tmp/log"; exit 1; }
 
+inside --version
 files=$(find "$root" -xdev -type f -not -path '*/zoneinfo/*' | sed "s|$root||" | sort | tr '\n' ' ')
 echo "in it: $files and $(find "$root/usr/share/zoneinfo" -type f | wc -l) files of time zones"
 inside keys rotate --config /etc/broadsheet/schedule.yaml >"$tmp/log" 2>&1 || fail "no keys"

@@ -176,9 +176,10 @@ func testSlowDomains(t *testing.T, w *world) {
 
 	slow := []mailer.Slowed{{Name: "a.example", Rate: 0.1, Base: 10, Since: begin, Heard: w.now(), Why: "421 4.7.28 too much"},
 		{Name: "gmail", Rate: 5, Base: 10, Since: begin, Heard: begin, Why: "later"}}
-	w.must(w.db.KeepSlowDomains(t.Context(), slow, nil))
+	w.must(w.db.KeepSlowDomains(t.Context(), slow, nil, w.now()))
 	slow[0].Rate, slow[0].Why = 0.2, "again"
-	w.must(w.db.KeepSlowDomains(t.Context(), slow[:1], []string{"gmail", "nobody"}))
+	w.must(w.db.KeepSlowDomains(t.Context(), slow[:1], []string{"gmail", "nobody"}, w.now())) // not free yet
+	w.must(w.db.KeepSlowDomains(t.Context(), nil, []string{"gmail", "nobody"}, slow[1].Until()))
 	got, err := w.db.SlowDomains(t.Context())
 	w.must(err)
 	if len(got) != 1 || !strings.HasPrefix(got[0].Why, "again") || got[0].Rate != 0.2 || got[0].Base != 10 ||
