@@ -212,7 +212,7 @@ var scriptCommands = map[string]func(s *script, args []string){
 			s.env = append(s.env, entry)
 		}
 	},
-	"rm":  func(s *script, args []string) { s.check(os.Remove(s.path(args[0]))) },
+	"rm": func(s *script, args []string) { s.check(os.Remove(s.path(args[0]))) },
 	"exists": func(s *script, args []string) {
 		want := args[0] != "!"
 		if name := args[len(args)-1]; exists(s.path(name)) != want {

@@ -137,7 +137,7 @@ func TestWithdrawMidRun(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f := benchFlags{readers: readers, stories: 200, sections: 20, connections: 16, inDoubt: 1}
+	f := benchFlags{readers: readers, stories: 200, sections: 20, connections: 16, inDoubt: 1, rate: 1_000_000}
 	cfg, err := benchConfig(f, &benchRelay{host: "127.0.0.1", port: l.Addr().(*net.TCPAddr).Port}, now)
 	must(err)
 	entry, err := subscribers.NewKey("bench", rand.Reader)
