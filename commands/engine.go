@@ -52,6 +52,7 @@ type engine struct {
 	openings    map[string]string // by edition: what its last opening failed for, as it is on record; for the scheduler alone
 	kept        keptAlarms
 	readiness   readiness
+	outage      *outage
 	metered     keptMetrics
 	meters      *meters // of the process: they outlive a configuration
 	finder      digest.Finder
@@ -113,7 +114,9 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 	if err != nil {
 		host = "localhost"
 	}
-	e := &engine{cfg: cfg, db: db, keys: keys, now: now, log: log,
+	away := &outage{}
+	log = slog.New(outageLog{log.Handler(), away})
+	e := &engine{cfg: cfg, db: db, keys: keys, now: now, log: log, outage: away,
 		worker:   fmt.Sprintf("%s:%d", host, os.Getpid()),
 		finder:   digest.Finder{Diary: db, Config: cfg},
 		composer: digest.NewComposer(db, keys, domainOf(cfg.Publication.From)),

@@ -31,7 +31,11 @@ func (e *engine) enlist(ctx context.Context, roles []string) error {
 
 // beat gives a sign of life.
 func (e *engine) beat(ctx context.Context) time.Duration {
-	e.complain(ctx, "give sign of life", e.db.Beat(ctx))
+	err := e.db.Beat(ctx)
+	e.complain(ctx, "give sign of life", err)
+	if err == nil {
+		e.outage.over(e.log)
+	}
 	return store.BeatEvery
 }
 

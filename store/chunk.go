@@ -81,9 +81,11 @@ func (db *DB) WriteChunk(ctx context.Context, i *digest.Issue, a digest.Audience
 		}
 		out.Audience += len(planned)
 		out.Digests += w.digests
-		_, err = t.exec(ctx, `UPDATE issues SET position = ?2, audience = ?3, digests = ?4 WHERE id = ?1`,
-			out.ID, out.Cursor, out.Audience, out.Digests)
-		return err
+		if _, err = t.exec(ctx, `UPDATE issues SET position = ?2, audience = ?3, digests = ?4 WHERE id = ?1`,
+			out.ID, out.Cursor, out.Audience, out.Digests); err != nil {
+			return err
+		}
+		return t.measure(ctx, db.dialect.deliveries(out.SlotID), "digests", "batches")
 	})
 	if err != nil {
 		w.forget()

@@ -374,7 +374,7 @@ func (s *Standing) Differs(publicURL string, accounts []string) (why []string) {
 	}
 	switch {
 	case s.server != "" && s.server != a.Instance:
-		why = append(why, fmt.Sprintf("this is a copy: the one that mails was database %s, and this is %s", a.Instance, s.server))
+		why = append(why, fmt.Sprintf("this is a copy: mail last went out from another PostgreSQL server or database (%s), and this is %s", cmp.Or(a.Instance, "none on record"), s.server))
 	case s.server != "":
 	case f == nil:
 		why = append(why, fmt.Sprintf("%s is not there: this is a copy of the database, or it was carried to another place", s.Path+instanceSuffix))

@@ -161,6 +161,9 @@ func (w *writer) again(ctx context.Context, l lanes, fn func(ctx context.Context
 		case !w.wrote && standby(err): // it was one from the start, and is not about to take over
 			return took, err
 		}
+		if time.Since(began) > mostWait { // people may see it
+			w.note(ctx, err)
+		}
 		select {
 		case <-ctx.Done():
 			return took, err

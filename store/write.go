@@ -49,6 +49,7 @@ type tx struct {
 	begun     bool
 	signed    int64 // what it wrote into its lane, on PostgreSQL
 	pending   []pending
+	sections  map[string]int // readers of sections, not written yet
 }
 
 // write runs fn in a transaction that is alone: nothing else writes before it ends. It waits for its
