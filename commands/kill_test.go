@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +23,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"broadsheet/mailer"
+	"broadsheet/store/storetest"
 )
 
 const (
@@ -161,7 +161,11 @@ func (k *killed) write(name, text string) {
 
 func (k *killed) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(k.program, append([]string{"--config", filepath.Join(k.dir, "schedule.yaml")}, args...)...)
-	cmd.Env = append(os.Environ(), "BROADSHEET_DB="+k.dsn, "BROADSHEET_KEY=", "BROADSHEET_KEY_FILE="+filepath.Join(k.dir, "keys"))
+	dsn := k.dsn
+	if dsn == "" {
+		dsn = storetest.At(k.t, filepath.Join(k.dir, "broadsheet.db"))
+	}
+	cmd.Env = append(os.Environ(), "BROADSHEET_DB="+dsn, "BROADSHEET_KEY=", "BROADSHEET_KEY_FILE="+filepath.Join(k.dir, "keys"))
 	return cmd
 }
 
@@ -178,18 +182,16 @@ func (k *killed) run(args ...string) []byte {
 	return out
 }
 
-// inDoubt looks at the file as SQLite sees it, and counts what the relay has taken between two
+// inDoubt looks at the database, and counts what the relay has taken between two
 // looks without the ledger knowing.
 func (k *killed) inDoubt(before, now map[string]int) (n int) {
 	k.t.Helper()
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(k.dir, "broadsheet.db")+"?_pragma=busy_timeout(10000)")
-	if err != nil {
-		k.t.Fatal(err)
-	}
-	defer db.Close()
+	db := storetest.Raw(k.t, filepath.Join(k.dir, "broadsheet.db"))
 	var verdict string
-	if err := db.QueryRow("PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
-		k.t.Fatalf("integrity check: %q, %v", verdict, err)
+	if !storetest.OnPostgres() {
+		if err := db.QueryRow("PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
+			k.t.Fatalf("integrity check: %q, %v", verdict, err)
+		}
 	}
 	rows, err := db.Query(`SELECT s.address FROM deliveries d JOIN subscribers s ON s.id = d.subscriber WHERE d.state <> 'accepted'`)
 	if err != nil {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -131,7 +132,7 @@ func (db *DB) setClock(scan func(query string, at *int64) error) error {
 func dollars(query string, values args) string {
 	var b strings.Builder
 	b.Grow(len(query) + 8*len(values))
-	last, quoted := 0, false
+	last, quoted, used := 0, false, make([]bool, len(values))
 	for i := 0; i < len(query); i++ {
 		switch c := query[i]; {
 		case c == '\'':
@@ -150,11 +151,23 @@ func dollars(query string, values args) string {
 			n = last + 1
 		}
 		last = max(last, n) // a bare one follows the largest, as in SQLite
+		if n <= len(values) {
+			used[n-1] = true
+		}
 		b.WriteByte('$')
 		b.WriteString(strconv.Itoa(n))
 		if n <= len(values) {
 			b.WriteString(cast(values[n-1]))
 		}
+	}
+	var rest []string // a value that stands nowhere must have a type all the same
+	for n := range used {
+		if !used[n] {
+			rest = append(rest, "$"+strconv.Itoa(n+1)+cmp.Or(cast(values[n]), "::text"))
+		}
+	}
+	if len(rest) > 0 {
+		return "WITH unused AS (SELECT " + strings.Join(rest, ", ") + ") " + b.String()
 	}
 	return b.String()
 }
@@ -186,16 +199,32 @@ func cast(v any) string {
 	return ""
 }
 
-// values makes numbers of truth values, as they stand in tables of either engine.
+// values makes numbers of truth values, as they stand in tables of either engine, and has PostgreSQL given texts that
+// it takes: what comes from outside may have octets in it that are no text.
 func (d dialect) values(list args) args {
 	if d.name != postgresDialect.name {
 		return list
 	}
 	for n, v := range list {
-		if is, ok := v.(bool); ok {
+		switch v := v.(type) {
+		case nil, int64, int, []byte:
+		case bool:
 			list[n] = int64(0)
-			if is {
+			if v {
 				list[n] = int64(1)
+			}
+		case string:
+			if text, cleaned := clean(v); cleaned {
+				list[n] = text
+			}
+		case sql.NullString:
+			v.String, _ = clean(v.String)
+			list[n] = v
+		default:
+			if of := reflect.ValueOf(v); of.Kind() == reflect.String {
+				if text, cleaned := clean(of.String()); cleaned {
+					list[n] = text
+				}
 			}
 		}
 	}

@@ -62,6 +62,9 @@ func (db *DB) Reassign(ctx context.Context, routes *digest.Routes, now time.Time
 	if err != nil {
 		return nil, err
 	}
+	if _, err := db.endLeases(ctx, now); err != nil {
+		return nil, fmt.Errorf("reassign deliveries: %w", err)
+	}
 	list, err := selectAll(ctx, db.read(), `SELECT b.id FROM batches b`+db.dialect.by("batches_due")+`
 		WHERE b.done = 0 AND b.lease_until = 0 AND b.relay NOT IN (SELECT value FROM `+db.dialect.texts(1)+`) ORDER BY b.id`, args{string(known)}, number)
 	moved = make(map[string]int)
