@@ -40,9 +40,7 @@ func (db *DB) WriteChunk(ctx context.Context, i *digest.Issue, a digest.Audience
 	var w chunkWriter
 	stop := ctx
 	err = db.writeIn(ctx, ownLane, func(ctx context.Context, t *tx) (err error) {
-		for _, d := range w.fresh { // of a run that did not happen
-			d.ID = 0
-		}
+		w.forget()
 		w, done = chunkWriter{}, false
 		if err := t.alone(ctx, 0, ""); err != nil {
 			return err
@@ -97,9 +95,7 @@ func (db *DB) WriteChunk(ctx context.Context, i *digest.Issue, a digest.Audience
 		return t.measure(ctx, db.dialect.deliveries(out.SlotID), "digests", "batches")
 	})
 	if err != nil {
-		for _, d := range w.fresh {
-			d.ID = 0
-		}
+		w.forget()
 		return false, fmt.Errorf("write chunk: %w", err)
 	}
 	if len(w.used) > 0 {

@@ -30,7 +30,11 @@ var (
 	// ErrAway says that the server cannot be reached just now: it is down, starting, shutting down or full.
 	ErrAway = errors.New("database server cannot be reached")
 	// ErrStandby says that the server only takes reads: it is a standby.
-	ErrStandby = errors.New("database only takes reads: it is a standby, name the primary or all servers with target_session_attrs=read-write")
+	ErrStandby = errors.New("database only takes reads, it is a standby: name the primary in the postgres:// URL, or all servers with target_session_attrs=read-write")
+	// ErrLogin says that the server does not let this user in.
+	ErrLogin = errors.New("database server refuses the log-in: look at user and password of the postgres:// URL, and at the server's pg_hba.conf")
+	// ErrCut says that the server cut a statement short.
+	ErrCut = errors.New("database cut a statement short: the user's statement_timeout is too short (ALTER ROLE ... SET statement_timeout, or statement_timeout=0 in the postgres:// URL), or somebody cancelled it")
 	// ErrNewer says that a newer program made the database.
 	ErrNewer = errors.New("database is newer than this program")
 	// ErrLocked says that another sender is at work on the database.
@@ -74,7 +78,7 @@ func explain(err error) error {
 
 // known says whether err already has its words.
 func known(err error) bool {
-	for _, e := range []error{ErrFull, ErrBusy, ErrDamaged, ErrReadOnly, ErrAway, ErrStandby} {
+	for _, e := range []error{ErrFull, ErrBusy, ErrDamaged, ErrReadOnly, ErrAway, ErrStandby, ErrLogin, ErrCut, ErrNoDatabase} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -105,7 +109,7 @@ func ofRow(err error) bool {
 // spoilt says whether a connection is not to be trusted after err: SQLite has been seen to
 // report a full disk only once on a connection.
 func spoilt(err error) bool {
-	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || lostConnection(err) {
+	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || lostConnection(err) || stale(err) {
 		return true
 	}
 	e, ok := errors.AsType[*sqlite.Error](err)

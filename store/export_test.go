@@ -6,11 +6,15 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
+
+	"github.com/jackc/pgx/v5/stdlib"
 
 	"broadsheet/digest"
 	"broadsheet/mailer"
@@ -185,4 +189,34 @@ var nullable = map[string]bool{"deliveries.digest": true, "deliveries.reply": tr
 // Texts reads a query's only column.
 func (db *DB) Texts(ctx context.Context, query string) ([]string, error) {
 	return selectAll(ctx, db.read(), query, nil, func(r *sql.Rows) (s string, err error) { return s, r.Scan(&s) })
+}
+
+// BadCommits has every transaction on PostgreSQL fail in one way or another as it is committed, until it is put
+// right: sometimes on its way there, sometimes by the loss of the connection before COMMIT, or before its answer.
+func BadCommits() (right func()) {
+	var mu sync.Mutex
+	tried := make(map[*writer]int)
+	good := badCommit
+	badCommit = func(t *tx, commit func() error) error {
+		mu.Lock()
+		tried[t.w]++
+		n := tried[t.w]
+		mu.Unlock()
+		cut := func() {
+			_ = t.w.conn.Raw(func(c any) error { return c.(*stdlib.Conn).Conn().PgConn().Conn().Close() })
+		}
+		switch n % 4 {
+		case 1:
+			return ErrAway
+		case 2:
+			cut()
+			return commit()
+		case 3:
+			err := commit()
+			cut()
+			return cmp.Or(err, io.ErrUnexpectedEOF)
+		}
+		return commit()
+	}
+	return func() { badCommit = good }
 }

@@ -52,6 +52,7 @@ func (db *DB) Lease(ctx context.Context, relay, worker string, now time.Time) (*
 func (db *DB) lease(ctx context.Context, relay string, edition int64, worker string, now time.Time) (*mailer.Batch, error) {
 	var out *mailer.Batch
 	err := db.writeIn(ctx, ownLane, func(ctx context.Context, t *tx) error {
+		out = nil
 		if edition == 0 {
 			var err error
 			if out, err = db.leaseUrgent(ctx, t, relay, worker, now); err != nil || out != nil {
@@ -115,6 +116,7 @@ func (db *DB) LeaseUrgent(ctx context.Context, relay, worker string, now time.Ti
 func (db *DB) LeaseOne(ctx context.Context, issue, subscriber int64, worker string, now time.Time) (*mailer.Batch, error) {
 	var out *mailer.Batch
 	err := db.writeIn(ctx, ownLane, func(ctx context.Context, t *tx) error {
+		out = nil
 		found, err := selectAll(ctx, t, batchColumns+`JOIN issues i ON i.id = b.issue
 			JOIN deliveries d ON d.slot = i.slot AND d.subscriber = ?2 AND d.batch = b.id
 			WHERE i.id = ?1 AND i.state = 'open' AND i.due <= ?3 AND b.done = 0 AND b.lease_until < ?4`+freeBatches+db.dialect.skipLocked,

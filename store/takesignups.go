@@ -39,8 +39,9 @@ func (db *DB) TakeSignUps(ctx context.Context, perHour int, now time.Time) (take
 		if waiting == 0 {
 			return taken, nil
 		}
-		part := Taken{}
+		var part Taken
 		err := db.write(ctx, func(ctx context.Context, t *tx) error {
+			part = Taken{}
 			more, err = db.takeSignUps(ctx, t, &part, perHour, now)
 			return err
 		})
