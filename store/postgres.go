@@ -181,6 +181,10 @@ func cast(v any) string {
 		return "::bytea"
 	case []int64:
 		return "::bigint[]"
+	case []*int64:
+		return "::bigint[]"
+	case [][]byte:
+		return "::bytea[]"
 	case []string:
 		return "::text[]"
 	case sql.NullInt64, *int64:

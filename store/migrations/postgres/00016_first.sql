@@ -415,7 +415,7 @@ CREATE TABLE dropped_states (
 );
 CREATE INDEX story_keys_story ON story_keys (story);
 
-INSERT INTO counters (name, value) VALUES ('arrival', 0), ('gone', 0), ('readers', 0), ('stories', 0);
+INSERT INTO counters (name, value) VALUES ('arrival', 0), ('gone', 0), ('planner', 0), ('readers', 0), ('stories', 0);
 -- The same in every copy of this database and in no other.
 INSERT INTO meta (name, value) VALUES ('database', replace(gen_random_uuid()::text, '-', ''));
 
