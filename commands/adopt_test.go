@@ -15,6 +15,7 @@ import (
 
 	"broadsheet/operators"
 	"broadsheet/store"
+	"broadsheet/store/storetest"
 )
 
 // farRelay listens at an address of this machine that is not loopback, and counts who comes; it hangs up.
@@ -73,6 +74,7 @@ func farKeeper(t *testing.T) (c *console, calls *atomic.Int32) {
 // TestCopyDoesNotMail: the database and schedule.yaml copied to a second folder with a slot due: no relay is
 // called, the exit code and the first page say why, and a person can say that the copy is the one that mails.
 func TestCopyDoesNotMail(t *testing.T) {
+	storetest.AboutSQLite(t, "a folder is copied")
 	first, calls := farKeeper(t)
 	whole := &console{t: t, dir: filepath.Join(t.TempDir(), "whole")}
 	part := &console{t: t, dir: t.TempDir()}
@@ -135,6 +137,7 @@ func TestCopyDoesNotMail(t *testing.T) {
 
 // TestCopyDoesNotPing: whoever watches from elsewhere hears nothing of a copy until it is adopted.
 func TestCopyDoesNotPing(t *testing.T) {
+	storetest.AboutSQLite(t, "a folder is copied")
 	first, _ := farKeeper(t)
 	var pings atomic.Int32
 	watcher := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { pings.Add(1) }))
@@ -146,7 +149,7 @@ func TestCopyDoesNotPing(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log output
-	p := &program{getenv: func(name string) string { return map[string]string{"BROADSHEET_KEY": testKey}[name] },
+	p := &program{getenv: surroundings(t, c.dir),
 		stdout: &log, stderr: &log, configFile: c.dir + "/schedule.yaml"}
 	e, err := p.engine(t.Context())
 	if err != nil {
@@ -170,6 +173,7 @@ func TestCopyDoesNotPing(t *testing.T) {
 // TestServeHolds: serve in a copy shows its pages and calls no relay, says so on top of the operator's first
 // page, and goes on within seconds once another program has adopted it.
 func TestServeHolds(t *testing.T) {
+	storetest.AboutSQLite(t, "a folder is copied")
 	first, calls := farKeeper(t)
 	c := &console{t: t, dir: filepath.Join(t.TempDir(), "copy")}
 	if err := os.CopyFS(c.dir, os.DirFS(first.dir)); err != nil {
@@ -180,7 +184,7 @@ func TestServeHolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log output
-	p := &program{getenv: func(name string) string { return map[string]string{"BROADSHEET_KEY": testKey}[name] },
+	p := &program{getenv: surroundings(t, c.dir),
 		stdout: &log, stderr: &log, configFile: c.dir + "/schedule.yaml"}
 	ctx, end := context.WithCancel(t.Context())
 	defer end()

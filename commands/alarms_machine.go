@@ -44,11 +44,22 @@ func (w roomToday) databaseAlarms(context.Context) ([]room.Alarm, error) {
 	return []room.Alarm{a}, nil
 }
 
-// disk is the space where the database lies.
-func (e *engine) disk() (doctor.Space, error) { return doctor.SpaceBeside(e.db.Path()) }
+// errAfar says that the database lies on its server's disk, of which nothing is seen from here.
+var errAfar = errors.New("the database's disk is its server's")
+
+// disk is the space where the database lies, or [errAfar].
+func (e *engine) disk() (doctor.Space, error) {
+	if e.db.Path() == "" {
+		return doctor.Space{}, errAfar
+	}
+	return doctor.SpaceBeside(e.db.Path())
+}
 
 func (w roomToday) diskAlarms(context.Context) ([]room.Alarm, error) {
 	s, err := w.disk()
+	if errors.Is(err, errAfar) {
+		return nil, nil
+	}
 	if err != nil || s.Level() == doctor.Green {
 		return nil, err
 	}

@@ -49,9 +49,7 @@ func (w *watchedPress) evening() {
 
 // program is one that has the folder's configuration, at a time.
 func (w *watchedPress) program(at string) *program {
-	return &program{getenv: func(name string) string {
-		return map[string]string{"BROADSHEET_KEY": "one:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}[name]
-	}, stdout: &w.log, stderr: &w.log, configFile: w.dir + "/schedule.yaml", at: at, patience: 100 * time.Millisecond}
+	return &program{getenv: surroundings(w.t, w.dir), stdout: &w.log, stderr: &w.log, configFile: w.dir + "/schedule.yaml", at: at, patience: 100 * time.Millisecond}
 }
 
 func (w *watchedPress) engine(at string) *engine {

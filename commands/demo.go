@@ -19,6 +19,7 @@ import (
 
 	"broadsheet/demo"
 	"broadsheet/schedule"
+	"broadsheet/store"
 	"broadsheet/subscribers"
 )
 
@@ -35,6 +36,7 @@ func (p *program) demo() *cobra.Command {
 		Long: `Plays the last 24 hours with a fresh database: stories served as real feeds, a dozen readers in
 as many zones, a relay that takes, refuses and greylists, and what comes back of mails: bounces, a
 complaint, answers. Takes everything from schedule.yaml but feeds, relays, intake and public_url.
+With --db postgres://… the database is one of that server, made for this and dropped in the end.
 Prints what became of every mail. Then, until Ctrl-C, it goes on by the
 true clock and shows the inbox, in which every link works, and the pages on which readers sign up.`,
 		Args: cobra.NoArgs,
@@ -116,7 +118,15 @@ func (p *program) runDemo(ctx context.Context, f demoFlags) (err error) {
 	if p.ring, err = subscribers.ParseKeys(entry); err != nil {
 		return err
 	}
-	p.dsn = filepath.Join(dir, "broadsheet.db")
+	if !store.IsServer(p.dsn) {
+		p.dsn = filepath.Join(dir, "broadsheet.db")
+	} else {
+		var drop func() error
+		if p.dsn, drop, err = store.Scratch(ctx, p.dsn); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, p.close(), drop()) }()
+	}
 	db, err := p.database(ctx, true)
 	if err != nil {
 		return err

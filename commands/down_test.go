@@ -20,12 +20,7 @@ func (c *console) run(args ...string) int {
 	c.t.Helper()
 	c.out.Reset()
 	c.errors.Reset()
-	p := &program{getenv: func(name string) string {
-		if name == "BROADSHEET_KEY" {
-			return "one:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
-		}
-		return ""
-	}, stdin: strings.NewReader(""), stdout: &c.out, stderr: &c.errors, patience: 100 * time.Millisecond}
+	p := &program{getenv: surroundings(c.t, c.dir), stdin: strings.NewReader(""), stdout: &c.out, stderr: &c.errors, patience: 100 * time.Millisecond}
 	code := p.run(c.t.Context(), append([]string{"--config", c.dir + "/schedule.yaml"}, args...))
 	c.t.Logf("broadsheet %s: %d\n%s%s", strings.Join(args, " "), code, &c.out, &c.errors)
 	return code

@@ -52,6 +52,7 @@ type engine struct {
 	openings    map[string]string // by edition: what its last opening failed for, as it is on record; for the scheduler alone
 	kept        keptAlarms
 	readiness   readiness
+	outage      *outage
 	metered     keptMetrics
 	meters      *meters // of the process: they outlive a configuration
 	finder      digest.Finder
@@ -91,7 +92,7 @@ func (p *program) wire(ctx context.Context, cfg *schedule.Config, db *store.DB, 
 	if err != nil {
 		return nil, err
 	}
-	e.patience, e.roles = p.patience, p.roles
+	e.patience, e.roles, e.worker = p.patience, p.roles, cmp.Or(p.name, e.worker)
 	e.secretFiles = secretFiles(cfg, db.Path(), p.getenv)
 	if p.meters == nil {
 		p.meters = e.meters
@@ -113,7 +114,9 @@ func newEngine(cfg *schedule.Config, db *store.DB, keys *subscribers.Keys, now f
 	if err != nil {
 		host = "localhost"
 	}
-	e := &engine{cfg: cfg, db: db, keys: keys, now: now, log: log,
+	away := &outage{}
+	log = slog.New(outageLog{log.Handler(), away})
+	e := &engine{cfg: cfg, db: db, keys: keys, now: now, log: log, outage: away,
 		worker:   fmt.Sprintf("%s:%d", host, os.Getpid()),
 		finder:   digest.Finder{Diary: db, Config: cfg},
 		composer: digest.NewComposer(db, keys, domainOf(cfg.Publication.From)),

@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/mail"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -63,9 +64,7 @@ func newHarbor(t *testing.T, provider, secret string, n int, script ...string) *
 	c.must(0, "subscribers", "import", c.dir+"/readers.csv")
 	c.must(0, "stories", "import", "--section", "world", "--at", "2026-01-13T06:00:00Z", c.dir+"/world.xml")
 
-	getenv := func(name string) string {
-		return map[string]string{"BROADSHEET_KEY": "one:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", harborKey: secret}[name]
-	}
+	getenv := surroundings(t, c.dir, harborKey, secret)
 	sender := &program{getenv: getenv, stdin: strings.NewReader(""), stdout: &h.log, stderr: &h.log}
 	if code := sender.run(t.Context(), []string{"--config", c.dir + "/schedule.yaml", "send", "morning", "--at", "2026-01-13T07:00:30Z"}); code != 0 {
 		t.Fatalf("send: exit code %d\n%s", code, &h.log)
@@ -169,11 +168,7 @@ func (h *harbor) states() string {
 // dump is every row of every table.
 func (h *harbor) dump() string {
 	h.Helper()
-	text, err := dump(h.cfg.File[:strings.LastIndexByte(h.cfg.File, '/')] + "/broadsheet.db")
-	if err != nil {
-		h.Fatal(err)
-	}
-	return text
+	return dump(h.T, filepath.Dir(h.cfg.File))
 }
 
 var (

@@ -32,7 +32,7 @@ func (e *engine) checks(full bool) []doctor.Check {
 	list := []doctor.Check{
 		{Name: "configuration", Look: func(context.Context) doctor.Finding { return e.examineConfig() }},
 		{Name: "database", Limit: time.Hour, Look: func(ctx context.Context) doctor.Finding { return e.examineDatabase(ctx, full) }},
-		{Name: "free space", Look: func(context.Context) doctor.Finding { return doctor.Disk(e.db.Path()) }},
+		{Name: "free space", Look: func(context.Context) doctor.Finding { return e.examineSpace() }},
 		{Name: "files with secrets", Look: func(context.Context) doctor.Finding { return doctor.Private(e.secretFiles) }},
 	}
 	for _, r := range e.cfg.Relays {
@@ -154,10 +154,25 @@ func (e *engine) examineDatabase(ctx context.Context, full bool) doctor.Finding 
 		return doctor.Finding{Level: doctor.Red, Seen: err.Error(), Fix: "Stop the program, keep the file, and put the last backup back (docs/keeping.md)."}
 	}
 	how := "quick_check finds nothing wrong"
-	if full {
+	switch {
+	case e.db.Path() == "":
+		how = "the server answers; its files are its own to check (pg_amcheck)"
+	case full:
 		how = "integrity_check finds nothing wrong"
 	}
-	return doctor.Finding{Level: doctor.Green, Seen: e.db.Path() + ": " + how}
+	return doctor.Finding{Level: doctor.Green, Seen: e.db.Place() + ": " + how}
+}
+
+// examineSpace looks at the disk where the database lies.
+func (e *engine) examineSpace() doctor.Finding {
+	if e.db.Path() != "" {
+		return doctor.Disk(e.db.Path())
+	}
+	size, err := e.db.Size()
+	if err != nil {
+		return doctor.Finding{Level: doctor.Red, Seen: err.Error(), Fix: "Look at the database server."}
+	}
+	return doctor.Finding{Level: doctor.Green, Seen: fmt.Sprintf("the database has %s; how much its server has free is not seen from here", octets(uint64(size)))}
 }
 
 func (e *engine) examineRelay(ctx context.Context, r schedule.Relay) doctor.Finding {
@@ -273,9 +288,6 @@ func secretFiles(cfg *schedule.Config, db string, getenv func(string) string) ma
 	for _, r := range cfg.Relays {
 		files["password of relay "+r.Name] = getenv(r.PasswordFile())
 		files["secret of "+r.Name+"'s events"] = getenv(r.EventsFile())
-	}
-	for _, h := range cfg.Webhooks {
-		files["secret of webhook "+h.Name] = getenv(h.Variable() + "_FILE")
 	}
 	for _, h := range cfg.Webhooks {
 		files["secret of webhook "+h.Name] = getenv(h.Variable() + "_FILE")

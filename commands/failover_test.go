@@ -104,9 +104,7 @@ func TestServeFailover(t *testing.T) {
 	main, spare := relaytest.Start(t, "CONNECT* 421 4.3.2 closed"), relaytest.Start(t)
 	c := twoRelays(t, main, spare)
 	var log output
-	p := &program{getenv: func(name string) string {
-		return map[string]string{"BROADSHEET_KEY": "one:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}[name]
-	}, stdout: &log, stderr: &log, configFile: c.dir + "/schedule.yaml", at: "2026-01-13T07:30:00Z"}
+	p := &program{getenv: surroundings(t, c.dir), stdout: &log, stderr: &log, configFile: c.dir + "/schedule.yaml", at: "2026-01-13T07:30:00Z"}
 	ctx, end := context.WithCancel(t.Context())
 	defer end()
 	e, err := p.engine(ctx)

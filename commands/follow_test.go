@@ -15,6 +15,7 @@ import (
 	"broadsheet/mailer"
 	"broadsheet/mailer/relaytest"
 	"broadsheet/store"
+	"broadsheet/store/storetest"
 )
 
 // served is serve in this process, with the relay's log followed.
@@ -29,9 +30,7 @@ type served struct {
 func serveAt(c *console, at string) *served {
 	c.t.Helper()
 	s := &served{console: c}
-	s.program = &program{getenv: func(name string) string {
-		return map[string]string{"BROADSHEET_KEY": "one:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}[name]
-	}, stdout: &s.log, stderr: &s.log, configFile: c.dir + "/schedule.yaml", at: at}
+	s.program = &program{getenv: surroundings(c.t, c.dir), stdout: &s.log, stderr: &s.log, configFile: c.dir + "/schedule.yaml", at: at}
 	ctx, end := context.WithCancel(c.t.Context())
 	e, err := s.engine(ctx)
 	if err != nil {
@@ -239,7 +238,7 @@ func TestSlowedAfterRestart(t *testing.T) {
 	}
 	c := logRoom(t, relay.Port, "}", readers)
 	at := time.Date(2026, 1, 13, 7, 0, 0, 0, time.UTC)
-	db, err := store.Open(t.Context(), c.dir+"/broadsheet.db", store.Options{})
+	db, err := store.Open(t.Context(), storetest.At(t, c.dir+"/broadsheet.db"), store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

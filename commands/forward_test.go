@@ -55,9 +55,7 @@ func openNewsroom(t *testing.T) *newsroom {
 	}
 	w.mails = len(w.relay.Messages())
 	var log output
-	p := &program{getenv: func(name string) string {
-		return map[string]string{"BROADSHEET_KEY": "one:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}[name]
-	}, stdout: &log, stderr: &log, configFile: c.dir + "/schedule.yaml"}
+	p := &program{getenv: surroundings(t, c.dir), stdout: &log, stderr: &log, configFile: c.dir + "/schedule.yaml"}
 	e, err := p.engine(t.Context())
 	if err != nil {
 		t.Fatal(err)

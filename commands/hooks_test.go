@@ -170,9 +170,7 @@ func TestWebhooks(t *testing.T) {
 	if got := l.kinds(); len(got) != 0 {
 		t.Errorf("of what was before it hears %v", got)
 	}
-	sender := &program{getenv: func(name string) string {
-		return map[string]string{"BROADSHEET_KEY": "one:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", harborKey: harborSecret}[name]
-	}, stdin: strings.NewReader(""), stdout: &h.log, stderr: &h.log}
+	sender := &program{getenv: surroundings(t, filepath.Dir(h.cfg.File), harborKey, harborSecret), stdin: strings.NewReader(""), stdout: &h.log, stderr: &h.log}
 	if code := sender.run(t.Context(), []string{"--config", h.cfg.File, "send", "morning", "--at", "2026-01-14T07:00:30Z"}); code != 0 && code != 3 {
 		t.Fatalf("send: exit code %d\n%s", code, &h.log)
 	}
@@ -280,9 +278,7 @@ func TestCheckWebhookSecret(t *testing.T) {
 	}
 	for secret, want := range map[string]string{"": "FAIL  webhook secrets", hookSecret: "ok    webhook secrets"} {
 		var out strings.Builder
-		p := &program{getenv: func(name string) string {
-			return map[string]string{"BROADSHEET_KEY": "one:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", harborKey: harborSecret, "BROADSHEET_WEBHOOK_NEWSROOM": secret}[name]
-		}, stdin: strings.NewReader(""), stdout: &out, stderr: &out}
+		p := &program{getenv: surroundings(t, filepath.Dir(h.cfg.File), harborKey, harborSecret, "BROADSHEET_WEBHOOK_NEWSROOM", secret), stdin: strings.NewReader(""), stdout: &out, stderr: &out}
 		if code := p.run(t.Context(), []string{"--config", file, "check", "--offline"}); (code == 2) != (secret == "") || !strings.Contains(out.String(), want) {
 			t.Errorf("with %q: exit code %d\n%s", secret, code, &out)
 		}

@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"math/rand/v2"
 	"net/mail"
@@ -15,6 +14,7 @@ import (
 
 	"broadsheet/mailer/relaytest"
 	"broadsheet/store"
+	"broadsheet/store/storetest"
 	"broadsheet/subscribers"
 )
 
@@ -53,7 +53,7 @@ func TestKillIntake(t *testing.T) {
 	}
 	run := func(ctx context.Context) *exec.Cmd {
 		cmd := exec.CommandContext(ctx, self, "--config", c.dir+"/schedule.yaml", "intake", "--sources")
-		cmd.Env = []string{"BROADSHEET_KEY=one:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", asProgram + "=1", "HOME=" + c.dir}
+		cmd.Env = append(environment(t, c.dir), asProgram+"=1", "HOME="+c.dir)
 		return cmd
 	}
 	killed := 0
@@ -139,11 +139,7 @@ func (b *boxed) check(t *testing.T, box *postbox, path string) {
 	if box.holds("new") != 0 || box.holds(".Aside/new") != b.aside || box.holds("cur")+b.aside != b.messages {
 		t.Errorf("the Maildir has %d new, %d settled, %d aside of %d", box.holds("new"), box.holds("cur"), box.holds(".Aside/new"), b.messages)
 	}
-	db, err := sql.Open("sqlite", "file:"+path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := storetest.Raw(t, path)
 	for query, want := range map[string]int{
 		`SELECT count(*) FROM inbound`:                                                  b.distinct,
 		`SELECT count(*) FROM inbound WHERE aside <> ''`:                                b.aside,
@@ -167,6 +163,7 @@ func (b *boxed) check(t *testing.T, box *postbox, path string) {
 // TestLockedDatabase: a pipe whose database is locked has the mail server keep the message.
 func TestLockedDatabase(t *testing.T) {
 	dir := t.TempDir()
+	path := dir + "/broadsheet.db"
 	write(t, dir+"/schedule.yaml", strings.NewReplacer("$LISTEN", "1", "$FEEDS", "1", "$SMTP", "1").Replace(read(t, "testdata/fixture/schedule.yaml")))
 	keys, err := subscribers.ParseKeys("one:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
 	if err != nil {
@@ -174,7 +171,7 @@ func TestLockedDatabase(t *testing.T) {
 	}
 	intake := func(want int, says string) {
 		t.Helper()
-		db, err := store.Open(t.Context(), dir+"/broadsheet.db", store.Options{AddressHash: keys.AddressHash, BusyTimeout: 50 * time.Millisecond})
+		db, err := store.Open(t.Context(), storetest.Waiting(storetest.At(t, path), 50*time.Millisecond), store.Options{AddressHash: keys.AddressHash, BusyTimeout: 50 * time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -185,24 +182,8 @@ func TestLockedDatabase(t *testing.T) {
 		}
 	}
 	intake(0, "")
-	db, err := sql.Open("sqlite", "file:"+dir+"/broadsheet.db")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	lock, err := db.Conn(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lock.Close()
-	for _, c := range []struct {
-		statement string
-		code      int
-		says      string
-	}{{"BEGIN IMMEDIATE", exitLater, "database is locked"}, {"ROLLBACK", 0, ""}} {
-		if _, err := lock.ExecContext(t.Context(), c.statement); err != nil {
-			t.Fatal(err)
-		}
-		intake(c.code, c.says)
-	}
+	letGo := storetest.Hold(t, path)
+	intake(exitLater, "database is locked")
+	letGo()
+	intake(0, "")
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +23,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"broadsheet/mailer"
+	"broadsheet/store/storetest"
 )
 
 const (
@@ -109,10 +109,15 @@ func (c killCase) test(t *testing.T) {
 type killed struct {
 	t            *testing.T
 	program, dir string
+	dsn          string // "" = a file in dir
 }
 
 func newKilled(t *testing.T, relay *countingRelay, c killCase) *killed {
-	k := &killed{t: t, dir: t.TempDir()}
+	return newKilledOn(t, relay, c, "")
+}
+
+func newKilledOn(t *testing.T, relay *countingRelay, c killCase, dsn string) *killed {
+	k := &killed{t: t, dir: t.TempDir(), dsn: dsn}
 	k.program = filepath.Join(k.dir, "broadsheet")
 	if out, err := exec.Command("go", "build", "-o", k.program, "broadsheet").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
@@ -156,7 +161,11 @@ func (k *killed) write(name, text string) {
 
 func (k *killed) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(k.program, append([]string{"--config", filepath.Join(k.dir, "schedule.yaml")}, args...)...)
-	cmd.Env = append(os.Environ(), "BROADSHEET_DB=", "BROADSHEET_KEY=", "BROADSHEET_KEY_FILE="+filepath.Join(k.dir, "keys"))
+	dsn := k.dsn
+	if dsn == "" {
+		dsn = storetest.At(k.t, filepath.Join(k.dir, "broadsheet.db"))
+	}
+	cmd.Env = append(os.Environ(), "BROADSHEET_DB="+dsn, "BROADSHEET_KEY=", "BROADSHEET_KEY_FILE="+filepath.Join(k.dir, "keys"))
 	return cmd
 }
 
@@ -173,18 +182,16 @@ func (k *killed) run(args ...string) []byte {
 	return out
 }
 
-// inDoubt looks at the file as SQLite sees it, and counts what the relay has taken between two
+// inDoubt looks at the database, and counts what the relay has taken between two
 // looks without the ledger knowing.
 func (k *killed) inDoubt(before, now map[string]int) (n int) {
 	k.t.Helper()
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(k.dir, "broadsheet.db")+"?_pragma=busy_timeout(10000)")
-	if err != nil {
-		k.t.Fatal(err)
-	}
-	defer db.Close()
+	db := storetest.Raw(k.t, filepath.Join(k.dir, "broadsheet.db"))
 	var verdict string
-	if err := db.QueryRow("PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
-		k.t.Fatalf("integrity check: %q, %v", verdict, err)
+	if !storetest.OnPostgres() {
+		if err := db.QueryRow("PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
+			k.t.Fatalf("integrity check: %q, %v", verdict, err)
+		}
 	}
 	rows, err := db.Query(`SELECT s.address FROM deliveries d JOIN subscribers s ON s.id = d.subscriber WHERE d.state <> 'accepted'`)
 	if err != nil {
@@ -243,7 +250,9 @@ type countingRelay struct {
 	rnd      *rand.Rand
 	taken    map[string]int
 	total    int
-	begun    time.Time // the latest MAIL
+	times    []time.Time // when each was taken
+	most     int         // sessions at once
+	begun    time.Time   // the latest MAIL
 	sessions int
 	gone     sync.Cond     // sessions has changed
 	more     chan struct{} // closed and replaced at each mail
@@ -277,6 +286,7 @@ func (r *countingRelay) take(to string) {
 	defer r.mu.Unlock()
 	r.taken[to]++
 	r.total++
+	r.times = append(r.times, time.Now())
 	close(r.more)
 	r.more = make(chan struct{})
 }
@@ -318,6 +328,7 @@ func (r *countingRelay) session(more int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sessions += more
+	r.most = max(r.most, r.sessions)
 	r.gone.Broadcast()
 }
 

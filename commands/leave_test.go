@@ -55,9 +55,7 @@ func leaveWhileSending(t *testing.T, offers, settings string) {
 	c.must(0, "stories", "import", "--section", "world", "--at", "2026-01-13T06:00:00Z", c.dir+"/world.xml")
 
 	var log output
-	p := &program{getenv: func(name string) string {
-		return map[string]string{"BROADSHEET_KEY": "one:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}[name]
-	}, stdout: &log, stderr: &log, configFile: c.dir + "/schedule.yaml", at: "2026-01-13T07:30:00Z"}
+	p := &program{getenv: surroundings(t, c.dir), stdout: &log, stderr: &log, configFile: c.dir + "/schedule.yaml", at: "2026-01-13T07:30:00Z"}
 	ctx, end := context.WithCancel(t.Context())
 	defer end()
 	e, err := p.engine(ctx)

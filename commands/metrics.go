@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"runtime"
@@ -181,11 +182,13 @@ func (r *recordReader) machine(ctx context.Context) error {
 	}
 	r.add(factDatabaseLen, float64(size))
 	space, err := r.disk()
-	if err != nil {
+	switch {
+	case err == nil:
+		r.add(factDiskFree, float64(space.Free))
+		r.add(factDiskSize, float64(space.Size))
+	case !errors.Is(err, errAfar):
 		return err
 	}
-	r.add(factDiskFree, float64(space.Free))
-	r.add(factDiskSize, float64(space.Size))
 	last, err := r.lastWake(ctx)
 	if err == nil && !last.IsZero() {
 		r.add(factWake, epoch(last))

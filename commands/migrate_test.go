@@ -19,6 +19,7 @@ import (
 // TestMoveMidRun moves a database twice while an issue is half sent, and the run goes on in each place: every
 // reader gets one mail. With -9 in the first place, no more get a second one than were in doubt.
 func TestMoveMidRun(t *testing.T) {
+	storetest.AboutBoth(t)
 	const readers = 600
 	for _, c := range []struct {
 		name string

@@ -35,7 +35,10 @@ func TestOnlyToReload(t *testing.T) {
 		p := k.program("", &log)
 		p.at = "2026-01-13T07:30:00Z"
 		p.getenv = func(name string) string {
-			return map[string]string{"BROADSHEET_KEY": testKey, "BROADSHEET_DKIM": key}[name]
+			if name == "BROADSHEET_DKIM" {
+				return key
+			}
+			return surroundings(t, k.dir)(name)
 		}
 		ctx, end := context.WithCancel(t.Context())
 		e, err := p.engine(ctx)

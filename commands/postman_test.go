@@ -29,9 +29,7 @@ func TestServeSendsNotices(t *testing.T) {
 	c.must(0, "subscribers", "import", c.dir+"/readers.csv")
 
 	var log output
-	p := &program{getenv: func(name string) string {
-		return map[string]string{"BROADSHEET_KEY": "one:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}[name]
-	}, stdout: &log, stderr: &log, configFile: c.dir + "/schedule.yaml", at: "2026-01-13T05:00:00Z"} // no issue is due
+	p := &program{getenv: surroundings(t, c.dir), stdout: &log, stderr: &log, configFile: c.dir + "/schedule.yaml", at: "2026-01-13T05:00:00Z"} // no issue is due
 	ctx, end := context.WithCancel(t.Context())
 	defer end()
 	e, err := p.engine(ctx)

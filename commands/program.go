@@ -24,6 +24,7 @@ type program struct {
 	verbose         bool
 	gone            bool   // a database that has moved may be opened too
 	roles           roles  // of serve
+	name            string // of this process among workers; "" = its machine and number
 	at              string // --at as given
 	log             logForm
 

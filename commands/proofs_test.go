@@ -69,12 +69,7 @@ func (d *daily) gone(before int) int { return len(d.relay.Messages()) - before }
 // engine is what the pages of the day are drawn from.
 func (d *daily) engine(after time.Duration) *engine {
 	d.t.Helper()
-	p := &program{getenv: func(name string) string {
-		if name == "BROADSHEET_KEY" {
-			return "one:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
-		}
-		return ""
-	}, stdout: new(output), stderr: new(output), configFile: d.dir + "/schedule.yaml", at: d.at(after)}
+	p := &program{getenv: surroundings(d.t, d.dir), stdout: new(output), stderr: new(output), configFile: d.dir + "/schedule.yaml", at: d.at(after)}
 	e, err := p.engine(d.t.Context())
 	if err != nil {
 		d.t.Fatal(err)

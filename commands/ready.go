@@ -62,6 +62,9 @@ func (e *engine) ready(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-timeout.C:
+			if t := e.db.Trouble(); t != nil {
+				return unreadyOf(t.Err)
+			}
 			return fmt.Errorf("database: it has not answered for %s: another program may be holding it", readyWaits)
 		}
 	}
@@ -77,6 +80,11 @@ func (e *engine) ready(ctx context.Context) error {
 	return nil
 }
 
+// unreadyOf says in one line what is wrong with the database.
+func unreadyOf(err error) error {
+	return fmt.Errorf("database: %s", strings.Join(strings.Fields(err.Error()), " "))
+}
+
 // tryDatabase writes and reads, and lets those go on who wait for it.
 func (e *engine) tryDatabase(ctx context.Context, trial chan struct{}) {
 	err := e.db.Ready(ctx)
@@ -87,7 +95,7 @@ func (e *engine) tryDatabase(ctx context.Context, trial chan struct{}) {
 		err = errors.New("its disk is full")
 	}
 	if err != nil {
-		err = fmt.Errorf("database: %s", strings.Join(strings.Fields(err.Error()), " ")) // one line
+		err = unreadyOf(err)
 	}
 	r := &e.readiness
 	r.mu.Lock()

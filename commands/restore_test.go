@@ -14,6 +14,7 @@ import (
 
 	"broadsheet/mailer/relaytest"
 	"broadsheet/store"
+	"broadsheet/store/storetest"
 	"broadsheet/subscribers"
 )
 
@@ -50,7 +51,7 @@ func keptDay(n int) time.Time {
 func keptReader(n int) string { return fmt.Sprintf("reader%d@reader.example", n) }
 
 func (k *keeper) program(stdin string, log *output) *program {
-	return &program{getenv: func(name string) string { return map[string]string{"BROADSHEET_KEY": testKey}[name] },
+	return &program{getenv: surroundings(k.t, k.dir),
 		stdin: strings.NewReader(stdin), stdout: log, stderr: log, configFile: k.dir + "/schedule.yaml", at: keptDay(2).Add(-2 * time.Hour).Format(time.RFC3339)}
 }
 
@@ -143,6 +144,7 @@ func (k *keeper) complains(n int) {
 // TestRestore: a backup; then a hundred one-clicks, ten erasures, ten complaints and half a run; the backup put
 // back; and the run again: none of the hundred and twenty is mailed, and nobody twice.
 func TestRestore(t *testing.T) {
+	storetest.AboutSQLite(t, "its journals know what happened since a backup")
 	if testing.Short() {
 		t.Skip("sends some 500 mails three times over: not with -short")
 	}
@@ -245,6 +247,7 @@ func (k *keeper) restored(why string) {
 // TestRestoreRefuses: what is no backup of this database is not put in its place, nor is any while somebody
 // else has it open.
 func TestRestoreRefuses(t *testing.T) {
+	storetest.AboutSQLite(t, "one file is put in the place of another")
 	k := newKeeper(t, 3)
 	k.must(0, "backup", "--to", k.dir+"/backup.db", "--json")
 	k.printed(`"readers":3`)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"broadsheet/mailer/relaytest"
+	"broadsheet/store/storetest"
 	"broadsheet/subscribers"
 )
 
@@ -70,8 +71,14 @@ func TestDutiesOnPaper(t *testing.T) {
 }
 
 // TestRolesSideBySide has four processes, one for each role, on one database: what a reader does on a page leaves by
-// another process, what is opened in one is sent by another, and what comes back of it counts in all.
+// another process, what is opened in one is sent by another, and what comes back of it counts in all. On PostgreSQL
+// there are two for each role.
 func TestRolesSideBySide(t *testing.T) {
+	t.Run("sqlite", func(t *testing.T) { rolesSideBySide(t, "", 1) })
+	t.Run("postgres", func(t *testing.T) { rolesSideBySide(t, storetest.FreshPostgres(t), 2) })
+}
+
+func rolesSideBySide(t *testing.T, dsn string, each int) {
 	relay := relaytest.Start(t)
 	w := openWatched(t, relay, "intake: {maildir: returned}\n")
 	for _, folder := range []string{"new", "cur", "tmp"} {
@@ -79,22 +86,31 @@ func TestRolesSideBySide(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	if dsn != "" {
+		w.must(0, "subscribers", "import", "--db", dsn, "--at", "2026-01-12T06:00:00Z", w.dir+"/readers.csv")
+		w.must(0, "stories", "import", "--db", dsn, "--section", "world", "--at", "2026-01-13T06:00:00Z", w.dir+"/world.xml")
 	}
-	starts := map[role]*program{}
+	var web *program
+	var l net.Listener // of the last with pages
 	var ends []func() error
-	for _, r := range allRoles {
-		p := w.program("2026-01-13T07:00:30Z")
-		p.roles = roles{r}
-		end, err := p.starts(t, l)
-		if err != nil {
-			t.Fatal(err)
+	for n := range each {
+		for _, r := range allRoles {
+			p := w.program("2026-01-13T07:00:30Z")
+			p.roles, p.dsn, p.name = roles{r}, dsn, fmt.Sprint(r, " ", n)
+			if r == roleWeb {
+				var err error
+				if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+					t.Fatal(err)
+				}
+				web = p
+			}
+			end, err := p.starts(t, l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ends = append(ends, end)
 		}
-		starts[r], ends = p, append(ends, end)
 	}
-	web := starts[roleWeb]
 	to := func(address, subject string) *relaytest.Message {
 		for _, m := range relay.Messages() {
 			if m.To == address && strings.Contains(m.Data, subject) {
@@ -132,13 +148,39 @@ func TestRolesSideBySide(t *testing.T) {
 		}
 		return counts["bounced"] == 1
 	})
+	list, err := roomWorkers{&engine{db: web.db}}.List(t.Context())
+	if err != nil || len(list.Workers) != each*len(allRoles) {
+		t.Errorf("workers %+v %v", list, err)
+	}
+	for _, v := range list.Workers { // only where several share a relay
+		if sends := strings.Join(v.Roles, " ") == "send"; dsn != "" && sends && len(v.Shares) == 0 || !sends && len(v.Shares) > 0 {
+			t.Errorf("shares of %s: %+v", v.Name, v.Shares)
+		}
+	}
 	for _, end := range ends {
 		if err := end(); err != nil {
 			t.Error(err)
 		}
 	}
-	if duties, err := w.engine("").db.Duties(t.Context()); err != nil || len(duties) != 0 {
-		t.Errorf("duties are held by nobody that is there: %+v %v", duties, err)
+	after := w.program("")
+	after.dsn = dsn
+	e, err := after.engine(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = after.close() })
+	if list, err := (roomWorkers{e}).List(t.Context()); err != nil || len(list.Workers) != 0 {
+		t.Errorf("duties, leases or workers are left: %+v %v", list, err)
+	}
+	mails := map[string]int{}
+	for _, m := range relay.Messages() {
+		mails[m.To]++
+	}
+	if mails["ada@reader.example"] != 2 || mails["ben@reader.example"] != 1 || mails["dan@reader.example"] != 1 || len(mails) != 3 {
+		t.Errorf("mails %v", mails)
+	}
+	if err := e.db.CheckBooks(t.Context(), 1); err != nil {
+		t.Error(err)
 	}
 	if text := w.log.String(); strings.Contains(text, "level=ERROR") {
 		t.Errorf("it complained:\n%s", text)

@@ -55,9 +55,7 @@ func openWatchroom(t *testing.T, readers, rate int) *watchroom {
 	c.must(0, "subscribers", "import", c.dir+"/readers.csv")
 	c.must(0, "stories", "import", "--section", "world", "--at", "2026-01-13T06:00:00Z", c.dir+"/world.xml")
 
-	p := &program{getenv: func(name string) string {
-		return map[string]string{"BROADSHEET_KEY": "one:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}[name]
-	}, stdout: &n.log, stderr: &n.log, configFile: c.dir + "/schedule.yaml", at: "2026-01-13T07:00:01Z"}
+	p := &program{getenv: surroundings(t, c.dir), stdout: &n.log, stderr: &n.log, configFile: c.dir + "/schedule.yaml", at: "2026-01-13T07:00:01Z"}
 	ctx, end := context.WithCancel(context.WithoutCancel(t.Context()))
 	if n.engine, err = p.engine(ctx); err != nil {
 		t.Fatal(err)

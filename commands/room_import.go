@@ -16,8 +16,8 @@ import (
 	"broadsheet/web/room"
 )
 
-// Import meets [room.Readers]. The file lies beside the database while it is read, without a name, so
-// that nothing of it is left whatever happens.
+// Import meets [room.Readers]. The file lies beside the database while it is read, or where temporary files are if
+// that is a server's, without a name, so that nothing of it is left whatever happens.
 func (w roomReaders) Import(ctx context.Context, by operators.By, name string, content io.Reader) (string, error) {
 	if err := needWhy(by); err != nil {
 		return "", err
@@ -25,7 +25,11 @@ func (w roomReaders) Import(ctx context.Context, by operators.By, name string, c
 	if last, err := w.db.LastImport(ctx); err == nil && last.State == store.ImportRunning {
 		return "", refusal(store.ErrImporting)
 	}
-	f, err := os.CreateTemp(filepath.Dir(w.db.Path()), ".import-*")
+	beside := ""
+	if path := w.db.Path(); path != "" {
+		beside = filepath.Dir(path)
+	}
+	f, err := os.CreateTemp(beside, ".import-*")
 	if err != nil {
 		return "", fmt.Errorf("put file by: %w", err)
 	}

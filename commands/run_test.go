@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"broadsheet/store/storetest"
 	"bytes"
 	"context"
 	"path/filepath"
@@ -14,7 +15,7 @@ func TestInterrupted(t *testing.T) {
 	cancel()
 	var out, errs bytes.Buffer
 	none := func(string) string { return "" }
-	code := Run(ctx, []string{"issues", "list", "--db", filepath.Join(t.TempDir(), "b.db")}, none, strings.NewReader(""), &out, &errs)
+	code := Run(ctx, []string{"issues", "list", "--db", storetest.At(t, filepath.Join(t.TempDir(), "b.db"))}, none, strings.NewReader(""), &out, &errs)
 	if code != exitFailed || out.Len() > 0 || errs.String() != "broadsheet: interrupted\n" {
 		t.Errorf("exit code %d, prints %q and %q", code, &out, &errs)
 	}

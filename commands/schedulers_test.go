@@ -14,11 +14,17 @@ import (
 
 	"broadsheet/mailer/relaytest"
 	"broadsheet/store"
+	"broadsheet/store/storetest"
 )
 
 // TestEightSchedulers has eight processes do in the same second all that is due by the clock, morning after morning:
 // each feed is fetched once, each issue opened once, each ping, webhook and report goes out once.
 func TestEightSchedulers(t *testing.T) {
+	t.Run("sqlite", func(t *testing.T) { eightSchedulers(t, "") })
+	t.Run("postgres", func(t *testing.T) { eightSchedulers(t, storetest.FreshPostgres(t)) })
+}
+
+func eightSchedulers(t *testing.T, dsn string) {
 	rounds := 50
 	if testing.Short() {
 		rounds = 5
@@ -49,11 +55,14 @@ func TestEightSchedulers(t *testing.T) {
 		"    zone: Europe/London\n", "    zone: Europe/London\n    ping: "+server.URL+"/ping\n").Replace(read(t, w.dir+"/schedule.yaml"))
 	write(t, w.dir+"/schedule.yaml", text)
 
+	if dsn != "" {
+		w.must(0, "subscribers", "import", "--db", dsn, "--at", "2026-01-12T06:00:00Z", w.dir+"/readers.csv")
+	}
 	clock.Store(time.Date(2026, 1, 14, 6, 0, 0, 0, time.UTC).UnixNano())
 	var engines []*engine
 	for n := range 8 {
 		p := w.program("")
-		p.now = now
+		p.now, p.dsn = now, dsn
 		env := p.getenv
 		p.getenv = func(name string) string {
 			if name == "BROADSHEET_WEBHOOK_NEWSROOM" {

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"broadsheet/store/storetest"
 	"bytes"
 	"context"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,13 +25,15 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		os.Exit(Main())
 	}
-	os.Exit(m.Run())
+	storetest.Main(m)
 }
 
 // TestScripts runs the program as its users do: a process with arguments, environment, input,
 // output and an exit code. A script in testdata/script is a list of commands and, behind lines
 // of the form "-- NAME --", files for its folder; see scriptCommands and worldCommands.
-// Words in single quotes keep their blanks; $NAME is filled in outside of them.
+// Words in single quotes keep their blanks; $NAME is filled in outside of them. A line that begins with
+// [sqlite] or [postgres] is for that engine alone. On PostgreSQL a database is one of the server, whatever
+// its file is called, and $ON is a --db for what else makes one of its own.
 func TestScripts(t *testing.T) {
 	for _, file := range glob(t, "testdata/script/*.txtar") {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
@@ -103,7 +107,10 @@ func runScript(t *testing.T, text string) {
 	}
 	var values []string
 	s.world, values = newWorld(t, s.dir)
-	s.env = append(values, "BROADSHEET_KEY=one:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+	if storetest.OnPostgres() {
+		values = append(values, "ON=--db "+storetest.At(t, s.path("on.db")))
+	}
+	s.env = append(append(values, environment(t, s.dir)...),
 		"PATH="+os.Getenv("PATH"), "HOME="+s.dir, "TMPDIR="+s.dir, "TZ=UTC", asProgram+"=1")
 	defer func() {
 		for _, p := range s.background {
@@ -116,6 +123,12 @@ func runScript(t *testing.T, text string) {
 	}()
 	for n, line := range commands {
 		s.line = n + 1
+		if engine, rest, ok := strings.Cut(strings.TrimPrefix(line, "["), "] "); ok && line[0] == '[' {
+			if (engine == "postgres") != storetest.OnPostgres() {
+				continue
+			}
+			line = rest
+		}
 		if words := s.words(line); len(words) > 0 {
 			s.do(words)
 		}
@@ -191,8 +204,15 @@ var scriptCommands = map[string]func(s *script, args []string){
 	"save":  func(s *script, args []string) { s.write(args[0], s.stdout) },
 	"stdin": func(s *script, args []string) { s.stdin = s.read(args[0]) },
 	// env NAME=VALUE
-	"env": func(s *script, args []string) { s.env = append(s.env, args...) },
-	"rm":  func(s *script, args []string) { s.check(os.Remove(s.path(args[0]))) },
+	"env": func(s *script, args []string) {
+		for _, entry := range args {
+			if name, ok := strings.CutPrefix(entry, "BROADSHEET_DB="); ok {
+				entry = "BROADSHEET_DB=" + storetest.At(s.t, s.path(name))
+			}
+			s.env = append(s.env, entry)
+		}
+	},
+	"rm": func(s *script, args []string) { s.check(os.Remove(s.path(args[0]))) },
 	"exists": func(s *script, args []string) {
 		want := args[0] != "!"
 		if name := args[len(args)-1]; exists(s.path(name)) != want {
@@ -251,6 +271,9 @@ func (s *script) runs(code int, args []string) {
 	stay := len(args) > 0 && args[len(args)-1] == "&"
 	if stay {
 		args = args[:len(args)-1]
+	}
+	if n := slices.Index(args, "--db"); n >= 0 && n+1 < len(args) && strings.HasSuffix(args[n+1], ".db") && !strings.Contains(args[n+1], ":") {
+		args[n+1] = storetest.At(s.t, s.path(args[n+1]))
 	}
 	self, err := os.Executable()
 	s.check(err)

@@ -229,16 +229,38 @@ func (s *server) start(ctx context.Context, e *engine, before <-chan struct{}) *
 			if ctx.Err() != nil {
 				return
 			}
-			if err := e.takeUp(ctx); err != nil && ctx.Err() == nil {
+			if err := e.whileAway(ctx, "give mail to other relays", e.takeUp); err != nil {
 				s.failed(err)
 				return
 			}
 		}
-		if _, err := e.sendAll(ctx, sendRun{}); err != nil {
+		err := e.whileAway(ctx, "send", func(ctx context.Context) error {
+			_, err := e.sendAll(ctx, sendRun{})
+			return err
+		})
+		if err != nil {
 			s.failed(err)
 		}
 	}()
 	return g
+}
+
+// whileAway calls do, and once more as long as the database is away. Once ctx has ended nothing is wrong any more.
+func (e *engine) whileAway(ctx context.Context, act string, do func(context.Context) error) error {
+	for {
+		err := do(ctx)
+		switch {
+		case err == nil, !store.Away(err) && ctx.Err() == nil:
+			return err
+		case ctx.Err() != nil:
+			return nil
+		}
+		e.complain(ctx, act, err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(store.BeatEvery):
+		}
+	}
 }
 
 // repeat calls do at once and then after the wait that it returns, at most wake.

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"broadsheet/store/storetest"
 	"context"
 	"fmt"
 	"net/http"
@@ -30,6 +31,9 @@ func startDemo(t *testing.T) (base string) {
 		t.Fatal(err)
 	}
 	p := &process{cmd: exec.Command(self, "demo", "--config", shipped, "--verbose")}
+	if storetest.OnPostgres() {
+		p.cmd.Args = append(p.cmd.Args, "--db", storetest.At(t, t.TempDir()+"/demo.db"))
+	}
 	p.cmd.Env = []string{asProgram + "=1", "TMPDIR=" + t.TempDir(), "TZ=UTC"}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.errors
 	if err := p.cmd.Start(); err != nil {

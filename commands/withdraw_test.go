@@ -23,6 +23,7 @@ import (
 	"broadsheet/mailer"
 	"broadsheet/operators"
 	"broadsheet/store"
+	"broadsheet/store/storetest"
 	"broadsheet/stories"
 	"broadsheet/subscribers"
 )
@@ -136,21 +137,21 @@ func TestWithdrawMidRun(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f := benchFlags{readers: readers, stories: 200, sections: 20, connections: 16, inDoubt: 1}
+	f := benchFlags{readers: readers, stories: 200, sections: 20, connections: 16, inDoubt: 1, rate: 1_000_000}
 	cfg, err := benchConfig(f, &benchRelay{host: "127.0.0.1", port: l.Addr().(*net.TCPAddr).Port}, now)
 	must(err)
 	entry, err := subscribers.NewKey("bench", rand.Reader)
 	must(err)
 	keys, err := subscribers.ParseKeys(entry)
 	must(err)
-	path := filepath.Join(t.TempDir(), "b.db")
+	dsn := storetest.At(t, filepath.Join(t.TempDir(), "b.db"))
 	var log bytes.Buffer
 	hash := func(folded string) (h subscribers.Hash) {
 		sum := sha256.Sum256([]byte(folded))
 		copy(h[:], sum[:])
 		return h
 	}
-	db, err := store.Open(ctx, path, store.Options{AddressHash: hash})
+	db, err := store.Open(ctx, dsn, store.Options{AddressHash: hash})
 	must(err)
 	defer db.Close()
 	e, err := newEngine(cfg, db, keys, time.Now, slog.New(slog.NewTextHandler(&log, nil)))
@@ -175,7 +176,7 @@ func TestWithdrawMidRun(t *testing.T) {
 	opened, err := e.openDue(ctx, cfg.Edition(bench.Edition), nil)
 	must(err)
 
-	other, err := store.Open(ctx, path, store.Options{AddressHash: hash}) // as another process
+	other, err := store.Open(ctx, dsn, store.Options{AddressHash: hash}) // as another process
 	must(err)
 	defer other.Close()
 	var began, withdrawn time.Time

@@ -31,7 +31,11 @@ func (e *engine) enlist(ctx context.Context, roles []string) error {
 
 // beat gives a sign of life.
 func (e *engine) beat(ctx context.Context) time.Duration {
-	e.complain(ctx, "give sign of life", e.db.Beat(ctx))
+	err := e.db.Beat(ctx)
+	e.complain(ctx, "give sign of life", err)
+	if err == nil {
+		e.outage.over(e.log)
+	}
 	return store.BeatEvery
 }
 
@@ -52,6 +56,10 @@ func (w roomWorkers) List(ctx context.Context) (*room.WorkerList, error) {
 	if err != nil {
 		return nil, err
 	}
+	shares, err := w.db.Shares(ctx)
+	if err != nil {
+		return nil, err
+	}
 	out := &room.WorkerList{At: w.db.Clock(), Workers: []room.Worker{}}
 	of := func(name string) *room.Worker {
 		for n := range out.Workers {
@@ -59,7 +67,7 @@ func (w roomWorkers) List(ctx context.Context) (*room.WorkerList, error) {
 				return &out.Workers[n]
 			}
 		}
-		out.Workers = append(out.Workers, room.Worker{Name: name, Level: amber, State: "gone", Roles: []string{}, Leases: []room.WorkerLease{}, Duties: []room.WorkerDuty{},
+		out.Workers = append(out.Workers, room.Worker{Name: name, Level: amber, State: "gone", Roles: []string{}, Shares: []room.WorkerShare{}, Leases: []room.WorkerLease{}, Duties: []room.WorkerDuty{},
 			Words: "It is not on the list any more, and has not given up what it had. Once the time of that is up, another takes it."})
 		return &out.Workers[len(out.Workers)-1]
 	}
@@ -68,12 +76,16 @@ func (w roomWorkers) List(ctx context.Context) (*room.WorkerList, error) {
 			continue
 		}
 		v := room.Worker{ID: s.ID, Name: s.Name, Host: s.Host, PID: s.PID, Roles: list(s.Roles), Version: s.Version, Started: s.Started, Seen: s.Seen,
-			Level: "green", State: "at work", Words: "It lives.", Leases: []room.WorkerLease{}, Duties: []room.WorkerDuty{}}
+			Level: "green", State: "at work", Words: "It lives.", Shares: []room.WorkerShare{}, Leases: []room.WorkerLease{}, Duties: []room.WorkerDuty{}}
 		if silent := out.At.Sub(s.Seen); silent > workerSilent {
 			v.Level, v.State = amber, "silent"
 			v.Words = fmt.Sprintf("No sign of life for %s: it died, is frozen, or does not reach the database. What it has leased goes to another once its time is up.", duration(silent))
 		}
 		out.Workers = append(out.Workers, v)
+	}
+	for _, s := range shares {
+		v := of(s.Worker)
+		v.Shares = append(v.Shares, room.WorkerShare{Relay: s.Relay, Connections: len(s.Places), Rate: s.Rate, Until: s.Until})
 	}
 	for _, l := range leases {
 		v := of(l.Worker)
@@ -155,9 +167,10 @@ func (p *program) workers() *cobra.Command {
 	c := &cobra.Command{
 		Use: "workers", Short: "List the processes that are at work, their roles and what they have in hand", Args: cobra.NoArgs,
 		Long: `Lists every serve and send on the database, and those that died within the last hour: roles, version,
-last sign of life, how many batches of which relay are leased until when, and which duties one process alone
-has. One that is silent has given no sign of life for 20 seconds; what it has leased goes to another once
-its time is up. One that is gone is on the list no more, and has not given up what it had.`,
+last sign of life, their part of each relay's connections (on PostgreSQL, where several share one), how many
+batches are leased until when, and which duties one process alone has. One that is silent has given no
+sign of life for 20 seconds; what it has leased goes to another once its time is up. One that is gone is on
+the list no more, and has not given up what it had.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			db, err := p.databaseThere(c.Context(), true)
 			if err != nil {
@@ -170,9 +183,12 @@ its time is up. One that is gone is on the list no more, and has not given up wh
 			if asJSON {
 				return p.printJSON(l)
 			}
-			t := p.table("STATE", "WORKER", "HOST", "ROLES", "VERSION", "SINCE (UTC)", "LAST SIGN OF LIFE (UTC)", "LEASES", "ALONE")
+			t := p.table("STATE", "WORKER", "HOST", "ROLES", "VERSION", "SINCE (UTC)", "LAST SIGN OF LIFE (UTC)", "SHARES", "LEASES", "ALONE")
 			for _, v := range l.Workers {
-				var leases, duties []string
+				var shares, leases, duties []string
+				for _, s := range v.Shares {
+					shares = append(shares, fmt.Sprintf("%s: %s", s.Relay, count(s.Connections, "connection")))
+				}
 				for _, s := range v.Leases {
 					leases = append(leases, fmt.Sprintf("%s: %d %s until %s", s.Relay, s.Batches, verb(s.Batches, "batch", "batches"), s.Until.UTC().Format(time.TimeOnly)))
 				}
@@ -183,7 +199,7 @@ its time is up. One that is gone is on the list no more, and has not given up wh
 				if v.ID == 0 {
 					since, seen = "", ""
 				}
-				t.row(v.State, v.Name, v.Host, strings.Join(v.Roles, ","), v.Version, since, seen, strings.Join(leases, "; "), strings.Join(duties, ", "))
+				t.row(v.State, v.Name, v.Host, strings.Join(v.Roles, ","), v.Version, since, seen, strings.Join(shares, "; "), strings.Join(leases, "; "), strings.Join(duties, ", "))
 			}
 			return t.flush()
 		},

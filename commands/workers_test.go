@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"broadsheet/mailer/relaytest"
 	"broadsheet/operators"
 	"broadsheet/store"
+	"broadsheet/store/storetest"
 	"broadsheet/web/room"
 )
 
@@ -23,7 +25,7 @@ func TestWorkers(t *testing.T) {
 	if err := e.enlist(t.Context(), roles{roleSchedule, roleSend}.names()); err != nil {
 		t.Fatal(err)
 	}
-	other, err := store.Open(t.Context(), h.db.Path(), store.Options{AddressHash: h.keys.AddressHash})
+	other, err := store.Open(t.Context(), storetest.At(t, filepath.Join(filepath.Dir(h.cfg.File), "broadsheet.db")), store.Options{AddressHash: h.keys.AddressHash})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +124,7 @@ func TestRoleAlarms(t *testing.T) {
 	var late time.Duration
 	machine := func() time.Time { return time.Now().Add(late) }
 	open := func(name string, roles ...string) *store.DB {
-		db, err := store.Open(t.Context(), e.db.Path(), store.Options{AddressHash: e.keys.AddressHash, Now: machine})
+		db, err := store.Open(t.Context(), storetest.At(t, w.dir+"/broadsheet.db"), store.Options{AddressHash: e.keys.AddressHash, Now: machine})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,8 +1,6 @@
 package commands
 
 import (
-	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +22,7 @@ import (
 
 	"broadsheet/demo"
 	"broadsheet/mailer/relaytest"
+	"broadsheet/store/storetest"
 )
 
 // patience bounds every wait of a script.
@@ -133,9 +132,7 @@ var worldCommands = map[string]func(s *script, args []string){
 	},
 	// dump FILE writes every row of every table.
 	"dump": func(s *script, args []string) {
-		text, err := dump(s.path("broadsheet.db"))
-		s.check(err)
-		s.write(args[0], text)
+		s.write(args[0], dump(s.t, s.dir))
 	},
 	// fields FILE NAME… checks that every line is a JSON object with exactly these names, in order.
 	"fields": func(s *script, args []string) {
@@ -264,56 +261,42 @@ func (w *world) recipients() []string {
 	return list
 }
 
-// dump is the whole content of a database, a row a line, but for what serve writes by itself all the time:
-// that it is awake, how relays are, that it lives and which duties it has.
-func dump(path string) (string, error) {
-	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro&_pragma=busy_timeout(10000)")
-	if err != nil {
-		return "", err
-	}
-	defer db.Close()
-	var names []string
-	if err := each(db, `SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name`, func(v []any) {
-		names = append(names, fmt.Sprint(v[0]))
-	}); err != nil {
-		return "", err
-	}
-	var b strings.Builder
-	for _, name := range names {
-		var lines []string
-		if err := each(db, `SELECT * FROM "`+name+`"`, func(v []any) { lines = append(lines, fmt.Sprintf("%s %q\n", name, v)) }); err != nil {
-			return "", err
-		}
-		lines = slices.DeleteFunc(lines, func(l string) bool {
-			return strings.HasPrefix(l, `findings ["wake"`) || strings.HasPrefix(l, "relay_states ") || strings.HasPrefix(l, "duties ") || strings.HasPrefix(l, "workers ")
-		})
-		slices.Sort(lines)
-		b.WriteString(strings.Join(lines, ""))
-	}
-	return b.String(), nil
+// dump is the whole content of a folder's database, a row a line, but for what serve writes by itself all the time:
+// that it is awake, how relays are and which duties it has.
+func dump(t testing.TB, dir string) string {
+	t.Helper()
+	lines := slices.DeleteFunc(storetest.Dump(t, filepath.Join(dir, "broadsheet.db")), func(l string) bool {
+		return strings.HasPrefix(l, "findings [wake ") || strings.HasPrefix(l, "relay_states ") || strings.HasPrefix(l, "duties ")
+	})
+	return strings.Join(lines, "\n") + "\n"
 }
 
-func each(db *sql.DB, query string, row func([]any)) error {
-	rows, err := db.QueryContext(context.Background(), query)
-	if err != nil {
-		return err
+// environment is that of a program whose configuration lies in dir: a key, and what stands there for the database's
+// file. More are names, each with its value.
+func environment(t testing.TB, dir string, more ...string) []string {
+	t.Helper()
+	list := []string{"BROADSHEET_KEY=" + testKey}
+	if storetest.OnPostgres() {
+		list = append(list, "BROADSHEET_DB="+storetest.At(t, filepath.Join(dir, "broadsheet.db")))
 	}
-	defer rows.Close()
-	columns, err := rows.Columns()
-	if err != nil {
-		return err
+	for pair := range slices.Chunk(more, 2) {
+		list = append(list, pair[0]+"="+pair[1])
 	}
-	for rows.Next() {
-		values, to := make([]any, len(columns)), make([]any, len(columns))
-		for i := range values {
-			to[i] = &values[i]
+	return list
+}
+
+// surroundings are an [environment] for a program in this process.
+func surroundings(t testing.TB, dir string, more ...string) func(name string) string {
+	t.Helper()
+	list := environment(t, dir, more...)
+	return func(name string) string {
+		for _, entry := range list {
+			if value, ok := strings.CutPrefix(entry, name+"="); ok {
+				return value
+			}
 		}
-		if err := rows.Scan(to...); err != nil {
-			return err
-		}
-		row(values)
+		return ""
 	}
-	return rows.Err()
 }
 
 // objectNames lists the names of a JSON object in order.

@@ -13,6 +13,7 @@ import (
 	"broadsheet/digest"
 	"broadsheet/mailer"
 	"broadsheet/store"
+	"broadsheet/store/storetest"
 	"broadsheet/subscribers"
 	"broadsheet/templates"
 )
@@ -36,7 +37,7 @@ func printIssue(t testing.TB, readers, news int) *printed {
 		t.Fatal(err)
 	}
 	p := &printed{path: filepath.Join(t.TempDir(), "composing.db")}
-	fill(t, p.path, now, readers, news)
+	fill(t, storetest.Fresh(t, p.path), now, readers, news)
 	p.db = p.open(t)
 	press, err := digest.NewPress(config, e, set)
 	if err != nil {
@@ -75,7 +76,7 @@ func printIssue(t testing.TB, readers, news int) *printed {
 
 func (p *printed) open(t testing.TB) *store.DB {
 	t.Helper()
-	db, err := store.Open(t.Context(), p.path, store.Options{AddressHash: hash})
+	db, err := store.Open(t.Context(), storetest.Fresh(t, p.path), store.Options{AddressHash: hash})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,8 +2,7 @@ package intake_test
 
 import (
 	"cmp"
-	"context"
-	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
-	_ "modernc.org/sqlite"
 
 	"broadsheet/intake"
 	"broadsheet/mailer"
@@ -41,15 +39,13 @@ func newOffice(t *testing.T) *office {
 	o := &office{T: t, path: filepath.Join(t.TempDir(), "b.db"), now: time.Date(2026, 4, 2, 8, 0, 0, 0, time.UTC)}
 	keys, err := subscribers.ParseKeys("one:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
 	o.must(err)
-	o.db, err = store.Open(t.Context(), storetest.Fresh(t, o.path), store.Options{AddressHash: keys.AddressHash, BusyTimeout: 50 * time.Millisecond})
+	o.db, err = store.Open(t.Context(), storetest.Waiting(storetest.Fresh(t, o.path), 50*time.Millisecond), store.Options{AddressHash: keys.AddressHash, BusyTimeout: 50 * time.Millisecond})
 	o.must(err)
 	t.Cleanup(func() { o.db.Close() })
 	for _, name := range []string{"ada", "ben", "cleo"} {
 		o.add(name + "@reader.example")
 	}
-	later := func(err error) bool {
-		return strings.Contains(err.Error(), "database is locked") || strings.Contains(err.Error(), "disk is full")
-	}
+	later := func(err error) bool { return errors.Is(err, store.ErrBusy) || errors.Is(err, store.ErrFull) }
 	o.Clerk = &intake.Clerk{Keys: keys, Domain: "tidewater.example", Readers: o.db, Record: o.db, Ledger: o.db, Later: later,
 		Now: func() time.Time { return o.now }, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	o.maildir = &inbox.Maildir{Dir: t.TempDir()}
@@ -109,10 +105,7 @@ func (o *office) editions(reader int64) string {
 // rows are the rows of a query, a line each.
 func (o *office) rows(query string) (list []string) {
 	o.Helper()
-	db, err := sql.Open("sqlite", "file:"+o.path)
-	o.must(err)
-	defer db.Close()
-	rows, err := db.QueryContext(o.Context(), query)
+	rows, err := storetest.Raw(o.T, o.path).QueryContext(o.Context(), query)
 	o.must(err)
 	defer rows.Close()
 	for rows.Next() {
@@ -353,16 +346,8 @@ func TestLook(t *testing.T) {
 // what follows from it; if that fails too it stays where it is. The others go on.
 func TestPoison(t *testing.T) {
 	o := newOffice(t)
-	db, err := sql.Open("sqlite", "file:"+o.path)
-	o.must(err)
-	defer db.Close()
-	for _, q := range []string{
-		`CREATE TRIGGER a BEFORE INSERT ON forwards WHEN (SELECT subject FROM inbound WHERE id = NEW.inbound) = 'Re: bitter' BEGIN SELECT RAISE(ABORT, 'bitter'); END`,
-		`CREATE TRIGGER b BEFORE INSERT ON inbound WHEN NEW.subject = 'Re: deadly' BEGIN SELECT RAISE(ABORT, 'deadly'); END`,
-	} {
-		_, err := db.ExecContext(t.Context(), q)
-		o.must(err)
-	}
+	storetest.Poison(t, o.path, "forwards", "(SELECT subject FROM inbound WHERE id = NEW.inbound) = 'Re: bitter'", "bitter")
+	cure := storetest.Poison(t, o.path, "inbound", "NEW.subject = 'Re: deadly'", "deadly")
 	for n, subject := range []string{"Re: one", "Re: bitter", "Re: two", "Re: deadly", "Re: three"} {
 		o.put(letter("ada@reader.example", o.to(subscribers.Answers, 1), subject, fmt.Sprintf("Message-ID: <%d@x.example>\n", n), "Thank you."))
 	}
@@ -371,7 +356,11 @@ func TestPoison(t *testing.T) {
 	if tally.Mails != 5 || tally.Aside != 1 || tally.Unreadable != 1 {
 		t.Errorf("got %+v", tally)
 	}
-	want := []string{"Re: one|", "Re: bitter|it cannot be dealt with: take mail in: constraint failed: bitter (1811)", "Re: two|", "Re: three|"}
+	said := "constraint failed: bitter (1811)"
+	if storetest.OnPostgres() {
+		said = "ERROR: bitter (SQLSTATE 23514)"
+	}
+	want := []string{"Re: one|", "Re: bitter|it cannot be dealt with: take mail in: " + said, "Re: two|", "Re: three|"}
 	if diff := gocmp.Diff(want, o.rows(`SELECT subject || '|' || aside FROM inbound ORDER BY id`)); diff != "" {
 		t.Error(diff)
 	}
@@ -382,8 +371,7 @@ func TestPoison(t *testing.T) {
 	if o.must(err); len(list) != 1 {
 		t.Errorf("%d are left where they were", len(list))
 	}
-	_, err = db.ExecContext(t.Context(), `DROP TRIGGER b`)
-	o.must(err)
+	cure()
 	if tally, err = o.Look(t.Context(), o.maildir); err != nil || tally.Mails != 1 || tally.Unreadable != 0 {
 		t.Errorf("once it is possible: %+v, %v", tally, err)
 	}
@@ -396,17 +384,7 @@ func TestBusy(t *testing.T) {
 		o.put(letter("ada@reader.example", o.to(subscribers.Answers, 1), "Re: Harbour", fmt.Sprintf("Message-ID: <%d@x.example>\n", n), "Thank you."))
 	}
 	o.put(letter("ada@reader.example", o.to(subscribers.Leaves, 1), "", "", ""))
-	db, err := sql.Open("sqlite", "file:"+o.path)
-	o.must(err)
-	defer db.Close()
-	conn, err := db.Conn(t.Context())
-	o.must(err)
-	defer conn.Close()
-	exec := func(q string) {
-		_, err := conn.ExecContext(context.WithoutCancel(t.Context()), q)
-		o.must(err)
-	}
-	exec(`BEGIN IMMEDIATE`)
+	letGo := storetest.Hold(t, o.path)
 	if tally, err := o.Look(t.Context(), o.maildir); err == nil || tally.Mails != 0 {
 		t.Fatalf("with a locked database: %+v, %v", tally, err)
 	}
@@ -414,7 +392,7 @@ func TestBusy(t *testing.T) {
 	if o.must(err); len(list) != 4 {
 		t.Errorf("%d are left where they were", len(list))
 	}
-	exec(`ROLLBACK`)
+	letGo()
 	for range 2 { // what was fetched comes again in the next round
 		_, err := o.Look(t.Context(), o.maildir)
 		o.must(err)
@@ -454,26 +432,21 @@ func TestClaimed(t *testing.T) {
 // stays where it is and comes again.
 func TestPoisonedWish(t *testing.T) {
 	o := newOffice(t)
-	db, err := sql.Open("sqlite", "file:"+o.path)
-	o.must(err)
-	defer db.Close()
-	for _, q := range []string{
-		`CREATE TRIGGER a BEFORE INSERT ON tasks BEGIN SELECT RAISE(ABORT, 'bitter'); END`,
-		`ALTER TABLE editions RENAME TO elsewhere`,
-	} {
-		_, err := db.ExecContext(t.Context(), q)
+	cure := storetest.Poison(t, o.path, "tasks", "true", "bitter")
+	rename := func(from, to string) {
+		t.Helper()
+		_, err := storetest.Raw(t, o.path).ExecContext(t.Context(), `ALTER TABLE `+from+` RENAME TO `+to)
 		o.must(err)
 	}
+	rename("editions", "elsewhere")
 	o.put(letter("ada@reader.example", o.to(subscribers.Leaves, 1), "", fmt.Sprintf(apple, 1), ""))
 	o.put(letter("ben@reader.example", "unsub@tidewater.example", "", "", ""))
 	tally, err := o.Look(t.Context(), o.maildir)
 	if o.must(err); tally.Mails != 2 || tally.Unreadable != 2 {
 		t.Errorf("got %+v", tally)
 	}
-	for _, q := range []string{`DROP TRIGGER a`, `ALTER TABLE elsewhere RENAME TO editions`} {
-		_, err := db.ExecContext(t.Context(), q)
-		o.must(err)
-	}
+	cure()
+	rename("elsewhere", "editions")
 	tally, err = o.Look(t.Context(), o.maildir)
 	if o.must(err); tally.Mails != 2 || tally.Unreadable+tally.Aside != 0 || o.editions(1) != "weekly" {
 		t.Errorf("once it is possible: %+v, ada gets %q", tally, o.editions(1))

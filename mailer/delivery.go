@@ -174,8 +174,12 @@ type Message struct {
 	ID string
 }
 
+// ErrLater says that something cannot be had just now: a database that is away, say.
+var ErrLater = errors.New("not to be had just now")
+
 // Composer puts together the message of a delivery. It must give the same bytes for the
-// same (Slot, Subscriber, Digest, Date, KeyID, Address). buf may be used for Body.
+// same (Slot, Subscriber, Digest, Date, KeyID, Address). buf may be used for Body. It is asked again after an
+// [ErrLater]; any other error is the end of the delivery.
 type Composer interface {
 	Compose(ctx context.Context, d *Delivery, buf []byte) (Message, error)
 }

@@ -108,6 +108,16 @@ func (k *desk) Next(wait bool) *Letter {
 		} else {
 			k.prepare(l)
 		}
+		if errors.Is(l.err, ErrLater) {
+			if k.ctx.Err() == nil {
+				k.r.fail(fmt.Errorf("put mails for relay %s together: %w", k.r.Relay.Name, l.err))
+			}
+			l.forget()
+			k.mu.Lock()
+			k.putBack(l)
+			k.mu.Unlock()
+			continue
+		}
 		k.given = append(k.given, l)
 		if l.err != nil {
 			k.Done(l, Mail, Reply{}, &Unsendable{Reason: "compose", Err: l.err})

@@ -16,6 +16,10 @@
 // a new one or a message may go now, and how fast. They begin with four and double while all goes
 // well; a relay that refused one more keeps those it has.
 //
+// Where senders of several processes share a relay, a [Sharer] says which of its connections are
+// ours and for how long (share.go): the gate's numbers, and those of the lanes, are then parts of the whole, and
+// change while it runs. Who has none leases nothing.
+//
 // go-mail dials (dial.go), greets (EHLO, RFC 5321 section 4.1.1.1), goes over to TLS, implicit
 // (RFC 8314) or by STARTTLS (RFC 3207, mandatory), and supplies the AUTH mechanisms (RFC 4954;
 // SCRAM is RFC 5802 and 7677). From there on we speak ourselves.

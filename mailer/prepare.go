@@ -1,7 +1,9 @@
 package mailer
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -51,7 +53,7 @@ func (b *buffers) put(buf []byte) {
 func (k *desk) prepare(l *Letter) {
 	l.free = &k.r.buffers
 	l.buf = l.free.get()
-	l.Message, l.err = k.r.compose(context.WithoutCancel(k.ctx), l.d, l.buf[:0])
+	l.Message, l.err = k.r.compose(k.ctx, l.d, l.buf[:0])
 	if cap(l.Message.Body) >= cap(l.buf) {
 		l.buf = l.Message.Body[:0]
 	}
@@ -83,7 +85,7 @@ func (k *desk) begin(l *Letter) {
 		defer close(l.ready)
 		k.r.cores <- struct{}{}
 		defer func() { <-k.r.cores }()
-		l.Message, l.err = k.r.sign(context.WithoutCancel(k.ctx), &d, l)
+		l.Message, l.err = k.r.sign(k.ctx, &d, l)
 	}()
 }
 
@@ -105,8 +107,20 @@ func (r *run) sign(ctx context.Context, d *Delivery, l *Letter) (m Message, err 
 	return m, err
 }
 
-// compose asks the composer; what goes wrong inside it stays this one delivery's trouble.
+// compose asks the composer until it can say, as long as ctx lasts.
 func (r *run) compose(ctx context.Context, d *Delivery, buf []byte) (m Message, err error) {
+	keep := context.WithoutCancel(ctx)
+	later := r.insist(ctx, func() error {
+		if m, err = r.composeOnce(keep, d, buf); errors.Is(err, ErrLater) {
+			return err
+		}
+		return nil
+	})
+	return m, cmp.Or(later, err)
+}
+
+// composeOnce asks the composer; what goes wrong inside it stays this one delivery's trouble.
+func (r *run) composeOnce(ctx context.Context, d *Delivery, buf []byte) (m Message, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v", p)

@@ -186,6 +186,28 @@ func TestSenderShares(t *testing.T) {
 	}
 }
 
+// TestLaneNotOurs: mails to a provider of whose connections none is ours go back for others, and the rest is sent.
+func TestLaneNotOurs(t *testing.T) {
+	relay, q := relaytest.Start(t), newQueue(t, 30)
+	for i := range 10 {
+		q.rows[i].Address = "reader@one.example"
+	}
+	s := sender(t, q, relay, 4)
+	s.Domains = NewDomains([]DomainGroup{{DomainLimit: DomainLimit{Name: "one", Rate: 100, Connections: 1}, Domains: []string{"one.example"}}})
+	g := &giver{}
+	g.give([]int{0, 1}, 0, 1) // the provider's goes with 3
+	s.Sharer = g
+	runIdle(t, s)
+	wantStates(t, q, map[State]int{Accepted: 20, Queued: 10})
+	if d := q.row(1); !d.Due.Equal(noon.Add(laneTime)) || d.Reason != "limit of one" || d.Attempts != 0 {
+		t.Errorf("what is for others came back as %+v", d)
+	}
+	g.give([]int{2, 3}, 2, 3)
+	s.Now = func() time.Time { return noon.Add(time.Minute) }
+	runIdle(t, s)
+	wantStates(t, q, map[State]int{Accepted: 30})
+}
+
 // TestSenderShareEnds: a part that cannot be renewed ends, and nothing is begun after that. A run until idle does not wait for
 // a place if nothing is due.
 func TestSenderShareEnds(t *testing.T) {

@@ -54,6 +54,7 @@ func (db *DB) AskLink(ctx context.Context, id int64, kind string, now time.Time)
 		return false, fmt.Errorf("ask for link: %w", ErrNoKey)
 	}
 	err = db.write(ctx, func(ctx context.Context, t *tx) error {
+		asked = false
 		r, err := load(ctx, t, "s.id = ?1", id)
 		if err != nil {
 			return notFound(err, "subscriber %d", id)

@@ -60,6 +60,9 @@ func (t *tx) answered(now time.Time, from, to book, n int) {
 
 // writeBooks puts the changes on record.
 func (t *tx) writeBooks(ctx context.Context) error {
+	if err := t.writeSections(ctx); err != nil {
+		return err
+	}
 	b := &t.books
 	now := b.now
 	if !b.clock.IsZero() {

@@ -180,7 +180,7 @@ func (db *DB) Starts(ctx context.Context, issue int64) (first, last time.Time, e
 
 // Recent is by how much an issue's books grew from a minute on, by state.
 func (db *DB) Recent(ctx context.Context, issue int64, since time.Time) ([]Book, error) {
-	list, err := selectAll(ctx, db.read(), `SELECT issue, relay, state, sum(n) FROM issue_minutes WHERE issue = ?1 AND minute >= ?2 GROUP BY relay, state`,
+	list, err := selectAll(ctx, db.read(), `SELECT issue, relay, state, sum(n) FROM issue_minutes WHERE issue = ?1 AND minute >= ?2 GROUP BY issue, relay, state`,
 		args{issue, since.Unix() / 60}, func(r *sql.Rows) (b Book, err error) { return b, r.Scan(&b.Issue, &b.Relay, &b.State, &b.N) })
 	if err != nil {
 		return nil, fmt.Errorf("read books of late: %w", err)

@@ -40,6 +40,8 @@ type group struct {
 	hands   []hand
 	sync    time.Duration // of the journal
 	rows    int           // marks written in bulk
+	slots   []int64       // see near
+	gap     time.Duration // that they are for; 0 = they were not looked for
 }
 
 // groupBatch is what a group knows of a batch.
@@ -99,7 +101,10 @@ func (g *group) prepare(ctx context.Context, calls []*call) error {
 		}
 	}
 	looks, err := g.look(ctx, ids)
-	if err != nil || g.slow {
+	if err != nil {
+		return err
+	}
+	if err := g.lockReaders(ctx, calls); err != nil || g.slow {
 		return err
 	}
 	for _, c := range calls {
@@ -217,12 +222,14 @@ func (g *group) check(ctx context.Context, b *groupBatch) error {
 	if b.minGap == 0 {
 		return nil
 	}
-	// Mails of other slots that are long over cannot be near; mostly there is no such slot.
-	near, err := selectAll(ctx, g.t, `SELECT id FROM slots WHERE ends >= ?1 AND id <> ?2`, args{us(g.now.Add(-b.minGap - silence)), b.slot}, number)
+	near, err := g.near(ctx, b.minGap)
 	if err != nil {
 		return err
 	}
 	for _, slot := range near {
+		if slot == b.slot {
+			continue
+		}
 		list, err := selectAll(ctx, g.t, `SELECT d.subscriber FROM `+g.db.dialect.deliveries(slot)+` d WHERE d.slot = ?1
 			AND d.subscriber `+g.db.dialect.in(2)+` AND (d.state = 'sending' OR d.copies > 0 AND d.handed > ?3)`, args{slot, ids, us(g.now.Add(-b.minGap))}, number)
 		if err != nil {
@@ -233,6 +240,18 @@ func (g *group) check(ctx context.Context, b *groupBatch) error {
 		}
 	}
 	return nil
+}
+
+// near lists slots of which mails may be nearer than gap. Mails of those that are long over cannot be; mostly
+// there is none but the one that is being sent.
+func (g *group) near(ctx context.Context, gap time.Duration) ([]int64, error) {
+	if gap <= g.gap && g.gap > 0 {
+		return g.slots, nil
+	}
+	var err error
+	g.slots, err = selectAll(ctx, g.t, `SELECT id FROM slots WHERE ends >= ?1`, args{us(g.now.Add(-gap - silence))}, number)
+	g.gap = gap
+	return g.slots, err
 }
 
 // mark writes a mark, or puts it into a set that [group.flush] writes. It returns the row that

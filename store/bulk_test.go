@@ -16,6 +16,7 @@ import (
 	"broadsheet/operators"
 	"broadsheet/schedule"
 	"broadsheet/store"
+	"broadsheet/store/storetest"
 	"broadsheet/subscribers"
 )
 
@@ -193,16 +194,14 @@ func outcome(rnd *rand.Rand, d *mailer.Delivery, now time.Time) mailer.Outcome {
 
 // dump is all that marks may change.
 func (w *twin) dump() string {
-	raw, err := sql.Open("sqlite", w.path)
-	w.must(err)
-	defer raw.Close()
+	raw := storetest.Raw(w.T, w.path)
 	var all strings.Builder
 	for _, query := range []string{
 		`SELECT d.slot, d.subscriber, d.state, d.reason, d.attempts, d.copies, d.due, d.date, d.key_id, d.selector, d.handed, d.relay, d.code, d.enhanced,
 			coalesce(rt.body, '-'), d.at FROM deliveries d LEFT JOIN reply_texts rt ON rt.id = d.reply ORDER BY 1, 2`,
 		`SELECT a.slot, a.subscriber, a.n, a.at, a.state, a.reason, a.code, coalesce(rt.body, '-') FROM attempts a LEFT JOIN reply_texts rt ON rt.id = a.reply ORDER BY 1, 2, 3`,
 		`SELECT id, address, accepted FROM subscribers ORDER BY 1`, `SELECT * FROM marks ORDER BY 1, 2`, `SELECT * FROM followers ORDER BY 1, 2`,
-		`SELECT hex(hash), reason, at FROM suppressions ORDER BY 1`, `SELECT body FROM reply_texts ORDER BY 1`, `SELECT * FROM batches ORDER BY 1`,
+		`SELECT hash, reason, at FROM suppressions ORDER BY 1`, `SELECT body FROM reply_texts ORDER BY 1`, `SELECT * FROM batches ORDER BY 1`,
 		`SELECT * FROM queue_ids ORDER BY 1, 2`,
 	} {
 		rows, err := raw.Query(query)
@@ -216,7 +215,7 @@ func (w *twin) dump() string {
 		for rows.Next() {
 			w.must(rows.Scan(values...))
 			for k, v := range values {
-				fmt.Fprintf(&all, " %s=%s", names[k], v.(*sql.NullString).String)
+				fmt.Fprintf(&all, " %s=%q", names[k], v.(*sql.NullString).String)
 			}
 			all.WriteByte('\n')
 		}

@@ -39,7 +39,12 @@ func (db *DB) WriteChunk(ctx context.Context, i *digest.Issue, a digest.Audience
 	var out digest.Issue
 	var w chunkWriter
 	stop := ctx
-	err = db.write(ctx, func(ctx context.Context, t *tx) (err error) {
+	err = db.writeIn(ctx, ownLane, func(ctx context.Context, t *tx) (err error) {
+		w.forget()
+		w, done = chunkWriter{}, false
+		if err := t.alone(ctx, 0, ""); err != nil {
+			return err
+		}
 		if out, err = issueWhere(ctx, t, `WHERE i.id = ?1`, i.ID); err != nil {
 			return err
 		}
@@ -54,6 +59,9 @@ func (db *DB) WriteChunk(ctx context.Context, i *digest.Issue, a digest.Audience
 		done = len(ids) < limit
 		if len(ids) == 0 {
 			return nil
+		}
+		if err := t.alone(ctx, out.EditionID, idList(ids)); err != nil {
+			return err
 		}
 		c, err := db.chunk(ctx, t, &out, ids)
 		if err != nil {
@@ -80,14 +88,14 @@ func (db *DB) WriteChunk(ctx context.Context, i *digest.Issue, a digest.Audience
 		}
 		out.Audience += len(planned)
 		out.Digests += w.digests
-		_, err = t.exec(ctx, `UPDATE issues SET position = ?2, audience = ?3, digests = ?4 WHERE id = ?1`,
-			out.ID, out.Cursor, out.Audience, out.Digests)
-		return err
+		if _, err = t.exec(ctx, `UPDATE issues SET position = ?2, audience = ?3, digests = ?4 WHERE id = ?1`,
+			out.ID, out.Cursor, out.Audience, out.Digests); err != nil {
+			return err
+		}
+		return t.measure(ctx, db.dialect.deliveries(out.SlotID), "digests", "batches")
 	})
 	if err != nil {
-		for _, d := range w.fresh {
-			d.ID = 0
-		}
+		w.forget()
 		return false, fmt.Errorf("write chunk: %w", err)
 	}
 	if len(w.used) > 0 {
@@ -224,7 +232,7 @@ func (c *chunk) Seen(ctx context.Context, since time.Time, ownOnly bool) (map[in
 		}
 	}
 	slots, err := selectAll(ctx, c.q, `SELECT issues.slot FROM editions CROSS JOIN issues WHERE editions.name <> '`+digest.NoticeEdition+`'
-		AND (?2 = 0 OR editions.id = ?2) AND issues.edition = editions.id AND issues.opened >= ?1`, args{us(since), own}, number)
+		AND (?2 = 0 OR editions.id = ?2) AND issues.edition = editions.id AND issues.opened >= ?1`+c.db.dialect.hasPart("issues.slot"), args{us(since), own}, number)
 	if err != nil {
 		return nil, fmt.Errorf("list slots: %w", err)
 	}

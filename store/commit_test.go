@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"path/filepath"
 	"strings"
@@ -93,15 +92,7 @@ func TestLedgerHeldByAnother(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	other, err := sql.Open("sqlite", path+"?_txlock=immediate")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	hold, err := other.Begin()
-	if err != nil {
-		t.Fatal(err)
-	}
+	letGo := storetest.Hold(t, path)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel() // what is said is taken in though the caller has been told to stop
 	var refused, done sync.WaitGroup
@@ -139,9 +130,7 @@ func TestLedgerHeldByAnother(t *testing.T) {
 	if counts, err := db.IssueCounts(t.Context(), i.ID); err != nil || counts["sending"] != callers {
 		t.Errorf("while it is held: %v, %v", counts, err)
 	}
-	if err := hold.Rollback(); err != nil {
-		t.Fatal(err)
-	}
+	letGo()
 	done.Wait()
 	counts, err := db.IssueCounts(t.Context(), i.ID)
 	if err != nil || counts["accepted"] != callers {
@@ -157,6 +146,7 @@ func TestLedgerHeldByAnother(t *testing.T) {
 // TestLedgerFull has many connections meet a full disk in the middle of a run. They go on where they
 // were once there is room, and nobody gets two.
 func TestLedgerFull(t *testing.T) {
+	storetest.AboutSQLite(t, "a file that may not grow")
 	const callers, readers = 8, 200
 	now := time.Now()
 	path := filepath.Join(t.TempDir(), "b.db")

@@ -160,9 +160,11 @@ func (t *tx) replyText(ctx context.Context, text string) (id sql.NullInt64, err 
 	if text == "" {
 		return id, nil
 	}
-	err = t.scan(ctx, `SELECT id FROM reply_texts WHERE body = ?1`, args{text}, &id)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = t.scan(ctx, `INSERT INTO reply_texts (body) VALUES (?1) RETURNING id`, args{text}, &id)
+	// Another process may keep the same words at the same moment: then there is nothing to insert, and they are there.
+	for err = sql.ErrNoRows; errors.Is(err, sql.ErrNoRows); {
+		if err = t.scan(ctx, `SELECT id FROM reply_texts WHERE body = ?1`, args{text}, &id); errors.Is(err, sql.ErrNoRows) {
+			err = t.scan(ctx, `INSERT INTO reply_texts (body) VALUES (?1) ON CONFLICT (body) DO NOTHING RETURNING id`, args{text}, &id)
+		}
 	}
 	return id, err
 }

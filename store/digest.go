@@ -36,6 +36,14 @@ func (w *chunkWriter) store(ctx context.Context, d *digest.Digest) (isNew bool, 
 	return true, nil
 }
 
+// forget takes back what a transaction that is not on record said of digests.
+func (w *chunkWriter) forget() {
+	for _, d := range w.fresh {
+		d.ID = 0
+	}
+	*w = chunkWriter{}
+}
+
 // fragment keeps a fragment once by its content and returns its id.
 func (w *chunkWriter) fragment(ctx context.Context, f *digest.Fragment) (id int64, err error) {
 	if id, ok := w.used[f]; ok {

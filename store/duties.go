@@ -20,7 +20,7 @@ func (db *DB) TakeDuty(ctx context.Context, name, worker string, span time.Durat
 	err = db.read().scan(ctx, `SELECT EXISTS (SELECT 1 FROM duties WHERE name = ?1 AND worker <> ?2 AND until >= ?3)`,
 		args{name, worker, us(db.leaseClock())}, &held)
 	if err == nil && !held {
-		err = db.writeIn(ctx, noLane, func(ctx context.Context, t *tx) error {
+		err = db.writeIn(ctx, ownLane, func(ctx context.Context, t *tx) error {
 			now := db.leaseClock()
 			n, err := t.exec(ctx, `INSERT INTO duties (name, worker, until) VALUES (?1, ?2, ?3)
 				ON CONFLICT (name) DO UPDATE SET worker = excluded.worker, until = excluded.until
@@ -37,7 +37,7 @@ func (db *DB) TakeDuty(ctx context.Context, name, worker string, span time.Durat
 
 // LeaveDuties gives up all that a worker has, so that others need not wait.
 func (db *DB) LeaveDuties(ctx context.Context, worker string) error {
-	err := db.writeIn(ctx, noLane, func(ctx context.Context, t *tx) error {
+	err := db.writeIn(ctx, ownLane, func(ctx context.Context, t *tx) error {
 		_, err := t.exec(ctx, `DELETE FROM duties WHERE worker = ?1`, worker)
 		return err
 	})

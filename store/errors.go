@@ -12,6 +12,7 @@ import (
 	"modernc.org/sqlite"
 	codes "modernc.org/sqlite/lib"
 
+	"broadsheet/mailer"
 	"broadsheet/subscribers"
 )
 
@@ -20,7 +21,7 @@ var (
 	// there; nothing else is harmed, and writing goes on once there is space.
 	ErrFull = errors.New("database or disk is full: free some space")
 	// ErrBusy says that another process held the database for longer than the busy timeout.
-	ErrBusy = errors.New("database is locked: another program has been writing for too long")
+	ErrBusy error = passingError("database is locked: another program has been writing for too long")
 	// ErrNoDatabase says that there is no file, where none was to be made.
 	ErrNoDatabase = errors.New("there is no database")
 	// ErrDamaged says that the file is no SQLite database or is damaged.
@@ -28,9 +29,13 @@ var (
 	// ErrReadOnly says that the file cannot be written.
 	ErrReadOnly = errors.New("database cannot be written: look at the rights of the file and its folder")
 	// ErrAway says that the server cannot be reached just now: it is down, starting, shutting down or full.
-	ErrAway = errors.New("database server cannot be reached")
+	ErrAway error = passingError("database server cannot be reached")
 	// ErrStandby says that the server only takes reads: it is a standby.
-	ErrStandby = errors.New("database only takes reads: it is a standby, name the primary or all servers with target_session_attrs=read-write")
+	ErrStandby error = passingError("database only takes reads, it is a standby: name the primary in the postgres:// URL, or all servers with target_session_attrs=read-write")
+	// ErrLogin says that the server does not let this user in.
+	ErrLogin error = passingError("database server refuses the log-in: look at user and password of the postgres:// URL, and at the server's pg_hba.conf")
+	// ErrCut says that the server cut a statement short.
+	ErrCut error = passingError("database cut a statement short: the user's statement_timeout is too short (ALTER ROLE ... SET statement_timeout, or statement_timeout=0 in the postgres:// URL), or somebody cancelled it")
 	// ErrNewer says that a newer program made the database, which this one cannot work on any more.
 	ErrNewer = errors.New("database is newer than this program")
 	// ErrLocked says that another sender is at work on the database.
@@ -46,6 +51,19 @@ var (
 	// ErrTaken says that the address belongs to another reader.
 	ErrTaken = subscribers.ErrTaken
 )
+
+// passingError is what keeps everything from the database for a while, and is nobody's fault but the database's.
+type passingError string
+
+func (e passingError) Error() string { return string(e) }
+
+// Is has a sender wait instead of taking it for the end of a delivery.
+func (e passingError) Is(target error) bool { return target == mailer.ErrLater }
+
+// Away says whether err is that the server cannot be reached, or takes nothing just now.
+func Away(err error) bool {
+	return errors.Is(err, ErrAway) || errors.Is(err, ErrStandby) || errors.Is(err, ErrLogin)
+}
 
 // explain puts the words for people in front of the engine's own.
 func explain(err error) error {
@@ -74,7 +92,7 @@ func explain(err error) error {
 
 // known says whether err already has its words.
 func known(err error) bool {
-	for _, e := range []error{ErrFull, ErrBusy, ErrDamaged, ErrReadOnly, ErrAway, ErrStandby} {
+	for _, e := range []error{ErrFull, ErrBusy, ErrDamaged, ErrReadOnly, ErrAway, ErrStandby, ErrLogin, ErrCut, ErrNoDatabase} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -105,10 +123,7 @@ func ofRow(err error) bool {
 // spoilt says whether a connection is not to be trusted after err: SQLite has been seen to
 // report a full disk only once on a connection.
 func spoilt(err error) bool {
-	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || lostConnection(err) {
-		return true
-	}
-	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "0A000" { // a statement was prepared before a table changed
+	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || lostConnection(err) || stale(err) {
 		return true
 	}
 	e, ok := errors.AsType[*sqlite.Error](err)

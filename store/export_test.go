@@ -6,13 +6,17 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing/fstest"
 	"time"
+
+	"github.com/jackc/pgx/v5/stdlib"
 
 	"broadsheet/digest"
 	"broadsheet/mailer"
@@ -224,4 +228,34 @@ func (db *DB) ReadFor(ctx context.Context, table string) (release func(), err er
 		return nil, err
 	}
 	return free, nil
+}
+
+// BadCommits has every transaction on PostgreSQL fail in one way or another as it is committed, until it is put
+// right: sometimes on its way there, sometimes by the loss of the connection before COMMIT, or before its answer.
+func BadCommits() (right func()) {
+	var mu sync.Mutex
+	tried := make(map[*writer]int)
+	good := badCommit
+	badCommit = func(t *tx, commit func() error) error {
+		mu.Lock()
+		tried[t.w]++
+		n := tried[t.w]
+		mu.Unlock()
+		cut := func() {
+			_ = t.w.conn.Raw(func(c any) error { return c.(*stdlib.Conn).Conn().PgConn().Conn().Close() })
+		}
+		switch n % 4 {
+		case 1:
+			return ErrAway
+		case 2:
+			cut()
+			return commit()
+		case 3:
+			err := commit()
+			cut()
+			return cmp.Or(err, io.ErrUnexpectedEOF)
+		}
+		return commit()
+	}
+	return func() { badCommit = good }
 }

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -37,9 +38,9 @@ func (t *tx) follow(ctx context.Context, id int64, old, s *subscribers.Settings,
 			return err
 		}
 		// Who comes back after a delivery was away since then.
-		if _, err := t.exec(ctx, `INSERT INTO followers (edition, subscriber, active, zone, hour, days) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+		if err := t.later(ctx, `INSERT INTO followers (edition, subscriber, active, zone, hour, days) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 			ON CONFLICT (edition, subscriber) DO UPDATE SET zone = ?4, hour = ?5, days = ?6, active = ?3,
-			returned = CASE WHEN followers.active = 0 AND ?3 = 1 AND followers.last_slot > 0 THEN 1 ELSE followers.returned END`,
+			returned = CASE WHEN followers.active = 0 AND ?3 = 1 AND followers.last_slot > 0 THEN 1 ELSE followers.returned END`, anyRows,
 			edition, id, active, s.Zone, s.Hour, dayBits(s.Days)); err != nil {
 			return err
 		}
@@ -117,29 +118,37 @@ func (t *tx) barOne(ctx context.Context, slot, subscriber int64, reason string, 
 
 // countSections keeps section_followers right: readers, but those who left for good, by the
 // sections that they have not muted.
-func (t *tx) countSections(ctx context.Context, old, s *subscribers.Settings) error {
-	delta := make(map[string]int)
+func (t *tx) countSections(old, s *subscribers.Settings) {
+	if t.sections == nil {
+		t.sections = make(map[string]int)
+	}
 	count := func(s *subscribers.Settings, by int) {
 		if s == nil || s.Status == subscribers.Unsubscribed {
 			return
 		}
 		for _, f := range s.Sections {
 			if f.Level != subscribers.Muted {
-				delta[f.Section] += by
+				t.sections[f.Section] += by
 			}
 		}
 	}
 	count(old, -1)
 	count(s, 1)
-	for section, by := range delta {
+}
+
+// writeSections puts on record what countSections has counted; an import counts many readers.
+func (t *tx) writeSections(ctx context.Context) error {
+	for _, section := range slices.Sorted(maps.Keys(t.sections)) {
+		by := t.sections[section]
 		if by == 0 {
 			continue
 		}
-		if _, err := t.exec(ctx, `INSERT INTO section_followers (section, readers) VALUES (?1, ?2)
-			ON CONFLICT (section) DO UPDATE SET readers = section_followers.readers + ?2`, section, by); err != nil {
-			return err
+		if err := t.later(ctx, `INSERT INTO section_followers (section, readers) VALUES (?1, ?2)
+			ON CONFLICT (section) DO UPDATE SET readers = section_followers.readers + ?2`, anyRows, section, by); err != nil {
+			return fmt.Errorf("count readers of sections: %w", err)
 		}
 	}
+	clear(t.sections)
 	return nil
 }
 

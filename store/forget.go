@@ -16,9 +16,7 @@ func (db *DB) forget(ctx context.Context, t *tx, id int64, now time.Time) error 
 	if err != nil {
 		return err
 	}
-	if err := t.countSections(ctx, &old.Settings, nil); err != nil {
-		return err
-	}
+	t.countSections(&old.Settings, nil)
 	if _, err := t.exec(ctx, `UPDATE counters SET value = max(value, ?1) WHERE name = 'gone'`, id); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"sort"
+	"strings"
 	"time"
 
 	"broadsheet/mailer"
@@ -74,15 +75,10 @@ func (t *tx) issueRow(ctx context.Context, id int64) (i issueRow, err error) {
 }
 
 const (
-	// An address that is the reader's own but for more than the case of ASCII letters is compared
-	// when the mail has been accepted.
-	holdColumns = `coalesce(ds.address, ''), coalesce(f.active, 0),
-		CASE WHEN s.id IS NULL OR s.accepted <> 0 THEN 0 WHEN s.address = lower(ds.address) THEN 1 ELSE 2 END
-		FROM `
-	holdJoins = ` d LEFT JOIN settings ds ON ds.id = d.settings AND ds.subscriber = d.subscriber LEFT JOIN subscribers s ON s.id = d.subscriber
-		LEFT JOIN followers f ON f.edition = ?5 AND f.subscriber = d.subscriber WHERE `
-	untried   = `d.state = 'queued' AND d.reason = '' AND d.attempts = 0 AND d.copies = 0 AND d.date = 0 AND d.due = 0`
-	holdOrder = ` ORDER BY d.slot, d.subscriber`
+	holdColumns = `coalesce(ds.address, '') FROM `
+	holdJoins   = ` d LEFT JOIN settings ds ON ds.id = d.settings AND ds.subscriber = d.subscriber WHERE `
+	untried     = `d.state = 'queued' AND d.reason = '' AND d.attempts = 0 AND d.copies = 0 AND d.date = 0 AND d.due = 0`
+	holdOrder   = ` ORDER BY d.slot, d.subscriber`
 )
 
 // hold reads the open deliveries of a batch that is being leased: those that are due, or that
@@ -95,7 +91,7 @@ func (db *DB) hold(ctx context.Context, t *tx, b *leased, now time.Time, only in
 	h := &held{issueRow: i}
 	var addresses []string
 	read := func(query string, scan func(*sql.Rows, *heldRow) error) error {
-		rows, err := t.rows(ctx, query, b.span.args(i.edition)...)
+		rows, err := t.rows(ctx, query, b.span.args()...)
 		if err != nil {
 			return err
 		}
@@ -122,7 +118,7 @@ func (db *DB) hold(ctx context.Context, t *tx, b *leased, now time.Time, only in
 	var at int64
 	err = read(`SELECT d.subscriber, coalesce(d.digest, 0), d.at, `+from+` AND `+untried+holdOrder,
 		func(rows *sql.Rows, r *heldRow) error {
-			err := rows.Scan(&r.d.Subscriber, &r.d.Digest, &at, &r.d.Address, &r.mayGo, &r.first)
+			err := rows.Scan(&r.d.Subscriber, &r.d.Digest, &at, &r.d.Address)
 			r.d.At = fromUS(at)
 			return err
 		})
@@ -136,8 +132,7 @@ func (db *DB) hold(ctx context.Context, t *tx, b *leased, now time.Time, only in
 		from+` AND d.state IN ('queued', 'deferred') AND NOT (`+untried+`)`+holdOrder,
 		func(rows *sql.Rows, r *heldRow) error {
 			d := &r.d
-			err := rows.Scan(&d.Subscriber, &d.Digest, &state, &d.Reason, &d.Attempts, &d.Copies, &date, &d.KeyID, &d.Selector, &due, &at, &r.relay,
-				&d.Address, &r.mayGo, &r.first)
+			err := rows.Scan(&d.Subscriber, &d.Digest, &state, &d.Reason, &d.Attempts, &d.Copies, &date, &d.KeyID, &d.Selector, &due, &at, &r.relay, &d.Address)
 			d.State, d.Date, d.Due, d.At = mailer.State(state), fromUS(date), fromUS(due), fromUS(at)
 			return err
 		})
@@ -150,6 +145,9 @@ func (db *DB) hold(ctx context.Context, t *tx, b *leased, now time.Time, only in
 			addresses[n] = h.rows[n].d.Address
 		}
 	}
+	if err := h.lookUp(ctx, t, b.span); err != nil {
+		return nil, err
+	}
 	barred, err := db.barred(ctx, t, addresses)
 	for n := range h.rows {
 		r := &h.rows[n]
@@ -159,6 +157,54 @@ func (db *DB) hold(ctx context.Context, t *tx, b *leased, now time.Time, only in
 		err = nil // the intent will say so
 	}
 	return h, err
+}
+
+// lookUp says of rows whether their readers get the edition, and whether their addresses have taken a mail before.
+// It looks at the batch's stretch of readers for those who do not and have not: of a row's own they are mostly none.
+func (h *held) lookUp(ctx context.Context, t *tx, s span) error {
+	away, err := selectAll(ctx, t, `SELECT subscriber FROM followers WHERE edition = ?1 AND subscriber BETWEEN ?2 AND ?3 AND active = 0`,
+		args{h.edition, s.first, s.last}, number)
+	if err != nil {
+		return err
+	}
+	type newcomer struct {
+		id      int64
+		address string
+	}
+	fresh, err := selectAll(ctx, t, `SELECT id, address FROM subscribers WHERE id BETWEEN ?1 AND ?2 AND accepted = 0`, args{s.first, s.last},
+		func(r *sql.Rows) (n newcomer, err error) { return n, r.Scan(&n.id, &n.address) })
+	if err != nil {
+		return err
+	}
+	for n := range h.rows {
+		h.rows[n].mayGo, h.rows[n].first = true, firstNo
+	}
+	for _, id := range away {
+		if r := h.find(h.slot, id); r != nil {
+			r.mayGo = false
+		}
+	}
+	for _, n := range fresh {
+		r := h.find(h.slot, n.id)
+		switch {
+		case r == nil:
+		case n.address == lower(r.d.Address):
+			r.first = firstYes
+		default: // compared when the mail has been accepted: it is the reader's own but for more than the case of ASCII letters
+			r.first = firstAsk
+		}
+	}
+	return nil
+}
+
+// lower is a text with the ASCII letters in lower case.
+func lower(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, s)
 }
 
 // keep remembers a leased batch and forgets those whose owners went without a word.

@@ -376,7 +376,7 @@ func (s *Standing) Differs(publicURL string, accounts []string) (why []string) {
 	case a.Instance == restoredInstance:
 		why = append(why, fmt.Sprintf("it was put back from %s at %s: which mails left and who left since then cannot be known", a.By.Why, a.At.Format("2006-01-02 15:04 UTC")))
 	case s.server != "" && s.server != a.Instance:
-		why = append(why, fmt.Sprintf("this is a copy: the one that mails was database %s, and this is %s", a.Instance, s.server))
+		why = append(why, fmt.Sprintf("this is a copy: mail last went out from another PostgreSQL server or database (%s), and this is %s", cmp.Or(a.Instance, "none on record"), s.server))
 	case s.server != "":
 	case f == nil:
 		why = append(why, fmt.Sprintf("%s is not there: this is a copy of the database, or it was carried to another place", s.Path+instanceSuffix))

@@ -12,6 +12,7 @@ import (
 
 	"broadsheet/operators"
 	"broadsheet/store"
+	"broadsheet/store/storetest"
 	"broadsheet/subscribers"
 )
 
@@ -46,6 +47,7 @@ func copyDir(t *testing.T, from, to string) {
 // TestCopies tells copies of a database from the one that mails: what a copy changes is noticed, and what
 // happens to a database in its life is not.
 func TestCopies(t *testing.T) {
+	storetest.AboutSQLite(t, "copies of files")
 	dir := filepath.Join(t.TempDir(), "a")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)

@@ -32,7 +32,7 @@ func (db *DB) TakeFeed(ctx context.Context, url string, force bool, now time.Tim
 		return list[0], false, nil
 	}
 	if err == nil {
-		err = db.writeIn(ctx, noLane, func(ctx context.Context, t *tx) error {
+		err = db.writeIn(ctx, ownLane, func(ctx context.Context, t *tx) error {
 			clock := db.leaseClock()
 			// One conditional update: of several processes that ask in the same moment one gets it.
 			list, err = selectAll(ctx, t, `INSERT INTO feeds (url, etag, last_modified, fetched, ok, due, failures, error, items, fence, claimed)
@@ -57,7 +57,7 @@ func (db *DB) TakeFeed(ctx context.Context, url string, force bool, now time.Tim
 
 // LeaveFeed meets [stories.Shelf].
 func (db *DB) LeaveFeed(ctx context.Context, f stories.FeedState) error {
-	err := db.writeIn(ctx, noLane, func(ctx context.Context, t *tx) error {
+	err := db.writeIn(ctx, ownLane, func(ctx context.Context, t *tx) error {
 		_, err := t.exec(ctx, `UPDATE feeds SET claimed = 0 WHERE url = ?1 AND fence = ?2`, f.URL, f.Fence)
 		return err
 	})
@@ -78,7 +78,7 @@ func (db *DB) Feeds(ctx context.Context) ([]stories.FeedState, error) {
 
 // SaveFeed meets [stories.Shelf].
 func (db *DB) SaveFeed(ctx context.Context, f stories.FeedState) error {
-	err := db.writeIn(ctx, noLane, func(ctx context.Context, t *tx) error {
+	err := db.writeIn(ctx, ownLane, func(ctx context.Context, t *tx) error {
 		n, err := t.exec(ctx, `UPDATE feeds SET etag = ?2, last_modified = ?3, fetched = ?4, ok = ?5, due = ?6, failures = ?7, error = ?8, items = ?9, claimed = 0
 			WHERE url = ?1 AND fence = ?10`, f.URL, f.ETag, f.LastModified, us(f.Fetched), us(f.OK), us(f.Due), f.Failures, f.Error, f.Items, f.Fence)
 		switch {

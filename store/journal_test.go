@@ -82,6 +82,7 @@ func copyFile(t *testing.T, from, to string) {
 // TestPutBack takes a backup in the middle of an issue, before it or before any, sends on and
 // puts the backup back: what has left since does not go again.
 func TestPutBack(t *testing.T) {
+	storetest.AboutSQLite(t, "its journals")
 	const readers = 30
 	for _, c := range []struct {
 		name           string
@@ -154,6 +155,7 @@ func begin(t *testing.T, db *store.DB, i digest.Issue, now time.Time) *digest.Is
 // TestCrashBehindTheJournal has a sender die when the journal is synced and the database is not
 // committed: nothing of that group has left, so it goes, and once.
 func TestCrashBehindTheJournal(t *testing.T) {
+	storetest.AboutSQLite(t, "its journals")
 	now := time.Now()
 	path := filepath.Join(t.TempDir(), "b.db")
 	db := open(t, path, store.Options{AddressHash: hash})
@@ -211,6 +213,7 @@ func TestCrashBehindTheJournal(t *testing.T) {
 }
 
 func TestJournalFiles(t *testing.T) {
+	storetest.AboutSQLite(t, "its journals")
 	now := time.Now()
 	path := filepath.Join(t.TempDir(), "b [1].db")
 	db := open(t, path, store.Options{AddressHash: hash})
@@ -284,6 +287,7 @@ func TestJournalFiles(t *testing.T) {
 
 // TestJournalFull has no room for the journal: nothing is handed, and sending goes on when there is.
 func TestJournalFull(t *testing.T) {
+	storetest.AboutSQLite(t, "its journals")
 	ctx, now := t.Context(), time.Now()
 	path := filepath.Join(t.TempDir(), "b.db")
 	db := open(t, path, store.Options{AddressHash: hash})

@@ -50,7 +50,7 @@ func (t *tx) keptOne(ctx context.Context, r *marked, from string, values ...any)
 			return true, nil
 		}
 	}
-	return false, rows.Err()
+	return false, explain(rows.Err())
 }
 
 // keptAround finds when the last mail before sent and the first after it left that a reader kept,

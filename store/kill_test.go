@@ -20,18 +20,19 @@ import (
 // relay: a line in it is a message whose last byte left.
 func TestKilledSender(t *testing.T) {
 	if dir := os.Getenv("BROADSHEET_TEST_SENDER"); dir != "" {
-		killedSender(t, dir)
+		killedSender(t, dir, os.Getenv("BROADSHEET_TEST_DSN"), os.Getenv("BROADSHEET_TEST_AHEAD"))
 		return
 	}
 	const readers, kills = 400, 12
 	dir := t.TempDir()
-	db := open(t, filepath.Join(dir, "b.db"), store.Options{AddressHash: hash})
+	path := filepath.Join(dir, "b.db")
+	db := open(t, path, store.Options{AddressHash: hash})
 	now := time.Now()
 	i := fill(t, db, readers, now)
 	plan(t, db, &i, now)
-	for n := range kills + 1 {
+	for n := range kills + 2 {
 		child := exec.Command(os.Args[0], "-test.run=^TestKilledSender$")
-		child.Env = append(os.Environ(), "BROADSHEET_TEST_SENDER="+dir)
+		child.Env = append(os.Environ(), "BROADSHEET_TEST_SENDER="+dir, "BROADSHEET_TEST_DSN="+storetest.Fresh(t, path), fmt.Sprintf("BROADSHEET_TEST_AHEAD=%dm", 20*n))
 		var out bytes.Buffer
 		child.Stdout, child.Stderr = &out, &out
 		if err := child.Start(); err != nil {
@@ -87,9 +88,15 @@ func taken(t *testing.T, dir string) (ids []int64) {
 	return ids
 }
 
-func killedSender(t *testing.T, dir string) {
-	ctx, now := t.Context(), time.Now().Add(time.Minute)
-	db := open(t, filepath.Join(dir, "b.db"), store.Options{AddressHash: hash})
+// killedSender sends at a time that is ahead: where nobody knows that the one before is dead, its lease has ended by
+// then, and what it handed may go again.
+func killedSender(t *testing.T, dir, dsn, ahead string) {
+	d, err := time.ParseDuration(ahead)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, now := t.Context(), time.Now().Add(time.Minute+d)
+	db := open(t, dsn, store.Options{AddressHash: hash, Now: func() time.Time { return time.Now().Add(d) }})
 	relay, err := os.OpenFile(filepath.Join(dir, "taken"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	must := func(err error) {
 		t.Helper()

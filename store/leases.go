@@ -38,7 +38,7 @@ func (db *DB) Clock() time.Time { return db.leaseClock() }
 // none does.
 func (db *DB) Unposted(ctx context.Context) (since time.Time, err error) {
 	var at sql.NullInt64
-	if err := db.read().scan(ctx, `SELECT min(at) FROM (SELECT min(at) AS at FROM notices WHERE id > 0 UNION ALL SELECT min(at) AS at FROM signups WHERE id > 0) waiting`, nil, &at); err != nil {
+	if err := db.read().scan(ctx, `SELECT min(at) FROM (SELECT min(at) AS at FROM notices WHERE id > 0 UNION ALL SELECT min(at) AS at FROM signups WHERE id > 0) found`, nil, &at); err != nil {
 		return since, fmt.Errorf("look for notices: %w", err)
 	}
 	return fromUS(at.Int64), nil

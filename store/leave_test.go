@@ -3,7 +3,6 @@ package store_test
 import (
 	"bufio"
 	"bytes"
-	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"broadsheet/store"
+	"broadsheet/store/storetest"
 	"broadsheet/subscribers"
 )
 
@@ -25,6 +25,7 @@ type gone struct {
 }
 
 func newGone(t *testing.T, readers int) *gone {
+	storetest.AboutSQLite(t, "a file is put back")
 	g := &gone{office: newOffice(t, readers)}
 	g.backup = g.path + ".backup"
 	g.must(g.Close())
@@ -158,11 +159,8 @@ func TestErasedPutBack(t *testing.T) {
 
 // TestLeaveWithForeignZone: settings that this machine does not understand keep nobody from leaving.
 func TestLeaveWithForeignZone(t *testing.T) {
-	g := newGone(t, 1)
-	raw, err := sql.Open("sqlite", g.path)
-	g.must(err)
-	defer raw.Close()
-	_, err = raw.ExecContext(t.Context(), "UPDATE settings SET zone = 'Moon/Tranquility'")
+	g := &gone{office: newOffice(t, 1)}
+	_, err := storetest.Raw(t, g.path).ExecContext(t.Context(), "UPDATE settings SET zone = 'Moon/Tranquility'")
 	g.must(err)
 	if e := g.edit(1, func(s *subscribers.Settings) { s.LeaveEdition("morning") }); !e.Changed || slices.Contains(e.Editions, "morning") {
 		t.Errorf("%+v", e)

@@ -129,6 +129,7 @@ func (db *DB) TakeLog(ctx context.Context, relay, log string, lines []LogLine, e
 func (db *DB) takeLines(ctx context.Context, relay, log string, lines []LogLine, left map[int]bool, end LogPlace, now time.Time) (taken LogTaken, at int, err error) {
 	err = db.write(ctx, func(ctx context.Context, t *tx) error {
 		taken, at = LogTaken{}, -1
+		end := end
 		waits := make(map[string]bool) // mails of which a line is held
 		for n := range lines {
 			l := &lines[n]

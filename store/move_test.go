@@ -53,6 +53,7 @@ func sums(t *testing.T, dsn string) map[string]string {
 
 // TestSameSchema holds the tables and columns of both engines against each other, so that every one of them is carried.
 func TestSameSchema(t *testing.T) {
+	storetest.AboutBoth(t)
 	want := sums(t, filepath.Join(t.TempDir(), "b.db"))
 	if len(want) < 60 {
 		t.Fatalf("only %d tables", len(want))
@@ -71,6 +72,7 @@ func TestSameSchema(t *testing.T) {
 
 // TestMove moves a database that has rows in every table there and back again.
 func TestMove(t *testing.T) {
+	storetest.AboutBoth(t)
 	for name, make := range houses(t) {
 		t.Run(name, func(t *testing.T) {
 			from := filepath.Join(t.TempDir(), "b.db")
@@ -144,6 +146,7 @@ func differsFrom(t *testing.T, db *store.DB) string {
 
 // TestInterruptedMove ends a move after each of its transactions, again and again.
 func TestInterruptedMove(t *testing.T) {
+	storetest.AboutBoth(t)
 	for name, make := range houses(t) {
 		t.Run(name, func(t *testing.T) {
 			from := filepath.Join(t.TempDir(), "b.db")
@@ -202,6 +205,7 @@ func movedOf(t *testing.T, dsn string) *store.Moved {
 
 // TestMoveRefused: what is asked of a move and cannot be is said in a line, and changes nothing.
 func TestMoveRefused(t *testing.T) {
+	storetest.AboutBoth(t)
 	for name, make := range houses(t) {
 		t.Run(name, func(t *testing.T) {
 			from := filepath.Join(t.TempDir(), "b.db")
@@ -240,6 +244,7 @@ func TestMoveRefused(t *testing.T) {
 
 // TestMoveInUse: a PostgreSQL database is not moved away under processes that have it open, or while a lease lasts.
 func TestMoveInUse(t *testing.T) {
+	storetest.AboutBoth(t)
 	from := storetest.FreshPostgres(t)
 	db, now := open(t, from, store.Options{AddressHash: hash}), time.Now()
 	i := fill(t, db, 30, now)
@@ -264,6 +269,7 @@ func TestMoveInUse(t *testing.T) {
 // TestShut: a process that slept through the move of its database writes nothing into it any more, until somebody
 // adopts it.
 func TestShut(t *testing.T) {
+	storetest.AboutBoth(t)
 	from, to := storetest.FreshPostgres(t), filepath.Join(t.TempDir(), "new.db")
 	asleep := open(t, from+"?application_name=asleep", store.Options{AddressHash: hash})
 	if _, err := aMove(from, to).Run(t.Context()); err != nil {
@@ -283,6 +289,7 @@ func TestShut(t *testing.T) {
 
 // TestMoveOddTexts: what PostgreSQL does not take in a text is replaced and counted, also in keys.
 func TestMoveOddTexts(t *testing.T) {
+	storetest.AboutBoth(t)
 	for name, make := range houses(t) {
 		t.Run(name, func(t *testing.T) {
 			from := filepath.Join(t.TempDir(), "b.db")
@@ -315,6 +322,7 @@ func TestMoveOddTexts(t *testing.T) {
 // TestMovedAndChanged: what a program that knows nothing of moves writes into the source in the middle of one is
 // found at the end, and the next run begins anew.
 func TestMovedAndChanged(t *testing.T) {
+	storetest.AboutBoth(t)
 	for name, make := range houses(t) {
 		t.Run(name, func(t *testing.T) {
 			from, to := filepath.Join(t.TempDir(), "b.db"), make(t)
@@ -356,6 +364,7 @@ func TestMovedAndChanged(t *testing.T) {
 
 // TestKilledMove kills a moving process with -9 again and again.
 func TestKilledMove(t *testing.T) {
+	storetest.AboutBoth(t)
 	if places := os.Getenv("BROADSHEET_TEST_MOVE"); places != "" {
 		from, to, _ := strings.Cut(places, "\n")
 		m := aMove(from, to).Together(40)

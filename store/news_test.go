@@ -9,6 +9,7 @@ import (
 	"broadsheet/intake"
 	"broadsheet/mailer"
 	"broadsheet/store"
+	"broadsheet/store/storetest"
 	"broadsheet/subscribers"
 )
 
@@ -19,12 +20,13 @@ func TestNewsOfNotices(t *testing.T) {
 	o.note(digest.NoticeLeft, 1, 0)
 	runs := o.post()
 	o.now = o.now.Add(time.Second)
-	b, err := o.LeaseUrgent(t.Context(), "main", "w", o.now)
-	o.must(err)
-	first := b.Deliveries[0]
-	o.must(o.Release(t.Context(), b, o.now))
 	if sent := sendSome(t, o.DB, 1, o.now); len(sent) != 1 {
 		t.Fatal(sent)
+	}
+	var first store.DeliveryRow // whichever left
+	for d, err := range o.Deliveries(t.Context(), store.DeliveryFilter{State: mailer.Accepted}) {
+		o.must(err)
+		first = d
 	}
 	say := func(c mailer.Class) intake.Taken {
 		t.Helper()
@@ -119,7 +121,7 @@ func TestStranger(t *testing.T) {
 	}
 	// A notice that goes to the reader's own address is another matter.
 	d.now = d.now.Add(48 * time.Hour)
-	d.must(d.db.AddNotice(t.Context(), digest.Notice{Kind: digest.NoticeLink, Subscriber: id, SettingsID: int64(d.count(`SELECT settings FROM subscribers WHERE id = ?`, id))}, d.now))
+	d.must(d.db.AddNotice(t.Context(), digest.Notice{Kind: digest.NoticeLink, Subscriber: id, SettingsID: int64(d.count(`SELECT settings FROM subscribers WHERE id = ?1`, id))}, d.now))
 	post()
 	if effect := say(mailer.OptedOut); effect != "left everything" {
 		t.Errorf("the reader's opt-out: %s", effect)
@@ -132,6 +134,7 @@ func TestStranger(t *testing.T) {
 // TestNewsAfterPutBack: a database that was put back knows by its journal what left, and learns from
 // news what became of it.
 func TestNewsAfterPutBack(t *testing.T) {
+	storetest.AboutSQLite(t, "a file is put back")
 	ctx, now := t.Context(), time.Now()
 	path := filepath.Join(t.TempDir(), "b.db")
 	db := open(t, path, store.Options{AddressHash: hash})

@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"database/sql"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 	"broadsheet/intake"
 	"broadsheet/mailer"
 	"broadsheet/store"
+	"broadsheet/store/storetest"
 )
 
 // BenchmarkNews takes news in of mails that a relay took, five hundred to a call. A turn is one of
@@ -31,11 +31,7 @@ func BenchmarkNews(b *testing.B) {
 				db := open(b, path, store.Options{AddressHash: sealed})
 				i := fill(b, db, b.N, now)
 				plan(b, db, &i, now)
-				raw, err := sql.Open("sqlite", path)
-				if err != nil {
-					b.Fatal(err)
-				}
-				defer raw.Close()
+				raw := storetest.Raw(b, path)
 				_, slots := raw.Exec(`UPDATE slots SET slot_key = '2026-04-02'`)
 				_, states := raw.Exec(`UPDATE deliveries SET state = 'accepted', copies = 1, attempts = 1, handed = at, relay = 'main', code = 250`)
 				_, books := raw.Exec(`UPDATE issue_states SET state = 'accepted', relay = 'main'`)

@@ -48,6 +48,7 @@ func (db *DB) PostNotices(ctx context.Context, limit int, now time.Time,
 	}
 	var w chunkWriter
 	err = db.write(ctx, func(ctx context.Context, t *tx) error {
+		w.forget()
 		run, lost, err := t.waitingNotices(ctx, limit)
 		if err != nil {
 			return err
@@ -71,9 +72,7 @@ func (db *DB) PostNotices(ctx context.Context, limit int, now time.Time,
 		return err
 	})
 	if err != nil {
-		for _, d := range w.fresh {
-			d.ID = 0
-		}
+		w.forget()
 		return 0, fmt.Errorf("post notices: %w", err)
 	}
 	return n, nil

@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"database/sql"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -297,6 +296,7 @@ func TestNoticesGoFirst(t *testing.T) {
 
 // TestNoticePutBack: a database put back does not send a notice again that has left.
 func TestNoticePutBack(t *testing.T) {
+	storetest.AboutSQLite(t, "a file is put back")
 	for _, posted := range []bool{false, true} {
 		o := newOffice(t, 2)
 		o.note(digest.NoticeLink, 1, 0)
@@ -346,10 +346,7 @@ func TestGoneWhileOnItsWay(t *testing.T) {
 		o.must(err)
 		o.must(errors.Join(storetest.Intend(t.Context(), o.DB, b, &b.Deliveries[1], "k", o.now), storetest.Intend(t.Context(), o.DB, b, &b.Deliveries[2], "k", o.now),
 			storetest.Hand(t.Context(), o.DB, b, &b.Deliveries[2], o.now)))
-		raw, err := sql.Open("sqlite", o.path)
-		o.must(err)
-		defer raw.Close()
-		_, err = raw.Exec(`PRAGMA foreign_keys = OFF; DELETE FROM settings WHERE id <= 3; UPDATE counters SET value = value + 1 WHERE name = 'readers'`)
+		_, err = storetest.Raw(t, o.path).Exec(`DELETE FROM settings WHERE id <= 3; UPDATE counters SET value = value + 1 WHERE name = 'readers'`)
 		o.must(err)
 		o.must(storetest.Settle(t.Context(), o.DB, b, &b.Deliveries[2], taken250(&b.Deliveries[2]), o.now))
 		o.must(o.Release(t.Context(), b, o.now)) // the second one was being sent

@@ -51,7 +51,8 @@ type DB struct {
 	ahead   atomic.Int64    // of this machine's clock, by so many nanoseconds, is the database's
 	writer  *writer
 	readers *sql.DB
-	stmts   sync.Map // SQL text → *sql.Stmt, on readers
+	stmts   sync.Map                  // SQL text → *sql.Stmt, on readers
+	cut     atomic.Pointer[time.Time] // since when reads find no server; nil = they do
 
 	zones  sync.Map                                  // name → *time.Location
 	onlyTo atomic.Pointer[func(address string) bool] // whom mail may go to; nil = all

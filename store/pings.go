@@ -45,7 +45,7 @@ func (db *DB) Ended(ctx context.Context, edition string, from, to time.Time) ([]
 // AddPing notes that an edition's ping address is to be called: once for each slot, zone and hour, and once
 // more if one that was called as bad came to a good end after all.
 func (db *DB) AddPing(ctx context.Context, p Ping) error {
-	err := db.writeIn(ctx, noLane, func(ctx context.Context, t *tx) error {
+	err := db.writeIn(ctx, ownLane, func(ctx context.Context, t *tx) error {
 		_, err := t.exec(ctx, `INSERT INTO pings (edition, slot_key, zone, hour, ok, at, due) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
 			ON CONFLICT (edition, slot_key, zone, hour) DO UPDATE SET ok = 1, at = excluded.at, due = excluded.due, tries = 0, said = ''
 			WHERE excluded.ok = 1 AND pings.ok = 0`, p.Edition, p.Slot, p.Zone, p.Hour, p.OK, us(p.At))
@@ -78,7 +78,7 @@ const pingClaim = time.Minute
 // BeginPing claims a call that is due, counts the try and moves its due time behind the longest that it may take.
 // mine is false if another process has it, or it was made meanwhile.
 func (db *DB) BeginPing(ctx context.Context, p *Ping, now time.Time) (mine bool, err error) {
-	err = db.writeIn(ctx, noLane, func(ctx context.Context, t *tx) error {
+	err = db.writeIn(ctx, ownLane, func(ctx context.Context, t *tx) error {
 		n, err := t.exec(ctx, `UPDATE pings SET tries = tries + 1, due = ?5 WHERE edition = ?1 AND slot_key = ?2 AND zone = ?3 AND hour = ?4
 			AND tries = ?6 AND due = ?7 AND ok = ?8`, p.Edition, p.Slot, p.Zone, p.Hour, us(now.Add(pingClaim)), p.Tries, us(p.Due), p.OK)
 		mine = n > 0
@@ -100,7 +100,7 @@ func (db *DB) Pinged(ctx context.Context, p Ping) error {
 	if !p.Due.IsZero() {
 		due = us(p.Due)
 	}
-	err := db.writeIn(ctx, noLane, func(ctx context.Context, t *tx) error {
+	err := db.writeIn(ctx, ownLane, func(ctx context.Context, t *tx) error {
 		_, err := t.exec(ctx, `UPDATE pings SET due = ?6, said = ?7 WHERE edition = ?1 AND slot_key = ?2 AND zone = ?3 AND hour = ?4 AND tries = ?5 AND ok = ?8`,
 			p.Edition, p.Slot, p.Zone, p.Hour, p.Tries, due, oneLine(p.Said, 200), p.OK)
 		return err

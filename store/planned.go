@@ -26,8 +26,9 @@ type chunkWriter struct {
 	digests int                   // new ones
 	figures figures
 
-	rows   []args           // of deliveries that are not written yet
-	fresh  []*digest.Digest // that were given an ID, to be taken back if it does not stay
+	rows   []args                  // of deliveries that are not written yet
+	stored map[*digest.Digest]bool // new ones that nothing has counted so far
+	fresh  []*digest.Digest        // that were given an ID, to be taken back if it does not stay
 	used   map[*digest.Fragment]int64
 	ids    []int64 // for one digest
 	packer digest.Packer
@@ -42,6 +43,9 @@ func (w *chunkWriter) write(ctx context.Context, planned []digest.Planned) error
 	}
 	var ids []int64
 	planned = slices.SortedFunc(slices.Values(planned), func(a, b digest.Planned) int { return cmp.Compare(a.Subscriber, b.Subscriber) })
+	if err := w.storeAll(ctx, planned); err != nil {
+		return fmt.Errorf("store digests: %w", err)
+	}
 	for _, p := range planned {
 		r := readers[p.Subscriber]
 		if r == nil {
@@ -57,8 +61,8 @@ func (w *chunkWriter) write(ctx context.Context, planned []digest.Planned) error
 		return fmt.Errorf("write deliveries: %w", err)
 	}
 	// The new windows have taken in what was carried over.
-	if _, err := w.t.exec(ctx, `UPDATE followers SET last_slot = ?2, carry = NULL, returned = 0
-		WHERE edition = ?1 AND subscriber `+w.t.w.dialect.in(3)+``, w.c.issue.EditionID, w.c.issue.SlotID, idList(ids)); err != nil {
+	if err := w.t.later(ctx, `UPDATE followers SET last_slot = ?2, carry = NULL, returned = 0
+		WHERE edition = ?1 AND subscriber `+w.t.w.dialect.in(3), anyRows, w.c.issue.EditionID, w.c.issue.SlotID, idList(ids)); err != nil {
 		return fmt.Errorf("note last slot: %w", err)
 	}
 	if len(ids) > 0 {
@@ -78,7 +82,11 @@ func (w *chunkWriter) one(ctx context.Context, r *digest.Reader, p *digest.Plann
 	var digestID, batch any
 	isNew := false
 	if p.Digest != nil {
-		if p.Digest.ID == 0 {
+		if w.stored[p.Digest] { // by the statement that stored many
+			isNew = true
+			delete(w.stored, p.Digest)
+			w.digests++
+		} else if p.Digest.ID == 0 {
 			var err error
 			if isNew, err = w.store(ctx, p.Digest); err != nil {
 				return fmt.Errorf("store digest: %w", err)
@@ -132,6 +140,9 @@ func insertDeliveries(n int) string {
 
 // deliver writes the deliveries.
 func (w *chunkWriter) deliver(ctx context.Context) error {
+	if w.t.w.dialect.name == postgresDialect.name {
+		return w.deliverAll(ctx)
+	}
 	for len(w.rows) > 0 {
 		n, query := 1, insertOne
 		if len(w.rows) >= together {
@@ -199,7 +210,6 @@ func (w *chunkWriter) batch(ctx context.Context, p *digest.Planned) (*openBatch,
 func (w *chunkWriter) finish(ctx context.Context, b *openBatch) error {
 	h := fnv.New32a()
 	fmt.Fprintf(h, "%d/%d", w.c.issue.ID, b.id)
-	_, err := w.t.exec(ctx, `UPDATE batches SET last = ?2, size = ?3, priority = ?4, shuffle = ?5 WHERE id = ?1`,
+	return w.t.later(ctx, `UPDATE batches SET last = ?2, size = ?3, priority = ?4, shuffle = ?5 WHERE id = ?1`, 1,
 		b.id, b.last, b.size, b.priority, int64(h.Sum32()))
-	return err
 }

@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"database/sql"
 	"path/filepath"
 	"testing"
 	"time"
@@ -9,6 +8,7 @@ import (
 	"broadsheet/intake"
 	"broadsheet/mailer"
 	"broadsheet/store"
+	"broadsheet/store/storetest"
 )
 
 // TestOneFails: what cannot be put on record of one reader stops neither a log nor a provider's other
@@ -19,14 +19,7 @@ func TestOneFails(t *testing.T) {
 	db := open(t, path, store.Options{AddressHash: hash})
 	manyReaders(t, db, 6, func(int) string { return "some.example" }, now)
 	i := sendIssue(t, db, now)
-	raw, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer raw.Close()
-	if _, err := raw.Exec(`CREATE TRIGGER poison BEFORE INSERT ON events WHEN NEW.subscriber IN (2, 5) BEGIN SELECT RAISE(ABORT, 'poison'); END`); err != nil {
-		t.Fatal(err)
-	}
+	cure := storetest.Poison(t, path, "events", "NEW.subscriber IN (2, 5)", "poison")
 	event := func(subscriber int64) intake.Event {
 		return intake.Event{News: mailer.News{Class: mailer.Soft, Reason: "mailboxfull", At: now}, Source: "log", Relay: "main", Sure: true,
 			Of: intake.Of{Edition: i.EditionID, Wall: i.Wall(), Subscriber: subscriber}}
@@ -61,7 +54,8 @@ func TestOneFails(t *testing.T) {
 	if err != nil || counts[string(mailer.Bounced)] != 4 || counts[string(mailer.Accepted)] != 2 {
 		t.Errorf("%v, %v", counts, err)
 	}
-	if _, err := raw.Exec(`DROP TRIGGER poison; ALTER TABLE log_positions RENAME TO gone`); err != nil {
+	cure()
+	if _, err := storetest.Raw(t, path).Exec(`ALTER TABLE log_positions RENAME TO gone`); err != nil {
 		t.Fatal(err)
 	}
 	if taken, err := db.TakeLog(ctx, "main", "log", lines, end, now); err == nil {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -62,6 +64,12 @@ func openPostgres(ctx context.Context, dsn string, opts Options) (*DB, error) {
 		// Longer than a frozen process can hold its lane.
 		cfg.RuntimeParams["lock_timeout"] = strconv.FormatInt((opts.BusyTimeout + 10*time.Second).Milliseconds(), 10)
 	}
+	cfg.DialFunc = (&net.Dialer{Timeout: cfg.ConnectTimeout, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 2},
+		Control: giveUpSoon}).DialContext
+	// Of several servers the one that takes writes is meant, unless the URL says which.
+	if cfg.ValidateConnect == nil && slices.ContainsFunc(cfg.Fallbacks, func(f *pgconn.FallbackConfig) bool { return f.Host != cfg.Host || f.Port != cfg.Port }) {
+		cfg.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
 	// Statements are prepared by those who keep them.
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec
 	cfg.StatementCacheCapacity, cfg.DescriptionCacheCapacity = 0, 0
@@ -79,39 +87,39 @@ func openPostgres(ctx context.Context, dsn string, opts Options) (*DB, error) {
 }
 
 func (db *DB) connectPostgres(ctx context.Context, cfg *pgx.ConnConfig) error {
-	writes := cfg.Copy()
+	writes, reads := cfg.Copy(), cfg.Copy()
 	for name, value := range writerSettings {
 		if _, given := writes.RuntimeParams[name]; !given {
 			writes.RuntimeParams[name] = value
 		}
 	}
-	pool := stdlib.OpenDB(*writes)
-	pool.SetMaxOpenConns(2) // the writer's, and one for the schema
+	pool := stdlib.OpenDB(*writes, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
+		return db.setClock(func(query string, at *int64) error { return c.QueryRow(ctx, query).Scan(at) }) // it may be another server
+	}))
+	pool.SetMaxOpenConns(2) // the writer's, and one that looks after a commit, or for the schema
 	pool.SetMaxIdleConns(1)
 	db.writer = newWriter(db, pool)
-	reads := cfg.Copy()
-	reads.RuntimeParams["default_transaction_read_only"] = "on"
 	if _, given := reads.RuntimeParams["enable_seqscan"]; !given {
 		reads.RuntimeParams["enable_seqscan"] = "off" // for the same reason
 	}
-	db.readers = stdlib.OpenDB(*reads)
+	db.readers = stdlib.OpenDB(*reads, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
+		_, err := c.Exec(ctx, `SET default_transaction_read_only = on`) // not among the settings: a server is asked whether it is a standby before
+		return err
+	}))
 	db.readers.SetMaxOpenConns(reading)
 	db.readers.SetMaxIdleConns(reading)
 	if err := db.migrate(ctx, pool); err != nil {
-		return err
-	}
-	if err := db.setClock(ctx); err != nil {
 		return err
 	}
 	return db.begin(ctx)
 }
 
 // setClock finds out by how much the database's clock is ahead of this machine's: leases go by the former,
-// which is the same for all processes.
-func (db *DB) setClock(ctx context.Context) error {
+// which is the same for all processes. scan reads one number.
+func (db *DB) setClock(scan func(query string, at *int64) error) error {
 	began := db.started.Add(time.Since(db.started))
 	var at int64
-	if err := db.read().scan(ctx, `SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint`, nil, &at); err != nil {
+	if err := scan(`SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint`, &at); err != nil {
 		return fmt.Errorf("read clock: %w", err)
 	}
 	ended := db.started.Add(time.Since(db.started))
@@ -124,7 +132,7 @@ func (db *DB) setClock(ctx context.Context) error {
 func dollars(query string, values args) string {
 	var b strings.Builder
 	b.Grow(len(query) + 8*len(values))
-	last, quoted := 0, false
+	last, quoted, used := 0, false, make([]bool, len(values))
 	for i := 0; i < len(query); i++ {
 		switch c := query[i]; {
 		case c == '\'':
@@ -143,11 +151,23 @@ func dollars(query string, values args) string {
 			n = last + 1
 		}
 		last = max(last, n) // a bare one follows the largest, as in SQLite
+		if n <= len(values) {
+			used[n-1] = true
+		}
 		b.WriteByte('$')
 		b.WriteString(strconv.Itoa(n))
 		if n <= len(values) {
 			b.WriteString(cast(values[n-1]))
 		}
+	}
+	var rest []string // a value that stands nowhere must have a type all the same
+	for n := range used {
+		if !used[n] {
+			rest = append(rest, "$"+strconv.Itoa(n+1)+cmp.Or(cast(values[n]), "::text"))
+		}
+	}
+	if len(rest) > 0 {
+		return "WITH unused AS (SELECT " + strings.Join(rest, ", ") + ") " + b.String()
 	}
 	return b.String()
 }
@@ -161,6 +181,10 @@ func cast(v any) string {
 		return "::bytea"
 	case []int64:
 		return "::bigint[]"
+	case []*int64:
+		return "::bigint[]"
+	case [][]byte:
+		return "::bytea[]"
 	case []string:
 		return "::text[]"
 	case sql.NullInt64, *int64:
@@ -179,16 +203,32 @@ func cast(v any) string {
 	return ""
 }
 
-// values makes numbers of truth values, as they stand in tables of either engine.
+// values makes numbers of truth values, as they stand in tables of either engine, and has PostgreSQL given texts that
+// it takes: what comes from outside may have octets in it that are no text.
 func (d dialect) values(list args) args {
 	if d.name != postgresDialect.name {
 		return list
 	}
 	for n, v := range list {
-		if is, ok := v.(bool); ok {
+		switch v := v.(type) {
+		case nil, int64, int, []byte:
+		case bool:
 			list[n] = int64(0)
-			if is {
+			if v {
 				list[n] = int64(1)
+			}
+		case string:
+			if text, cleaned := clean(v); cleaned {
+				list[n] = text
+			}
+		case sql.NullString:
+			v.String, _ = clean(v.String)
+			list[n] = v
+		default:
+			if of := reflect.ValueOf(v); of.Kind() == reflect.String {
+				if text, cleaned := clean(of.String()); cleaned {
+					list[n] = text
+				}
 			}
 		}
 	}
@@ -209,48 +249,90 @@ var inOrder = regexp.MustCompile(`CROSS JOIN (\w+(?: \w+)?)\s+ON `)
 
 // explainPostgres is [explain] for what PostgreSQL says.
 func explainPostgres(err error) error {
-	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
-		return fmt.Errorf("%w (%w)", ErrAway, err)
-	}
-	e, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok {
+	of := func(words error) error { return fmt.Errorf("%w (%w)", words, flat{err}) }
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		switch {
+		case e.Code == "53100": // disk_full
+			return of(ErrFull)
+		case e.Code == "57014": // query_canceled
+			return of(ErrCut)
+		case e.Code == "55P03", e.Code == "40P01", e.Code == "40001": // no lock in time, deadlock, serialization
+			return of(ErrBusy)
+		case e.Code == "25006": // read_only_sql_transaction
+			return of(ErrStandby)
+		case e.Code == "42501": // insufficient_privilege
+			return of(ErrReadOnly)
+		case e.Code == "3D000": // invalid_catalog_name
+			return of(ErrNoDatabase)
+		case strings.HasPrefix(e.Code, "28"): // invalid_authorization_specification
+			return of(ErrLogin)
+		case e.Code == "XX001", e.Code == "XX002": // data_corrupted, index_corrupted
+			return of(ErrDamaged)
+		case fatal(e), strings.HasPrefix(e.Code, "08"), e.Code == "53300": // shutting down, connection, too many connections
+			return of(ErrAway)
+		}
 		return err
 	}
 	switch {
-	case e.Code == "53100": // disk_full
-		return fmt.Errorf("%w (%w)", ErrFull, err)
-	case e.Code == "55P03", e.Code == "57014", e.Code == "40P01", e.Code == "40001": // no lock in time, cancelled, deadlock, serialization
-		return fmt.Errorf("%w (%w)", ErrBusy, err)
-	case e.Code == "25006": // read_only_sql_transaction
-		return fmt.Errorf("%w (%w)", ErrStandby, err)
-	case e.Code == "42501": // insufficient_privilege
-		return fmt.Errorf("%w (%w)", ErrReadOnly, err)
-	case e.Code == "3D000": // invalid_catalog_name
-		return fmt.Errorf("%w (%w)", ErrNoDatabase, err)
-	case e.Code == "XX001", e.Code == "XX002": // data_corrupted, index_corrupted
-		return fmt.Errorf("%w (%w)", ErrDamaged, err)
-	case strings.HasPrefix(e.Code, "57P"), strings.HasPrefix(e.Code, "08"), e.Code == "53300": // shutting down, connection, too many connections
-		return fmt.Errorf("%w (%w)", ErrAway, err)
+	case standby(err):
+		return of(ErrStandby)
+	case lostConnection(err):
+		return of(ErrAway)
 	}
 	return err
 }
 
-// passing says whether the same transaction may well succeed a little later, on another connection if need be:
+// flat is an error that tells of several servers in several lines, each thing once.
+type flat struct{ error }
+
+func (e flat) Error() string {
+	var told []string
+	for line := range strings.Lines(e.error.Error()) {
+		if line = strings.TrimSpace(line); line != "" && !slices.Contains(told, line) {
+			told = append(told, line)
+		}
+	}
+	return strings.Join(told, "; ")
+}
+
+func (e flat) Unwrap() error { return e.error }
+
+// passing says whether the same transaction, or read, may well succeed a little later, on another connection if need be:
 // the server went away, came back as another, is only a standby just now, or had to break a tie.
 func passing(err error) bool {
-	if errors.Is(err, ErrAway) || errors.Is(err, ErrStandby) {
+	if errors.Is(err, ErrAway) || errors.Is(err, errNoLane) || standby(err) || stale(err) {
 		return true
 	}
-	e, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok {
-		return lostConnection(err)
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && !fatal(e) {
+		return e.Code == "40P01" || e.Code == "40001" || e.Code == "53300" || strings.HasPrefix(e.Code, "08")
 	}
-	return e.Code == "40P01" || e.Code == "40001" || e.Code == "25006" || e.Code == "25P03" || e.Code == "0A000" || e.Code == "53300" ||
-		strings.HasPrefix(e.Code, "57P") || strings.HasPrefix(e.Code, "08")
+	return lostConnection(err)
+}
+
+// standby says whether the server only takes reads.
+func standby(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return errors.Is(err, ErrStandby) || errors.Is(err, pgconn.ErrReadOnlyConnection) || ok && e.Code == "25006"
+}
+
+// stale says whether statements that were prepared on a connection are of no more use: a table has changed under
+// them, or something between us and the server has forgotten them.
+func stale(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (e.Code == "0A000" && strings.Contains(e.Routine, "RevalidateCachedQuery") || e.Code == "26000")
+}
+
+// fatal says whether the server ended the connection with e, or does so with what it says next.
+func fatal(e *pgconn.PgError) bool {
+	refused := strings.HasPrefix(e.Code, "28") || e.Code == "3D000" || e.Code == "42501"
+	return !refused && (e.SeverityUnlocalized == "FATAL" || e.SeverityUnlocalized == "PANIC" || strings.HasPrefix(e.Code, "57P") || e.Code == "25P03")
 }
 
 // lostConnection says whether err is the connection's own.
 func lostConnection(err error) bool {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return fatal(e)
+	}
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) && !os.IsTimeout(err) {
 		return false
 	}

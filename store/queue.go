@@ -52,6 +52,7 @@ func (db *DB) Lease(ctx context.Context, relay, worker string, now time.Time) (*
 func (db *DB) lease(ctx context.Context, relay string, edition int64, worker string, now time.Time) (*mailer.Batch, error) {
 	var out *mailer.Batch
 	err := db.writeIn(ctx, ownLane, func(ctx context.Context, t *tx) error {
+		out = nil
 		if edition == 0 {
 			var err error
 			if out, err = db.leaseUrgent(ctx, t, relay, worker, now); err != nil || out != nil {
@@ -115,6 +116,7 @@ func (db *DB) LeaseUrgent(ctx context.Context, relay, worker string, now time.Ti
 func (db *DB) LeaseOne(ctx context.Context, issue, subscriber int64, worker string, now time.Time) (*mailer.Batch, error) {
 	var out *mailer.Batch
 	err := db.writeIn(ctx, ownLane, func(ctx context.Context, t *tx) error {
+		out = nil
 		found, err := selectAll(ctx, t, batchColumns+`JOIN issues i ON i.id = b.issue
 			JOIN deliveries d ON d.slot = i.slot AND d.subscriber = ?2 AND d.batch = b.id
 			WHERE i.id = ?1 AND i.state = 'open' AND i.due <= ?3 AND b.done = 0 AND b.lease_until < ?4`+freeBatches+db.dialect.skipLocked,
@@ -282,7 +284,8 @@ func (db *DB) Release(ctx context.Context, b *mailer.Batch, now time.Time) error
 
 // Recover puts right what a sender that is gone has left, without waiting for its leases to
 // end, and takes in what its journal says of a database that has been put back since. Call it
-// with the lock of [DB.LockSender] in hand. It returns the number of batches.
+// with the lock of [DB.LockSender] in hand. On PostgreSQL, where others may be at work, it puts right only what
+// leases have left that are over. It returns the number of batches.
 func (db *DB) Recover(ctx context.Context, now time.Time) (int, error) {
 	return db.recover(ctx, false, now)
 }
@@ -293,8 +296,12 @@ func (db *DB) RecoverOld(ctx context.Context, now time.Time) (int, error) {
 }
 
 func (db *DB) recover(ctx context.Context, old bool, now time.Time) (int, error) {
-	if db.path == "" {
-		return 0, nil // others may be at work, and whoever takes a lost batch puts it right
+	if db.path == "" { // others may be at work
+		n, err := db.endLeases(ctx, now)
+		if err != nil {
+			return n, fmt.Errorf("recover: %w", err)
+		}
+		return n, nil
 	}
 	var n int
 	err := db.write(ctx, func(ctx context.Context, t *tx) error {
@@ -324,6 +331,39 @@ func (db *DB) recover(ctx context.Context, old bool, now time.Time) (int, error)
 	return n, nil
 }
 
+// endLeases puts right what senders left whose leases ended without a word, as who takes such a batch does: perhaps
+// nobody will. It returns the number of batches.
+func (db *DB) endLeases(ctx context.Context, now time.Time) (n int, err error) {
+	list, err := selectAll(ctx, db.read(), `SELECT id FROM batches WHERE lease_until > 0 AND lease_until < ?1 ORDER BY id`, args{us(db.leaseClock())}, number)
+	for k := 0; k < len(list) && err == nil; k++ {
+		is := false
+		err = db.write(ctx, func(ctx context.Context, t *tx) error {
+			is = false
+			var until int64
+			if err := t.scan(ctx, `SELECT lease_until FROM batches WHERE id = ?1`, args{list[k]}, &until); err != nil {
+				return err
+			}
+			ended := db.leaseClock().Sub(fromUS(until))
+			if until == 0 || ended <= 0 { // somebody has taken it
+				return nil
+			}
+			s, err := spanOf(ctx, t, list[k])
+			if err != nil {
+				return err
+			}
+			is = true
+			return errors.Join(t.repair(ctx, s, now.Add(max(0, silence-ended)), now), t.free(ctx, s))
+		})
+		if is && err == nil {
+			n++
+		}
+	}
+	if err != nil {
+		return n, fmt.Errorf("free lost batches: %w", err)
+	}
+	return n, nil
+}
+
 // NextDue meets [mailer.Queue]. What a sender has in hand does not count, nor what is on hold.
 func (db *DB) NextDue(ctx context.Context, relay string) (time.Time, bool, error) {
 	return db.nextDue(ctx, relay, 0)
@@ -343,6 +383,9 @@ func (db *DB) nextDue(ctx context.Context, relay string, edition int64) (time.Ti
 // of issues that are over.
 // Each batch is a transaction of its own, so that others get their turn.
 func (db *DB) Expire(ctx context.Context, now time.Time) (int, error) {
+	if _, err := db.endLeases(ctx, now); err != nil {
+		return 0, fmt.Errorf("expire deliveries: %w", err)
+	}
 	list, err := selectAll(ctx, db.read(), `SELECT b.id FROM batches b`+db.dialect.by("batches_due")+`JOIN issues i ON i.id = b.issue
 		WHERE b.done = 0 AND b.due IS NOT NULL AND b.lease_until = 0 AND i.ends < ?1 ORDER BY b.id`, args{us(now)}, number)
 	n := 0

@@ -118,10 +118,13 @@ func (c *recasting) batch(ctx context.Context, batch, issue int64, now func() ti
 	if err != nil {
 		return done, err
 	}
-	next := make(map[int64]int64)
-	done = Recast{}
+	next, again := make(map[int64]int64), false
 	err = db.write(ctx, func(ctx context.Context, t *tx) error {
 		clear(next)
+		if again {
+			clear(c.used) // some of it is not on record
+		}
+		again = true
 		done = Recast{Batches: 1}
 		var leased, withheld int64
 		var due sql.NullInt64

@@ -100,7 +100,8 @@ func TestAssigned(t *testing.T) {
 // has in hand stays with it, and what no relay takes has failed.
 func TestReassign(t *testing.T) {
 	ctx, now := t.Context(), time.Now()
-	db := open(t, filepath.Join(t.TempDir(), "b.db"), store.Options{AddressHash: hash})
+	clock := now
+	db := open(t, filepath.Join(t.TempDir(), "b.db"), store.Options{AddressHash: hash, Now: func() time.Time { return clock }})
 	i := fill(t, db, 1200, now)
 	plan(t, db, &i, now) // three batches for main
 	b, err := db.Lease(ctx, "main", "w", now)
@@ -128,6 +129,7 @@ func TestReassign(t *testing.T) {
 		west != moved["west"]+rest["west"] || assigned["east"] != east || assigned["west"] != west || waiting(t, db, "main", now) > 0 {
 		t.Errorf("%d and %d are due, assigned %v, %v", east, west, assigned, err)
 	}
+	clock = clock.Add(time.Hour) // who has it in hand says nothing more
 	if _, err := db.Recover(ctx, now); err != nil {
 		t.Fatal(err)
 	}

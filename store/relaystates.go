@@ -28,7 +28,7 @@ const (
 // KeepRelayStates puts on record how relays are for a worker. What workers said who have no share of the relay any more is
 // forgotten; where nobody has, because there is one sender, what others said.
 func (db *DB) KeepRelayStates(ctx context.Context, list []RelayState) error {
-	err := db.writeIn(ctx, noLane, func(ctx context.Context, t *tx) error {
+	err := db.writeIn(ctx, ownLane, func(ctx context.Context, t *tx) error {
 		for _, s := range list {
 			if _, err := t.exec(ctx, `DELETE FROM relay_states WHERE relay = ?1 AND worker <> ?2 AND worker NOT IN
 				(SELECT worker FROM relay_shares WHERE relay = ?1 AND until >= ?3)`, s.Relay, s.Worker, us(db.leaseClock())); err != nil {

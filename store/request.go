@@ -83,6 +83,7 @@ func (db *DB) Request(ctx context.Context, id, subscriber int64) (subscribers.Re
 // [ErrNotFound], [subscribers.ErrBarred], and [ErrTaken] where another reader has the address.
 func (db *DB) Confirm(ctx context.Context, id, subscriber int64, client string, now time.Time) (r subscribers.Request, done subscribers.Edited, err error) {
 	err = db.write(ctx, func(ctx context.Context, t *tx) error {
+		done = subscribers.Edited{}
 		row, err := loadRequest(ctx, t, id, subscriber)
 		if err != nil {
 			return err

@@ -152,8 +152,9 @@ func (t *tx) hand(ctx context.Context, m *mailer.Mark, now time.Time) (row *deli
 
 // Recalled meets [mailer.Recaller].
 func (db *DB) Recalled(ctx context.Context, d *mailer.Delivery) (is bool, err error) {
-	err = db.read().scan(ctx, `SELECT EXISTS (SELECT 1 FROM deliveries d WHERE d.slot = ?1 AND d.subscriber = ?2 AND d.state = 'handed'
-		AND (d.reason IN (?3, ?4) OR EXISTS (SELECT 1 FROM issue_holds h WHERE h.issue IN (0, d.issue))))`,
+	// One that is not on record as handed any more was taken from a sender of which nothing was heard for long.
+	err = db.read().scan(ctx, `SELECT EXISTS (SELECT 1 FROM deliveries d WHERE d.slot = ?1 AND d.subscriber = ?2
+		AND (d.state <> 'handed' OR d.reason IN (?3, ?4) OR EXISTS (SELECT 1 FROM issue_holds h WHERE h.issue IN (0, d.issue))))`,
 		args{d.Slot, d.Subscriber, reasonRecalled, reasonWithdrawn}, &is)
 	if err != nil {
 		return false, fmt.Errorf("look for recalled delivery: %w", err)

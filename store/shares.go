@@ -68,7 +68,7 @@ func scanStake(r *sql.Rows) (s stake, err error) {
 // Share meets [mailer.Sharer].
 func (db *DB) Share(ctx context.Context, relay, worker string, whole mailer.Whole, held []int) (p mailer.Part, err error) {
 	me := stake{Share: Share{Relay: relay, Worker: worker}, run: db.run, machine: machineNow(), pid: os.Getpid()}
-	err = db.writeIn(ctx, noLane, func(ctx context.Context, t *tx) error {
+	err = db.writeIn(ctx, ownLane, func(ctx context.Context, t *tx) error {
 		if err := t.lockShares(ctx, relay); err != nil {
 			return err
 		}
@@ -113,7 +113,7 @@ func (db *DB) Share(ctx context.Context, relay, worker string, whole mailer.Whol
 
 // Leave meets [mailer.Sharer].
 func (db *DB) Leave(ctx context.Context, relay, worker string) error {
-	err := db.writeIn(ctx, noLane, func(ctx context.Context, t *tx) error {
+	err := db.writeIn(ctx, ownLane, func(ctx context.Context, t *tx) error {
 		_, err := t.exec(ctx, `DELETE FROM relay_shares WHERE relay = ?1 AND run = ?2`, relay, db.run)
 		return err
 	})

@@ -38,6 +38,9 @@ func newTray() *tray {
 // transaction, so that many of them do not keep senders from writing. [ErrCrowded] if too many
 // wait already.
 func (db *DB) AddSignUp(ctx context.Context, s subscribers.SignUp) error {
+	if _, cleaned := clean(s.Address); cleaned { // once it is, it would be another's
+		s.Address = ""
+	}
 	c := &signUpCall{form: s, done: make(chan error, 1)}
 	select {
 	case db.tray.waiting <- c:

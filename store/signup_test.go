@@ -19,6 +19,7 @@ import (
 
 	"broadsheet/digest"
 	"broadsheet/store"
+	"broadsheet/store/storetest"
 	"broadsheet/subscribers"
 )
 
@@ -45,10 +46,7 @@ func newDoor(t *testing.T) *door {
 	path := filepath.Join(t.TempDir(), "b.db")
 	d := &door{T: t, keys: keys, now: time.Date(2026, 4, 2, 6, 0, 0, 0, time.UTC)}
 	d.db = open(t, path, store.Options{AddressHash: keys.AddressHash})
-	if d.raw, err = sql.Open("sqlite", path); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { d.raw.Close() })
+	d.raw = storetest.Raw(t, path)
 	return d
 }
 
@@ -107,7 +105,7 @@ func (d *door) count(query string, args ...any) (n int) {
 // notices are the kinds that wait for an address, the oldest first.
 func (d *door) notices(address string) string {
 	d.Helper()
-	rows, err := d.raw.Query(`SELECT n.kind FROM notices n JOIN settings s ON s.id = n.settings WHERE s.address = ? ORDER BY n.id`, address)
+	rows, err := d.raw.Query(`SELECT n.kind FROM notices n JOIN settings s ON s.id = n.settings WHERE s.address = ?1 ORDER BY n.id`, strings.ToValidUTF8(address, ""))
 	d.must(err)
 	defer rows.Close()
 	var kinds []string
@@ -122,7 +120,7 @@ func (d *door) notices(address string) string {
 // request is the latest for an address.
 func (d *door) request(address string) (id, subscriber int64) {
 	d.Helper()
-	d.must(d.raw.QueryRow(`SELECT r.id, r.subscriber FROM requests r JOIN settings s ON s.id = r.settings WHERE s.address = ? ORDER BY r.id DESC`, address).Scan(&id, &subscriber))
+	d.must(d.raw.QueryRow(`SELECT r.id, r.subscriber FROM requests r JOIN settings s ON s.id = r.settings WHERE s.address = ?1 ORDER BY r.id DESC`, address).Scan(&id, &subscriber))
 	return id, subscriber
 }
 
@@ -190,7 +188,7 @@ func TestSignUp(t *testing.T) {
 	var wording, page, language, client, confirmed string
 	var at, confirmedAt int64
 	d.must(d.raw.QueryRow(`SELECT w.body, c.page, c.language, c.at, c.client, c.confirmed_at, c.confirmed_client
-		FROM consents c JOIN wordings w ON w.id = c.wording WHERE c.subscriber = ?`, subscriber).Scan(&wording, &page, &language, &at, &client, &confirmedAt, &confirmed))
+		FROM consents c JOIN wordings w ON w.id = c.wording WHERE c.subscriber = ?1`, subscriber).Scan(&wording, &page, &language, &at, &client, &confirmedAt, &confirmed))
 	if wording != f.Wording || page != f.Page || language != "en" || at != f.At.UnixMicro() || client != f.Client ||
 		confirmedAt != d.now.UnixMicro() || confirmed != "2001:db8::/64" {
 		t.Errorf("consent %q %q %q %d %q, confirmed %d %q", wording, page, language, at, client, confirmedAt, confirmed)
@@ -234,7 +232,7 @@ func TestSignUpBombing(t *testing.T) {
 	for range 45 { // days, on each of which the row is gone by the evening
 		_, subscriber := d.latest()
 		for _, table := range []string{"notices", "requests", "consents"} {
-			_, err := d.raw.Exec("DELETE FROM "+table+" WHERE subscriber = ?", subscriber)
+			_, err := d.raw.Exec("DELETE FROM "+table+" WHERE subscriber = ?1", subscriber)
 			d.must(err)
 		}
 		d.must(d.exec(`DELETE FROM settings; DELETE FROM subscribers`))
@@ -495,7 +493,7 @@ func TestForgetUnconfirmed(t *testing.T) {
 		if _, err := d.db.Subscriber(t.Context(), address); (err == nil) != there || err != nil && !errors.Is(err, subscribers.ErrNotFound) {
 			t.Errorf("%s: %v", address, err)
 		}
-		if n := d.count("SELECT count(*) FROM settings WHERE address = ?", address); (n > 0) != there {
+		if n := d.count("SELECT count(*) FROM settings WHERE address = ?1", address); (n > 0) != there {
 			t.Errorf("%d settings of %s", n, address)
 		}
 	}
@@ -558,12 +556,13 @@ func TestKilledSignUps(t *testing.T) {
 		t.Skip("long")
 	}
 	if dir := os.Getenv("BROADSHEET_TEST_SIGNUPS"); dir != "" {
-		killedSignUps(t, dir)
+		killedSignUps(t, dir, os.Getenv("BROADSHEET_TEST_DSN"))
 		return
 	}
 	const kills = 12
 	dir := t.TempDir()
-	open(t, filepath.Join(dir, "b.db"), store.Options{AddressHash: hash})
+	path := filepath.Join(dir, "b.db")
+	open(t, path, store.Options{AddressHash: hash})
 	answered := func() []string {
 		b, err := os.ReadFile(filepath.Join(dir, "answered"))
 		if err != nil && !os.IsNotExist(err) {
@@ -573,7 +572,7 @@ func TestKilledSignUps(t *testing.T) {
 	}
 	for n := range kills {
 		child := exec.Command(os.Args[0], "-test.run=^TestKilledSignUps$")
-		child.Env = append(os.Environ(), "BROADSHEET_TEST_SIGNUPS="+dir)
+		child.Env = append(os.Environ(), "BROADSHEET_TEST_SIGNUPS="+dir, "BROADSHEET_TEST_DSN="+storetest.Fresh(t, path))
 		var out bytes.Buffer
 		child.Stdout, child.Stderr = &out, &out
 		if err := child.Start(); err != nil {
@@ -589,20 +588,15 @@ func TestKilledSignUps(t *testing.T) {
 		_ = child.Process.Kill()
 		_ = child.Wait()
 	}
-	db := open(t, filepath.Join(dir, "b.db"), store.Options{AddressHash: hash})
+	db := open(t, path, store.Options{AddressHash: hash})
 	if _, err := db.TakeSignUps(t.Context(), 1e6, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	d := &door{T: t, db: db}
-	var err error
-	if d.raw, err = sql.Open("sqlite", filepath.Join(dir, "b.db")); err != nil {
-		t.Fatal(err)
-	}
-	defer d.raw.Close()
+	d := &door{T: t, db: db, raw: storetest.Raw(t, path)}
 	all := answered()
 	for _, address := range all {
 		if n := d.count(`SELECT count(*) FROM requests r JOIN settings st ON st.id = r.settings JOIN notices n ON n.number = r.id AND n.settings = st.id
-			JOIN consents c ON c.id = r.consent WHERE st.address = ?`, address); n != 1 {
+			JOIN consents c ON c.id = r.consent WHERE st.address = ?1`, address); n != 1 {
 			t.Errorf("%s: %d requests with their notice and consent, want 1", address, n)
 		}
 	}
@@ -612,7 +606,8 @@ func TestKilledSignUps(t *testing.T) {
 		}
 	}
 	if n := d.count(`SELECT count(*) FROM requests r JOIN consents c ON c.id = r.consent JOIN subscribers s ON s.id = r.subscriber JOIN settings st ON st.id = s.settings
-		WHERE (r.used > 0) + (c.confirmed_at > 0) + (st.status = 'active') + EXISTS (SELECT 1 FROM followers f WHERE f.subscriber = s.id AND f.active = 1) NOT IN (0, 4)`); n != 0 {
+		WHERE CAST(r.used > 0 AS INTEGER) + CAST(c.confirmed_at > 0 AS INTEGER) + CAST(st.status = 'active' AS INTEGER)
+			+ CAST(EXISTS (SELECT 1 FROM followers f WHERE f.subscriber = s.id AND f.active = 1) AS INTEGER) NOT IN (0, 4)`); n != 0 {
 		t.Errorf("%d readers are half confirmed", n)
 	}
 	if n := d.count("SELECT count(*) FROM requests WHERE used > 0"); n < kills {
@@ -620,12 +615,10 @@ func TestKilledSignUps(t *testing.T) {
 	}
 }
 
-func killedSignUps(t *testing.T, dir string) {
+func killedSignUps(t *testing.T, dir, dsn string) {
 	ctx := t.Context()
-	d := &door{T: t, db: open(t, filepath.Join(dir, "b.db"), store.Options{AddressHash: hash}), now: time.Now()}
-	var err error
-	d.raw, err = sql.Open("sqlite", filepath.Join(dir, "b.db"))
-	d.must(err)
+	d := &door{T: t, db: open(t, dsn, store.Options{AddressHash: hash}), now: time.Now()}
+	d.raw = storetest.Raw(t, dsn)
 	file, err := os.OpenFile(filepath.Join(dir, "answered"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	d.must(err)
 	for n := 0; ; n++ {

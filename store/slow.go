@@ -51,7 +51,7 @@ func (db *DB) SlowDomains(ctx context.Context) ([]mailer.Slowed, error) {
 // KeepSlowDomains puts groups on record that are slowed, unless another process has put newer news of them there, and takes
 // those off that are free again by now.
 func (db *DB) KeepSlowDomains(ctx context.Context, slowed []mailer.Slowed, free []string, now time.Time) error {
-	err := db.writeIn(ctx, noLane, func(ctx context.Context, t *tx) error {
+	err := db.writeIn(ctx, ownLane, func(ctx context.Context, t *tx) error {
 		for _, s := range slowed {
 			if _, err := t.exec(ctx, `INSERT INTO slow_domains (name, rate, base, since, heard, until, why) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
 				ON CONFLICT (name) DO UPDATE SET rate = excluded.rate, base = excluded.base, since = excluded.since, heard = excluded.heard,

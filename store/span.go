@@ -33,6 +33,14 @@ func (d dialect) within() string {
 // partSlots is how many slots share a part of the deliveries; see deliveries_part in the schema.
 const partSlots = 32
 
+// hasPart is a condition, with AND before it, that retention has not dropped the part of a slot.
+func (d dialect) hasPart(slot string) string {
+	if d.name == postgresDialect.name {
+		return fmt.Sprintf(" AND to_regclass('deliveries_' || %s / %d) IS NOT NULL", slot, partSlots)
+	}
+	return ""
+}
+
 // deliveries is the table of a slot's deliveries. A statement that names the part is spared the search for it.
 func (d dialect) deliveries(slot int64) string {
 	if d.name == postgresDialect.name && slot > 0 {

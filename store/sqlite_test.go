@@ -20,15 +20,20 @@ import (
 )
 
 func TestSQLite(t *testing.T) {
+	storetest.AboutSQLite(t, "TestPostgres runs the suite")
 	storetest.Run(t, func(t *testing.T) string { return storetest.Fresh(t, filepath.Join(t.TempDir(), "b.db")) })
 }
 
 func open(t testing.TB, path string, o store.Options) *store.DB {
 	t.Helper()
+	dsn := path
 	if !strings.ContainsAny(path, "?#%") && !strings.Contains(path, "://") && !o.Existing {
-		storetest.Fresh(t, path)
+		dsn = storetest.Fresh(t, path)
 	}
-	db, err := store.Open(t.Context(), path, o)
+	if 0 < o.BusyTimeout && o.BusyTimeout < time.Second {
+		dsn = storetest.Waiting(dsn, o.BusyTimeout)
+	}
+	db, err := store.Open(t.Context(), dsn, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,6 +46,7 @@ func story(n int) []stories.Story {
 }
 
 func TestFileIsPrivate(t *testing.T) {
+	storetest.AboutSQLite(t, "its file's rights")
 	path := filepath.Join(t.TempDir(), "odd ?%41#name;.db")
 	db := open(t, path, store.Options{})
 	if _, err := db.AddStories(t.Context(), story(1), time.Now()); err != nil {
@@ -66,6 +72,7 @@ func TestFileIsPrivate(t *testing.T) {
 }
 
 func TestOpenRefuses(t *testing.T) {
+	storetest.AboutSQLite(t, "files that are no database")
 	dir := t.TempDir()
 	good := filepath.Join(dir, "good.db")
 	db := open(t, good, store.Options{})
@@ -141,11 +148,11 @@ func TestOpenRefuses(t *testing.T) {
 }
 
 func TestManyOpenAtOnce(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "b.db")
+	dsn := storetest.Unmade(t, filepath.Join(t.TempDir(), "b.db"))
 	var wg sync.WaitGroup
 	for n := range 8 {
 		wg.Go(func() {
-			db, err := store.Open(t.Context(), path, store.Options{})
+			db, err := store.Open(t.Context(), dsn, store.Options{})
 			if err != nil {
 				t.Error(err)
 				return
@@ -162,35 +169,26 @@ func TestManyOpenAtOnce(t *testing.T) {
 func TestLockedByAnother(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "b.db")
 	db := open(t, path, store.Options{BusyTimeout: 50 * time.Millisecond})
-	other, err := sql.Open("sqlite", path+"?_txlock=immediate")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	hold, err := other.Begin()
-	if err != nil {
-		t.Fatal(err)
-	}
+	letGo := storetest.Hold(t, path)
 	if _, err := db.AddStories(t.Context(), story(1), time.Now()); !errors.Is(err, store.ErrBusy) {
 		t.Fatalf("write while locked: %v", err)
 	}
 	if _, err := db.Feeds(t.Context()); err != nil {
 		t.Fatalf("read while locked: %v", err)
 	}
-	beside, err := store.Open(t.Context(), path, store.Options{BusyTimeout: 50 * time.Millisecond})
+	beside, err := store.Open(t.Context(), storetest.Fresh(t, path), store.Options{BusyTimeout: 50 * time.Millisecond})
 	if err != nil {
 		t.Fatalf("open while locked: %v", err)
 	}
 	beside.Close()
-	if err := hold.Rollback(); err != nil {
-		t.Fatal(err)
-	}
+	letGo()
 	if _, err := db.AddStories(t.Context(), story(1), time.Now()); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func TestLockSender(t *testing.T) {
+	storetest.AboutSQLite(t, "senders of one machine take turns at a lock file")
 	path := filepath.Join(t.TempDir(), "b.db")
 	one, two := open(t, path, store.Options{}), open(t, path, store.Options{})
 	unlock, err := one.LockSender(t.Context(), false)
@@ -215,6 +213,7 @@ func TestLockSender(t *testing.T) {
 
 // TestDiskFull sends into a database that cannot grow, and goes on when it can.
 func TestLockSenderThroughLink(t *testing.T) {
+	storetest.AboutSQLite(t, "its lock file")
 	file := filepath.Join(t.TempDir(), "b.db")
 	one := open(t, file, store.Options{})
 	link := filepath.Join(t.TempDir(), "other.db")
@@ -233,6 +232,7 @@ func TestLockSenderThroughLink(t *testing.T) {
 }
 
 func TestDiskFull(t *testing.T) {
+	storetest.AboutSQLite(t, "a file that may not grow")
 	ctx, now := t.Context(), time.Now()
 	path := filepath.Join(t.TempDir(), "b.db")
 	db := open(t, path, store.Options{AddressHash: hash})
@@ -303,6 +303,7 @@ func TestDiskFull(t *testing.T) {
 
 // TestWriteGoesOnAfterFull makes room on the handle that met the full disk.
 func TestWriteGoesOnAfterFull(t *testing.T) {
+	storetest.AboutSQLite(t, "a file that may not grow")
 	ctx, now := t.Context(), time.Now()
 	path := filepath.Join(t.TempDir(), "b.db")
 	open(t, path, store.Options{}).Close()
@@ -350,12 +351,7 @@ func TestFragmentsOfAnEarlierIssue(t *testing.T) {
 		return d.ID
 	}
 	write(fill(t, db, 3, now), 0)
-	raw, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer raw.Close()
-	if _, err := raw.Exec(`DELETE FROM deliveries; DELETE FROM digests; DELETE FROM fragments`); err != nil {
+	if _, err := storetest.Raw(t, path).Exec(`DELETE FROM deliveries; DELETE FROM digests; DELETE FROM fragments`); err != nil {
 		t.Fatal(err)
 	}
 	i, err := db.BeginIssue(ctx, digest.Issue{Edition: "morning", Slot: "2", Zone: "UTC", Due: now, Ends: now.Add(time.Hour)}, now)
@@ -382,26 +378,28 @@ func TestDamagedDigest(t *testing.T) {
 	db := open(t, path, store.Options{AddressHash: hash})
 	i := fill(t, db, 1, now)
 	plan(t, db, &i, now)
-	raw, err := sql.Open("sqlite", path)
-	if err != nil {
+	raw := storetest.Raw(t, path)
+	var whole []byte
+	if err := raw.QueryRow(`SELECT body FROM digests`).Scan(&whole); err != nil {
 		t.Fatal(err)
 	}
-	defer raw.Close()
-	for body, says := range map[string]string{"substr(body, 1, length(body) - 1)": "ends too early", "body || x'00'": "too many",
-		"x'03'": "form 3 is unknown", "x''": "ends too early", "x'01ffff7f'": "things in"} {
-		if _, err := raw.Exec(`CREATE TABLE old AS SELECT body FROM digests; UPDATE digests SET body = CAST(` + body + ` AS BLOB)`); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := db.Digest(ctx, 1); !errors.Is(err, store.ErrDamaged) || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "load digest 1") {
-			t.Errorf("%s: %v", body, err)
-		}
-		if err := db.Digests(ctx, []int64{1}, func(_ int64, p digest.Packed) error { return digest.Unpack(p.Body, &digest.Digest{}) }); !errors.Is(err, store.ErrDamaged) || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "digest 1") {
-			t.Errorf("%s among many: %v", body, err)
-		}
-		if _, err := raw.Exec(`UPDATE digests SET body = (SELECT body FROM old); DROP TABLE old`); err != nil {
+	write := func(body string) {
+		t.Helper()
+		if _, err := raw.Exec(`UPDATE digests SET body = ?1`, []byte(body)); err != nil {
 			t.Fatal(err)
 		}
 	}
+	for body, says := range map[string]string{string(whole[:len(whole)-1]): "ends too early", string(whole) + "\x00": "too many",
+		"\x03": "form 3 is unknown", "": "ends too early", "\x01\xff\xff\x7f": "things in"} {
+		write(body)
+		if _, err := db.Digest(ctx, 1); !errors.Is(err, store.ErrDamaged) || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "load digest 1") {
+			t.Errorf("%q: %v", body, err)
+		}
+		if err := db.Digests(ctx, []int64{1}, func(_ int64, p digest.Packed) error { return digest.Unpack(p.Body, &digest.Digest{}) }); !errors.Is(err, store.ErrDamaged) || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "digest 1") {
+			t.Errorf("%q among many: %v", body, err)
+		}
+	}
+	write(string(whole))
 	if _, err := db.Digest(ctx, 1); err != nil {
 		t.Error(err)
 	}

@@ -227,7 +227,7 @@ func (db *DB) apply(ctx context.Context, t *tx, id int64, old *subscribers.Setti
 			us(now), us(db.real()), by}, &row); err != nil {
 		return 0, err
 	}
-	if _, err := t.exec(ctx, `UPDATE subscribers SET settings = ?2, status = ?3 WHERE id = ?1`, id, row, string(s.Status)); err != nil {
+	if err := t.later(ctx, `UPDATE subscribers SET settings = ?2, status = ?3 WHERE id = ?1`, anyRows, id, row, string(s.Status)); err != nil {
 		return 0, err
 	}
 	if old != nil && subscribers.Fold(old.Address) != subscribers.Fold(s.Address) {
@@ -244,9 +244,7 @@ func (db *DB) apply(ctx context.Context, t *tx, id int64, old *subscribers.Setti
 			return 0, err
 		}
 	}
-	if err := t.countSections(ctx, old, &s); err != nil {
-		return 0, err
-	}
+	t.countSections(old, &s)
 	if err := t.pause(ctx, id, old, &s); err != nil {
 		return 0, err
 	}
@@ -329,7 +327,7 @@ func (db *DB) ImportRows(ctx context.Context, rows []subscribers.Row, now time.T
 				return fmt.Errorf("line %d: %w", row.Line, err)
 			}
 		}
-		return nil
+		return t.measure(ctx, "subscribers", "settings", "followers")
 	})
 	if err != nil {
 		return Imported{}, fmt.Errorf("import subscribers: %w", err)

@@ -16,6 +16,7 @@ import (
 var uncarried = map[string]string{
 	"goose_db_version": "says which schema a database has: each has its own",
 	"workers":          "is of processes that are at work on that very database",
+	"duties":           "is of such processes too",
 }
 
 // Order of tables that no foreign key says.

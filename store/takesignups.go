@@ -32,15 +32,16 @@ func (db *DB) TakeSignUps(ctx context.Context, perHour int, now time.Time) (take
 		return taken, fmt.Errorf("take sign-ups: %w", ErrNoKey)
 	}
 	for more := true; more; {
-		var waiting int
+		var waiting bool
 		if err := db.read().scan(ctx, `SELECT EXISTS (SELECT 1 FROM signups WHERE id > 0)`, nil, &waiting); err != nil {
 			return taken, fmt.Errorf("take sign-ups: %w", err)
 		}
-		if waiting == 0 {
+		if !waiting {
 			return taken, nil
 		}
-		part := Taken{}
+		var part Taken
 		err := db.write(ctx, func(ctx context.Context, t *tx) error {
+			part = Taken{}
 			more, err = db.takeSignUps(ctx, t, &part, perHour, now)
 			return err
 		})

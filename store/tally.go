@@ -1,7 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"broadsheet/digest"
@@ -106,7 +109,11 @@ func (t *tx) countArrived(ctx context.Context, k key, was mailer.State, at time.
 
 // writeTally puts counts on record.
 func (t *tx) writeTally(ctx context.Context, counts tally) error {
-	for k, row := range counts {
+	keys := slices.SortedFunc(maps.Keys(counts), func(a, b tallyKey) int { // who writes beside another takes rows in one order
+		return cmp.Or(cmp.Compare(a.day, b.day), cmp.Compare(a.domain, b.domain), cmp.Compare(a.relay, b.relay))
+	})
+	for _, k := range keys {
+		row := counts[k]
 		values := args{k.day, k.domain, k.relay}
 		for _, n := range row {
 			values = append(values, n)

@@ -171,10 +171,11 @@ func (db *DB) FinishTask(ctx context.Context, by operators.By, id int64, leave b
 		if err := t.scan(ctx, `SELECT subscriber, done FROM tasks WHERE id = ?1`, args{id}, &subscriber, &was); err != nil {
 			return notFound(err, "task %d", id)
 		}
+		outcome = note
 		if done = was == 0; !done {
+			outcome = ""
 			return nil
 		}
-		outcome = note
 		if leave {
 			left, err := db.leaveOfTask(ctx, t, id, subscriber, now)
 			if err != nil {

@@ -21,7 +21,7 @@ type IssueCount struct {
 func (db *DB) UncertainIssues(ctx context.Context, since time.Time) ([]IssueCount, error) {
 	list, err := selectAll(ctx, db.read(), `SELECT i.id, editions.name, s.slot_key, sum(b.n), i.ends FROM editions
 		CROSS JOIN issues i`+db.dialect.by("issues_opened")+`CROSS JOIN issue_states b ON b.issue = i.id JOIN slots s ON s.id = i.slot
-		WHERE i.edition = editions.id AND i.opened >= ?1 AND b.state = 'uncertain' AND b.n > 0 GROUP BY i.id ORDER BY i.id DESC`, args{us(since)},
+		WHERE i.edition = editions.id AND i.opened >= ?1 AND b.state = 'uncertain' AND b.n > 0 GROUP BY i.id, editions.name, s.slot_key, i.ends ORDER BY i.id DESC`, args{us(since)},
 		func(r *sql.Rows) (c IssueCount, err error) {
 			var ends int64
 			err = r.Scan(&c.Issue, &c.Edition, &c.Slot, &c.N, &ends)

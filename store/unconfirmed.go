@@ -71,14 +71,14 @@ func (db *DB) forgetRequest(ctx context.Context, t *tx, e expired, now time.Time
 	if _, err := t.exec(ctx, `DELETE FROM requests WHERE id = ?1`, e.id); err != nil {
 		return false, err
 	}
-	var lives int
+	var lives bool
 	err = t.scan(ctx, `SELECT EXISTS (SELECT 1 FROM requests WHERE subscriber = ?1) OR EXISTS (SELECT 1 FROM subscribers s
 		JOIN settings st ON st.id = s.settings WHERE s.id = ?1 AND NOT (st.status = ?2 AND st.by = 'reader'))`,
 		args{e.subscriber, string(subscribers.Pending)}, &lives)
 	if err != nil {
 		return false, err
 	}
-	if lives == 0 {
+	if !lives {
 		return true, db.forget(ctx, t, e.subscriber, now)
 	}
 	if _, err := t.exec(ctx, `DELETE FROM consents WHERE id = ?1 AND confirmed_at = 0`, e.consent); err != nil {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -16,6 +17,9 @@ import (
 // TestUpgrade opens databases as they were made by each schema there was, with a reader and a delivery in
 // them: they are read as before, and become the ones that mail, once.
 func TestUpgrade(t *testing.T) {
+	if os.Getenv("BROADSHEET_ENGINE") == "postgres" { // as storetest has it
+		t.Skip("about SQLite: the steps of its schema, of which PostgreSQL has few")
+	}
 	newest, err := sqliteDialect.newestSchema()
 	if err != nil {
 		t.Fatal(err)

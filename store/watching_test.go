@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"broadsheet/store"
+	"broadsheet/store/storetest"
 	"broadsheet/subscribers"
 )
 
@@ -153,7 +153,7 @@ func TestReaderBalance(t *testing.T) {
 }
 
 // TestReady: the database says itself whether it can be written: not while another holds it, not when it is
-// full, not when it is closed; and it is well again by itself.
+// closed; and it is well again by itself.
 func TestReady(t *testing.T) {
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "b.db")
@@ -161,27 +161,11 @@ func TestReady(t *testing.T) {
 	if err := db.Ready(ctx); err != nil || db.Trouble() != nil {
 		t.Fatal(err)
 	}
-	other, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	conn, err := other.Conn(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	run := func(query string) {
-		t.Helper()
-		if _, err := conn.ExecContext(ctx, query); err != nil {
-			t.Fatal(err)
-		}
-	}
-	run("BEGIN IMMEDIATE")
+	letGo := storetest.Hold(t, path)
 	if err := db.Ready(ctx); !errors.Is(err, store.ErrBusy) || db.Trouble() == nil {
 		t.Errorf("locked: %v, %v", err, db.Trouble())
 	}
-	run("ROLLBACK")
+	letGo()
 	if err := db.Ready(ctx); err != nil || db.Trouble() != nil {
 		t.Errorf("let go: %v, %v", err, db.Trouble())
 	}
@@ -189,6 +173,13 @@ func TestReady(t *testing.T) {
 	if err := db.Ready(ctx); err == nil {
 		t.Error("closed, and ready")
 	}
+}
+
+func TestReadyWhenFull(t *testing.T) {
+	storetest.AboutSQLite(t, "a file that may not grow")
+	ctx := t.Context()
+	path := filepath.Join(t.TempDir(), "b.db")
+	open(t, path, store.Options{}).Close()
 	full := open(t, path, store.Options{Pragmas: []string{"max_page_count(1)"}})
 	var failed error
 	for n := 0; failed == nil && n < 1000; n++ {

@@ -190,11 +190,11 @@ func (db *DB) DueWebhooks(ctx context.Context, webhook string, now time.Time, li
 
 // webhookNews reports whether there is anything to spread or to forget.
 func (db *DB) webhookNews(ctx context.Context, now time.Time) (bool, error) {
-	n := 0
+	var some bool
 	if err := db.read().scan(ctx, `SELECT EXISTS (SELECT 1 FROM webhooks) AND (EXISTS (SELECT 1 FROM webhooks WHERE disabled = 0 AND seen < (SELECT max(id) FROM webhook_events))
-		OR coalesce((SELECT at < ?1 OR id <= (SELECT min(seen) FROM webhooks) AND NOT EXISTS (SELECT 1 FROM webhook_sends s WHERE s.event = v.id) FROM webhook_events v ORDER BY id LIMIT 1), 0))`,
-		args{us(now.Add(-webhookLife))}, &n); err != nil || n != 0 {
-		return n != 0, err
+		OR coalesce((SELECT at < ?1 OR id <= (SELECT min(seen) FROM webhooks) AND NOT EXISTS (SELECT 1 FROM webhook_sends s WHERE s.event = v.id) FROM webhook_events v ORDER BY id LIMIT 1), FALSE))`,
+		args{us(now.Add(-webhookLife))}, &some); err != nil || some {
+		return some, err
 	}
 	ended, err := endedIssues(ctx, db.read())
 	return len(ended) > 0, err

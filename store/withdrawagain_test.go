@@ -7,12 +7,14 @@ import (
 
 	"broadsheet/operators"
 	"broadsheet/store"
+	"broadsheet/store/storetest"
 	"broadsheet/stories"
 )
 
 // TestWithdrawnStaysWithdrawn: a backup from before two withdrawals is put back, one of a story that it has, with
 // mails that show it, and one of a story that came later. Nothing is leased, and no feed brings either back.
 func TestWithdrawnStaysWithdrawn(t *testing.T) {
+	storetest.AboutSQLite(t, "a file is put back")
 	ctx, now := t.Context(), time.Now()
 	path := filepath.Join(t.TempDir(), "b.db")
 	db := open(t, path, store.Options{AddressHash: hash})

@@ -43,11 +43,12 @@ func (db *DB) Enlist(ctx context.Context, w Worker) error {
 // enlist writes this process's row, and forgets workers that have not been heard of for long.
 func (t *tx) enlist(ctx context.Context) error {
 	w, now := &t.w.worker, t.w.now()
-	if _, err := t.exec(ctx, `DELETE FROM workers WHERE id > 0 AND seen < ?1`, us(now.Add(-forgotten))); err != nil {
+	if _, err := t.exec(ctx, `DELETE FROM workers WHERE id > 0 AND id <> ?2 AND seen < ?1`, us(now.Add(-forgotten)), t.w.lane); err != nil {
 		return err
 	}
 	if t.w.lane != 0 {
-		n, err := t.exec(ctx, `UPDATE workers SET name = ?2, host = ?3, pid = ?4, version = ?5, roles = ?6, seen = ?7 WHERE id = ?1`,
+		// On PostgreSQL the transaction has signed its lane by now (lanes.go).
+		n, err := t.exec(ctx, `UPDATE workers SET name = ?2, host = ?3, pid = ?4, version = ?5, roles = ?6, seen = CASE WHEN seen < ?7 THEN ?7 ELSE seen END WHERE id = ?1`,
 			t.w.lane, w.Name, w.Host, w.PID, w.Version, strings.Join(w.Roles, " "), us(now))
 		if err != nil || n > 0 {
 			return err
@@ -60,18 +61,20 @@ func (t *tx) enlist(ctx context.Context) error {
 // Beat is a sign of life of this process. It also compares its clock with the database's.
 func (db *DB) Beat(ctx context.Context) error {
 	if db.path == "" {
-		if err := db.setClock(ctx); err != nil {
-			return err
+		if err := db.setClock(func(query string, at *int64) error { return db.read().scan(ctx, query, nil, at) }); err != nil {
+			return fmt.Errorf("give sign of life: %w", err)
 		}
 	}
-	var n int64
-	err := db.writeIn(ctx, noLane, func(ctx context.Context, t *tx) (err error) {
-		n, err = t.exec(ctx, `UPDATE workers SET seen = ?2 WHERE id = ?1`, t.w.lane, us(t.w.now()))
+	err := db.writeIn(ctx, ownLane, func(ctx context.Context, t *tx) error {
+		if db.path == "" {
+			return nil // the transaction is one
+		}
+		n, err := t.exec(ctx, `UPDATE workers SET seen = ?2 WHERE id = ?1`, t.w.lane, us(t.w.now()))
+		if err == nil && n == 0 { // it was frozen for so long that it was taken off the list
+			err = t.enlist(ctx)
+		}
 		return err
 	})
-	if err == nil && n == 0 { // it was frozen for so long that it was taken off the list
-		err = db.writeIn(ctx, allLanes, func(ctx context.Context, t *tx) error { return t.enlist(ctx) })
-	}
 	if err != nil {
 		return fmt.Errorf("give sign of life: %w", err)
 	}
@@ -89,7 +92,7 @@ func (db *DB) leaveLane() error {
 		_, _ = db.writer.pool.ExecContext(ctx, `DELETE FROM workers WHERE id = $1 AND id > 0`, db.writer.lane)
 		return nil
 	}
-	err := db.writeIn(ctx, noLane, func(ctx context.Context, t *tx) error {
+	err := db.write(ctx, func(ctx context.Context, t *tx) error {
 		_, err := t.exec(ctx, `DELETE FROM workers WHERE id = ?1 AND id > 0`, t.w.lane)
 		return err
 	})

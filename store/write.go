@@ -25,6 +25,7 @@ type writer struct {
 	turn    chan struct{} // a mutex that a context can give up on
 	conn    *sql.Conn     // nil until needed, and again after an error that spoils it
 	lane    int64         // this process's row in workers; 0 = none yet
+	wrote   bool          // a transaction has come to its end
 	worker  Worker        // what that row says
 	now     func() time.Time
 	stmts   map[string]*sql.Stmt
@@ -45,15 +46,16 @@ type tx struct {
 	counts    tally // of what became of mails
 	books     books // of issues
 	all       bool  // write what senders have counted too
-	began     bool
-	xid       string // of the transaction, on PostgreSQL
+	begun     bool
+	signed    int64 // what it wrote into its lane, on PostgreSQL
 	pending   []pending
+	sections  map[string]int // readers of sections, not written yet
 }
 
 // write runs fn in a transaction that is alone: nothing else writes before it ends. It waits for its
-// turn as long as ctx lasts; once begun, a transaction runs to its end, for it is short and an
-// outcome must not get lost to a Ctrl-C. fn may not call write. It may run more than once (lanes.go), and
-// then begins anew. Marks of deliveries take their turn by themselves, many at a time (commit.go).
+// turn, and for a server that is away, as long as ctx lasts; once begun, a transaction runs to its end, for it is short and an
+// outcome must not get lost to a Ctrl-C. fn may not call write. It may run more than once (lanes.go): what it
+// leaves in variables outside it sets anew each time. Marks of deliveries take their turn by themselves, many at a time (commit.go).
 func (db *DB) write(ctx context.Context, fn func(ctx context.Context, t *tx) error) error {
 	return db.writeIn(ctx, allLanes, fn)
 }
@@ -66,7 +68,7 @@ func (db *DB) writeIn(ctx context.Context, l lanes, fn func(ctx context.Context,
 	}
 	defer w.leave()
 	all := false
-	_, err := w.run(context.WithoutCancel(ctx), l, func(ctx context.Context, t *tx) error {
+	_, err := w.run(ctx, l, func(ctx context.Context, t *tx) error {
 		all = false
 		if err := fn(ctx, t); err != nil {
 			return err
@@ -120,7 +122,7 @@ func (w *writer) run(ctx context.Context, l lanes, fn func(ctx context.Context, 
 	return w.once(ctx, l, fn)
 }
 
-// once runs fn once.
+// once runs fn once. ctx ends no more than the wait for a connection.
 func (w *writer) once(ctx context.Context, l lanes, fn func(ctx context.Context, t *tx) error) (took time.Duration, err error) {
 	if w.conn == nil {
 		if w.conn, err = w.pool.Conn(ctx); err != nil {
@@ -128,28 +130,23 @@ func (w *writer) once(ctx context.Context, l lanes, fn func(ctx context.Context,
 		}
 		w.stmts, w.named = make(map[string]*sql.Stmt), make(map[string]string)
 	}
+	ctx = context.WithoutCancel(ctx)
 	t := &tx{w: w}
-	if err := t.begin(ctx, l); err != nil {
-		if t.began {
-			_, undone := t.exec(ctx, "ROLLBACK")
-			err = errors.Join(err, undone)
-		}
-		if spoilt(err) || t.began {
-			w.drop()
-		}
-		return 0, err
-	}
 	committed := false
 	defer func() {
-		if committed {
-			return
-		}
+		var undone error
 		t.pending = nil
-		_, undone := t.exec(ctx, "ROLLBACK") // fails where SQLite has rolled back by itself
-		if spoilt(err) || undone != nil {
+		if !committed && (t.begun || w.dialect.name == postgresDialect.name) {
+			undone = t.rollback(ctx)
+		}
+		if !committed && (undone != nil || spoilt(err)) {
 			w.drop()
 		}
 	}()
+	if err := t.begin(ctx, l); err != nil {
+		return 0, err
+	}
+	t.begun = true
 	if err := fn(ctx, t); err != nil {
 		return 0, err
 	}
@@ -160,7 +157,7 @@ func (w *writer) once(ctx context.Context, l lanes, fn func(ctx context.Context,
 	if err := t.commit(ctx); err != nil {
 		return 0, err
 	}
-	committed = true
+	committed, w.wrote = true, true
 	return time.Since(began), nil
 }
 
@@ -244,7 +241,7 @@ func (p pool) prepare(ctx context.Context, query string, values args) (*sql.Stmt
 	}
 	s, err := p.db.readers.PrepareContext(ctx, p.db.dialect.sql(query, values))
 	if err != nil {
-		return nil, explain(err)
+		return nil, err
 	}
 	if old, loaded := p.db.stmts.LoadOrStore(query, s); loaded {
 		s.Close()
@@ -253,23 +250,60 @@ func (p pool) prepare(ctx context.Context, query string, values args) (*sql.Stmt
 	return s, nil
 }
 
-func (p pool) rows(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (p pool) rows(ctx context.Context, query string, args ...any) (rows *sql.Rows, err error) {
 	args = p.db.dialect.values(args)
-	s, err := p.prepare(ctx, query, args)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := s.QueryContext(ctx, args...)
-	return rows, explain(err)
+	return rows, p.insist(ctx, func() error {
+		s, err := p.prepare(ctx, query, args)
+		if err == nil {
+			rows, err = s.QueryContext(ctx, args...)
+		}
+		return err
+	})
 }
 
 func (p pool) scan(ctx context.Context, query string, args []any, dest ...any) error {
 	args = p.db.dialect.values(args)
-	s, err := p.prepare(ctx, query, args)
-	if err != nil {
+	return p.insist(ctx, func() error {
+		s, err := p.prepare(ctx, query, args)
+		if err == nil {
+			err = s.QueryRowContext(ctx, args...).Scan(dest...)
+		}
 		return err
+	})
+}
+
+// readPatience is how long a read is tried again of which nothing has come yet because its connection was cut, or
+// the server is away. Once it has been away for so long, each read is tried once.
+const readPatience = 5 * time.Second
+
+// insist does so, and puts the words for people before what is wrong.
+func (p pool) insist(ctx context.Context, read func() error) error {
+	if p.db.path != "" {
+		return explain(read())
 	}
-	return explain(s.QueryRowContext(ctx, args...).Scan(dest...))
+	for wait := firstWait; ; wait = min(2*wait, mostWait) {
+		err := read()
+		if err == nil || !passing(err) {
+			if p.db.cut.Load() != nil {
+				p.db.cut.Store(nil)
+			}
+			return explain(err)
+		}
+		if stale(err) { // close the idle connections, and with them what was prepared on them
+			p.db.readers.SetMaxIdleConns(0)
+			p.db.readers.SetMaxIdleConns(reading)
+		}
+		now := time.Now()
+		p.db.cut.CompareAndSwap(nil, &now)
+		if since := p.db.cut.Load(); since != nil && now.Sub(*since) > readPatience {
+			return explain(err)
+		}
+		select {
+		case <-ctx.Done():
+			return explain(err)
+		case <-time.After(wait):
+		}
+	}
 }
 
 // args are the values of ?1, ?2 and so on.

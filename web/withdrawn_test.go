@@ -7,6 +7,7 @@ import (
 
 	"broadsheet/operators"
 	"broadsheet/store"
+	"broadsheet/store/storetest"
 	"broadsheet/subscribers"
 )
 
@@ -46,7 +47,7 @@ func TestWithdrawn(t *testing.T) {
 	if read == "" {
 		t.Fatal("no link in the mail leads to the story")
 	}
-	other, err := store.Open(t.Context(), w.db.Path(), store.Options{})
+	other, err := store.Open(t.Context(), storetest.Fresh(t, w.file), store.Options{})
 	w.must(err)
 	defer other.Close()
 	_, err = other.WithdrawStory(t.Context(), operators.By{Who: "ed"}, lead.ID, w.now())

@@ -3,7 +3,6 @@ package web_test
 import (
 	"bytes"
 	"crypto/rand"
-	"database/sql"
 	"fmt"
 	"io"
 	"log/slog"
@@ -158,35 +157,7 @@ func (w *world) post(path string, pairs ...string) (*http.Response, string) {
 // dump is everything that the database holds, a line for each row.
 func (w *world) dump() []string {
 	w.Helper()
-	db, err := sql.Open("sqlite", "file:"+w.file+"?mode=ro")
-	w.must(err)
-	defer db.Close()
-	var tables, lines []string
-	rows, err := db.QueryContext(w.Context(), `SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name`)
-	w.must(err)
-	for rows.Next() {
-		var name string
-		w.must(rows.Scan(&name))
-		tables = append(tables, name)
-	}
-	w.must(rows.Err())
-	for _, table := range tables {
-		rows, err := db.QueryContext(w.Context(), `SELECT * FROM "`+table+`"`)
-		w.must(err)
-		columns, err := rows.Columns()
-		w.must(err)
-		for rows.Next() {
-			values, at := make([]any, len(columns)), make([]any, len(columns))
-			for i := range values {
-				at[i] = &values[i]
-			}
-			w.must(rows.Scan(at...))
-			lines = append(lines, fmt.Sprintf("%s %v", table, values))
-		}
-		w.must(rows.Err())
-	}
-	slices.Sort(lines)
-	return lines
+	return storetest.Dump(w.T, w.file)
 }
 
 // changed lists the lines that two dumps do not share.
@@ -207,10 +178,7 @@ func changed(before, after []string) (lines []string) {
 // edition is the number of an edition in tokens.
 func (w *world) edition(name string) int64 {
 	w.Helper()
-	db, err := sql.Open("sqlite", "file:"+w.file+"?mode=ro")
-	w.must(err)
-	defer db.Close()
 	var id int64
-	w.must(db.QueryRowContext(w.Context(), `SELECT id FROM editions WHERE name = ?1`, name).Scan(&id))
+	w.must(storetest.Raw(w.T, w.file).QueryRowContext(w.Context(), `SELECT id FROM editions WHERE name = ?1`, name).Scan(&id))
 	return id
 }

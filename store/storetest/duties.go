@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"broadsheet/digest"
+	"broadsheet/mailer"
 	"broadsheet/store"
 )
 
@@ -140,5 +142,47 @@ func testPingOnce(t *testing.T, w *world) {
 	w.must(dbs[1].Pinged(ctx, again))
 	if p := due(w.db); p.Said != "in time" {
 		t.Fatalf("what came late counts: %+v", p)
+	}
+}
+
+// testLeases: what each worker has of which relay is listed while it has it, and what nobody sends is known.
+func testLeases(t *testing.T, w *world) {
+	ctx := t.Context()
+	w.tell("world", 2)
+	w.readers(7)
+	_, err := w.write(w.db, w.issue("morning", "2026-04-02"), 3) // batches of a chunk each
+	w.must(err)
+	var mine *mailer.Batch
+	for worker, n := range map[string]int{"a": 2, "b": 1} {
+		for range n {
+			b, err := w.db.Lease(ctx, "main", worker, w.now())
+			w.must(err)
+			if b == nil {
+				t.Fatal("nothing to lease")
+			}
+			if worker == "b" {
+				mine = b
+			}
+		}
+	}
+	list, err := w.open().Leases(ctx)
+	w.must(err)
+	if len(list) != 2 || list[0].Worker != "a" || list[0].Batches != 2 || list[0].Relay != "main" || list[1].Worker != "b" || list[1].Batches != 1 ||
+		!list[1].Until.Equal(mine.Until) {
+		t.Fatalf("%+v", list)
+	}
+	w.must(w.db.Release(ctx, mine, w.now()))
+	if list, err = w.db.Leases(ctx); err != nil || len(list) != 1 || list[0].Worker != "a" {
+		t.Fatalf("after a release: %+v %v", list, err)
+	}
+
+	if since, err := w.db.Unposted(ctx); err != nil || !since.IsZero() {
+		t.Fatalf("something waits since %v %v", since, err)
+	}
+	if _, err := w.db.LeaveAll(ctx, 1, "reader", digest.NoticeLeft, w.now()); err != nil {
+		t.Fatal(err)
+	}
+	if since, err := w.db.Unposted(ctx); err != nil || !since.Equal(w.now()) {
+		t.Fatalf("a notice waits since %v %v", since, err)
 	}
 }

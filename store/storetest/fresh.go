@@ -30,10 +30,14 @@ var empty = sync.OnceValues(func() ([]byte, error) {
 	return os.ReadFile(path)
 })
 
-// Fresh puts an empty SQLite database where there is no file yet, and says where. It is like one that
-// [store.Open] makes: another in no other test.
-func Fresh(t testing.TB, path string) string {
+// Fresh makes an empty database and says how to open it. It is like one that [store.Open] makes: another in no
+// other test. On SQLite it lies at path, if there is no file yet. On PostgreSQL (see [OnPostgres]) it has a name of
+// its own, by which the same path is known until the test ends; what is a URL already stays as it is.
+func Fresh(t testing.TB, path string) (dsn string) {
 	t.Helper()
+	if OnPostgres() {
+		return known(t, path, func() string { return FreshPostgres(t) })
+	}
 	if _, err := os.Stat(path); err == nil {
 		return path
 	}
@@ -54,4 +58,23 @@ func Fresh(t testing.TB, path string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// Unmade is [Fresh] for a database that [store.Open] is still to fill: no file, or a PostgreSQL database without tables.
+func Unmade(t testing.TB, path string) (dsn string) {
+	t.Helper()
+	if !OnPostgres() {
+		return path
+	}
+	return known(t, path, func() string { return create(t, "") })
+}
+
+// At is what stands for the file at a path, of which it need not be known whether it is there: the path itself, or the
+// URL of a PostgreSQL database.
+func At(t testing.TB, path string) (dsn string) {
+	t.Helper()
+	if !OnPostgres() {
+		return path
+	}
+	return Fresh(t, path)
 }

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -9,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"broadsheet/digest"
 	"broadsheet/mailer"
+	"broadsheet/schedule"
 	"broadsheet/store"
 )
 
@@ -295,4 +298,47 @@ func testRelayStates(t *testing.T, w *world) {
 	w.must(w.db.Leave(ctx, "main", "a"))
 	say("c", store.RelayUp) // with one sender at a time the last word counts
 	want("c", store.RelayUp)
+}
+
+// testCaps: processes that open issues at the same time do not give a relay more than its day's cap.
+func testCaps(t *testing.T, w *world) {
+	const cap = 15
+	w.tell("world", 3)
+	w.readers(60)
+	warm := schedule.WarmUp{From: w.now().Truncate(24 * time.Hour), First: cap, Growth: 2}
+	routes := digest.NewRoutes([]schedule.Relay{{Name: "main", Weight: 1}, {Name: "new", Weight: 1, WarmUp: warm}})
+	var wg sync.WaitGroup
+	for n := range 6 {
+		db, issue := w.open(), w.issue([]string{"morning", "evening"}[n%2], "2026-04-02")
+		wg.Go(func() {
+			i, err := db.BeginIssue(t.Context(), issue, w.now())
+			stored := make(map[string]*digest.Digest)
+			for done := err != nil; !done; {
+				done, err = db.WriteChunk(t.Context(), &i, digest.Audience{}, 7, w.now(), func(c digest.Chunk) ([]digest.Planned, error) {
+					list, err := w.plan(t.Context(), db, i, c, stored)
+					day, assigned, more := c.Assigned(t.Context())
+					give := routes.Day(day, assigned)
+					for k := range list {
+						if list[k].Digest != nil {
+							list[k].Relay, _ = give.Assign(list[k].Subscriber, "")
+						}
+					}
+					return list, errors.Join(err, more)
+				})
+				done = done || err != nil
+			}
+			if err == nil {
+				err = db.FinishIssue(t.Context(), &i, 0, w.now())
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	got, err := w.db.Assigned(t.Context(), digest.UTCDay(w.now()))
+	w.must(err)
+	if got["new"] != cap || got["main"] < 60-cap {
+		t.Errorf("assigned are %v, with a cap of %d", got, cap)
+	}
 }

@@ -30,7 +30,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		name string
 		test func(t *testing.T, w *world)
 	}{
-		{"stories", testStories}, {"held stories", testHeld}, {"title window", testTitleWindow}, {"late commit", testLateCommit}, {"feeds", testFeeds}, {"feed once", testFeedOnce}, {"duties", testDuties}, {"shares", testShares}, {"few places", testFewPlaces}, {"any shares", testAnyShares}, {"shares together", testSharesTogether}, {"relay states", testRelayStates}, {"ping once", testPingOnce},
+		{"stories", testStories}, {"held stories", testHeld}, {"title window", testTitleWindow}, {"late commit", testLateCommit}, {"feeds", testFeeds}, {"feed once", testFeedOnce}, {"duties", testDuties}, {"shares", testShares}, {"few places", testFewPlaces}, {"any shares", testAnyShares}, {"shares together", testSharesTogether}, {"relay states", testRelayStates}, {"caps", testCaps}, {"ping once", testPingOnce}, {"leases", testLeases},
 		{"subscribers", testSubscribers}, {"import", testImport}, {"places", testPlaces}, {"suppressions", testSuppressions}, {"key", testKey},
 		{"read then write", testReadThenWrite}, {"eight openers", testOpeners}, {"left place", testLeftPlace}, {"resume", testResume}, {"one mail a slot", testOneMailASlot},
 		{"digests", testDigests}, {"audience", testAudience}, {"rehearse", testRehearse}, {"seen", testSeen},

@@ -32,8 +32,17 @@ type Worker struct {
 	Level   string        `json:"level"` // green, amber
 	State   string        `json:"state"` // at work, silent, gone
 	Words   string        `json:"words"` // the state in a sentence
+	Shares  []WorkerShare `json:"shares"`
 	Leases  []WorkerLease `json:"leases"`
 	Duties  []WorkerDuty  `json:"duties"`
+}
+
+// WorkerShare is a worker's part of a relay, of which no other has these connections and this rate meanwhile.
+type WorkerShare struct {
+	Relay       string    `json:"relay"`
+	Connections int       `json:"connections"`
+	Rate        float64   `json:"rate"` // mails a second, 0 = no limit
+	Until       time.Time `json:"until"`
 }
 
 // WorkerLease is what a worker has of a relay's mail.

@@ -1,0 +1,9 @@
+package digest_test
+
+import (
+	"testing"
+
+	"broadsheet/store/storetest"
+)
+
+func TestMain(m *testing.M) { storetest.Main(m) }
