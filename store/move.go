@@ -110,7 +110,6 @@ type run struct {
 	source, target *end
 	state          *moving
 	sums           map[string]*sum // of tables that were carried as a whole, as they were read
-	cleaned        map[string]int64
 	all, done      int64
 }
 
