@@ -27,7 +27,7 @@ func aMove(from, to string) store.Move {
 
 // houses says how to make empty databases of all engines that there are.
 func houses(t *testing.T) map[string]func(t *testing.T) string {
-	all := map[string]func(t *testing.T) string{"sqlite": func(t *testing.T) string { return filepath.Join(t.TempDir(), "new.db") }}
+	all := map[string]func(t *testing.T) string{"sqlite": func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "new.db") }}
 	if os.Getenv("BROADSHEET_POSTGRES") != "" {
 		all["postgres"] = func(t *testing.T) string { return storetest.FreshPostgres(t) }
 	} else {

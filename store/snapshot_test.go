@@ -74,6 +74,7 @@ func TestServerBackup(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unlock()
+	here = "sqlite:" + here
 	if got := sums(t, here); !maps.Equal(got, want) {
 		t.Errorf("restored into a file:\n%v\nwant:\n%v", got, want)
 	}

@@ -24,10 +24,11 @@ func TestSQLite(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) string { return storetest.Fresh(t, filepath.Join(t.TempDir(), "b.db")) })
 }
 
+// open opens the database that stands for a path on the engine of this run, or, with a scheme before it, that very one.
 func open(t testing.TB, path string, o store.Options) *store.DB {
 	t.Helper()
 	dsn := path
-	if !strings.ContainsAny(path, "?#%") && !strings.Contains(path, "://") && !o.Existing {
+	if !strings.ContainsAny(path, "?#%") && !strings.Contains(path, "://") && !strings.HasPrefix(path, "sqlite:") && !o.Existing {
 		dsn = storetest.Fresh(t, path)
 	}
 	if 0 < o.BusyTimeout && o.BusyTimeout < time.Second {
