@@ -259,3 +259,80 @@ func BadCommits() (right func()) {
 	}
 	return func() { badCommit = good }
 }
+
+// Plans says how PostgreSQL would carry out each statement that this process has prepared, if reading a table whole were
+// what it does last: by the statement.
+func (db *DB) Plans(ctx context.Context) (map[string]string, error) {
+	type prepared struct {
+		statement string
+		n         int
+	}
+	plans := make(map[string]string)
+	explain := func(conn *sql.Conn) error {
+		for _, query := range []string{`SET enable_seqscan = off`, `SET plan_cache_mode = force_generic_plan`} {
+			if _, err := conn.ExecContext(ctx, query); err != nil {
+				return err
+			}
+		}
+		rows, err := conn.QueryContext(ctx, `SELECT statement, coalesce(array_length(parameter_types, 1), 0) FROM pg_prepared_statements`)
+		if err != nil {
+			return err
+		}
+		var all []prepared
+		for rows.Next() {
+			var p prepared
+			if err := rows.Scan(&p.statement, &p.n); err != nil {
+				return err
+			}
+			all = append(all, p)
+		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		for n, p := range all {
+			if word, _, _ := strings.Cut(strings.TrimSpace(p.statement), " "); !slices.Contains([]string{"SELECT", "INSERT", "UPDATE", "DELETE"}, word) {
+				continue
+			}
+			name := fmt.Sprintf("plan_%d", n)
+			if _, err := conn.ExecContext(ctx, `PREPARE `+name+` AS `+p.statement); err != nil {
+				return fmt.Errorf("%s: %w", p.statement, err)
+			}
+			call := name
+			if p.n > 0 {
+				call += "(" + strings.Repeat(", NULL", p.n)[2:] + ")"
+			}
+			lines, err := conn.QueryContext(ctx, `EXPLAIN EXECUTE `+call)
+			if err != nil {
+				return fmt.Errorf("%s: %w", p.statement, err)
+			}
+			var plan strings.Builder
+			for lines.Next() {
+				var line string
+				if err := lines.Scan(&line); err != nil {
+					return err
+				}
+				plan.WriteString(line + "\n")
+			}
+			plans[p.statement] = plan.String()
+		}
+		return nil
+	}
+	if err := db.writer.take(ctx); err != nil {
+		return nil, err
+	}
+	defer db.writer.leave()
+	if err := explain(db.writer.conn); err != nil {
+		return nil, err
+	}
+	for range reading {
+		conn, err := db.readers.Conn(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer conn.Close() // kept until the end, so that each comes once
+		if err := explain(conn); err != nil {
+			return nil, err
+		}
+	}
+	return plans, nil
+}

@@ -103,6 +103,12 @@ func (db *DB) dropAttempts(ctx context.Context, before, n int64) (int, error) {
 
 // dropDeliveries drops some deliveries of one slot, and its digests with the last of them.
 func (db *DB) dropDeliveries(ctx context.Context, before, n int64) (int, error) {
+	if db.path == "" {
+		if err := db.dropDigests(ctx); err != nil {
+			return 0, err
+		}
+		return db.dropPart(ctx, before)
+	}
 	slot, err := db.oldNotices(ctx, before)
 	if err == nil && slot == 0 {
 		slot, err = db.oldSlot(ctx, before)

@@ -9,11 +9,13 @@ import (
 	"broadsheet/digest"
 	"broadsheet/operators"
 	"broadsheet/store"
+	"broadsheet/store/storetest"
 )
 
 // TestRetention drops what is older than it is kept: the books of its issues stay, and so does the latest
 // delivery of each reader.
 func TestRetention(t *testing.T) {
+	storetest.AboutSQLite(t, "on PostgreSQL parts are dropped: TestRetentionOfParts")
 	const readers = 220 // more than a transaction drops
 	ctx, now := t.Context(), time.Now()
 	db := open(t, filepath.Join(t.TempDir(), "b.db"), store.Options{AddressHash: hash})
@@ -91,6 +93,7 @@ func TestRetention(t *testing.T) {
 
 // TestRetentionOfNotices: notices are dropped when their life is long past, and not before.
 func TestRetentionOfNotices(t *testing.T) {
+	storetest.AboutSQLite(t, "on PostgreSQL parts are dropped: TestRetentionOfParts")
 	o := newOffice(t, 5)
 	keep := store.Retention{Deliveries: 24 * time.Hour}
 	count := func() (n int) {

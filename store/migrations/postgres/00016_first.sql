@@ -119,6 +119,8 @@ CREATE TABLE deliveries (
   relay TEXT COLLATE "C" NOT NULL DEFAULT '', enhanced TEXT COLLATE "C" NOT NULL DEFAULT '', selector TEXT COLLATE "C" NOT NULL DEFAULT '',
   PRIMARY KEY (slot, subscriber)
 ) PARTITION BY RANGE (slot);
+-- Of parts that are gone: the latest delivery of each reader in an edition. See parts.go.
+CREATE TABLE deliveries_kept PARTITION OF deliveries DEFAULT;
 CREATE TABLE attempts (
   slot BIGINT NOT NULL, subscriber BIGINT NOT NULL, n BIGINT NOT NULL, at BIGINT NOT NULL, state TEXT COLLATE "C" NOT NULL,
   reason TEXT COLLATE "C" NOT NULL, relay TEXT COLLATE "C" NOT NULL, code BIGINT NOT NULL, enhanced TEXT COLLATE "C" NOT NULL, reply BIGINT,
