@@ -89,11 +89,21 @@ func TestReaderBalance(t *testing.T) {
 	}
 	reasons := map[string]bool{}
 	last := map[string]int{}
-	rounds := 12
-	if testing.Short() {
-		rounds = 5
+	missing := func() string {
+		for _, want := range []string{"reader", "import", "confirmed", "paused", "paused before", "unsubscribed", "hard_bounce", "erased"} {
+			if !reasons[want] {
+				return want
+			}
+		}
+		return ""
 	}
-	for round := range rounds {
+	more := func(round int) bool { // chance may leave a rare reason out of the first twelve
+		if testing.Short() {
+			return round < 5
+		}
+		return round < 12 || round < 200 && missing() != ""
+	}
+	for round := 0; more(round); round++ {
 		for range rnd.IntN(60) {
 			change()
 		}
@@ -134,7 +144,7 @@ func TestReaderBalance(t *testing.T) {
 		if err != nil || store.Sum(again.Joined) != store.Sum(b.Joined) || again.Now != b.Now {
 			t.Errorf("round %d: to look changes it: %+v, %v", round, again, err)
 		}
-		day := fmt.Sprintf("2026-04-%02d", round+1)
+		day := time.Date(2026, 4, 1+round, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)
 		mail := []store.ReportMail{{Day: day, Recipient: "desk@lantern.example", Subject: "s", Text: "t", HTML: "h"}}
 		for n, want := range []bool{true, false} { // once a day
 			if written, err := db.WriteReport(ctx, mail, b, now); err != nil || written != want {
@@ -143,12 +153,8 @@ func TestReaderBalance(t *testing.T) {
 		}
 		last = now2
 	}
-	if !testing.Short() {
-		for _, want := range []string{"reader", "import", "confirmed", "paused", "paused before", "unsubscribed", "hard_bounce", "erased"} {
-			if !reasons[want] {
-				t.Errorf("nobody came or went for %q: %v", want, reasons)
-			}
-		}
+	if want := missing(); want != "" && !testing.Short() {
+		t.Errorf("nobody came or went for %q: %v", want, reasons)
 	}
 }
 
