@@ -174,7 +174,7 @@ func (db *DB) chunk(ctx context.Context, q querier, i *digest.Issue, ids []int64
 			coalesce(f.returned, 0), f.carry, p.slot, p.state, p.copies, p.window_start, p.window_end
 		FROM `+db.dialect.ids(1)+` v CROSS JOIN subscribers s JOIN settings st ON st.id = s.settings
 		LEFT JOIN followers f ON f.edition = ?2 AND f.subscriber = s.id
-		LEFT JOIN deliveries p ON p.slot = f.last_slot AND p.subscriber = s.id
+		LEFT JOIN deliveries p ON p.slot = f.last_slot AND p.subscriber = f.subscriber
 		WHERE s.id = v.value AND (SELECT 1 FROM `+db.dialect.deliveries(i.SlotID)+` m WHERE m.slot = ?3 AND m.subscriber = s.id) IS NULL
 		ORDER BY v.key`, args{c.ids, i.EditionID, i.SlotID}, func(r *sql.Rows) (m digest.Reader, err error) {
 		var sections, format string

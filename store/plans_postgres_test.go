@@ -32,7 +32,15 @@ func TestPostgresNothingScans(t *testing.T) {
 		t.Fatalf("only %d statements were seen", len(plans))
 	}
 	scan := regexp.MustCompile(`Seq Scan on (\w+)`)
+	// Deliveries are found by slot and subscriber: by the first alone a slot would be read whole for each reader, by the
+	// second alone all of an index.
+	delivery := regexp.MustCompile(`Scan using deliveries_\w+ on (deliveries\w+)( \w+)? .*\n( *Index Cond: .*\n)?( *Filter: .*\n)?`)
 	for query, plan := range plans {
+		for _, m := range delivery.FindAllStringSubmatch(plan, -1) {
+			if cond, filter := m[3], m[4]; !strings.Contains(cond, "slot") || strings.Contains(filter, "subscriber =") {
+				t.Errorf("%s is looked through\n\t%s\n%s", m[1], query, plan)
+			}
+		}
 		for _, m := range scan.FindAllStringSubmatch(plan, -1) {
 			if table := m[1]; smallTables[table] == "" && !strings.HasPrefix(table, "deliveries_kept") {
 				t.Errorf("%s is read whole\n\t%s\n%s", table, query, plan)

@@ -35,6 +35,10 @@ var postgresSettings = map[string]string{
 	"tcp_user_timeout":                    "15000",
 	"jit":                                 "off", // compiling takes longer than any of our queries
 	"default_transaction_isolation":       "read committed",
+	// Tables and their parts begin empty, where reading all of an index seems as good as looking for a row in it, and a plan
+	// may outlive that: the planner is told that entries of an index are dear.
+	"cpu_index_tuple_cost": "1",
+	"enable_material":      "off",
 }
 
 // writerSettings are those of the connection that writes. Its statements find rows by keys, and are prepared once,
