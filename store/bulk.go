@@ -435,14 +435,14 @@ func (g *group) write(ctx context.Context, s *set) error {
 	case mailer.Intend:
 		common = append(common, us(g.now.UTC().Truncate(time.Second)), s.keyID, s.selector)
 		both, alone := parted(s.rows)
-		if n, err = g.t.bulk(ctx, bulkIntendHand, common, both); err == nil {
+		if n, err = g.t.bulk(ctx, s.h, bulkIntendHand, common, both); err == nil {
 			var more int64
-			more, err = g.t.bulk(ctx, bulkIntend, common, alone)
+			more, err = g.t.bulk(ctx, s.h, bulkIntend, common, alone)
 			n += more
 		}
 	case mailer.Hand:
 		_, rows = parted(s.rows)
-		n, err = g.t.bulk(ctx, bulkHand, common, rows)
+		n, err = g.t.bulk(ctx, s.h, bulkHand, common, rows)
 	case mailer.Settle:
 		var reply any
 		if reply, err = g.reply(ctx, s.text); err != nil {
@@ -453,9 +453,9 @@ func (g *group) write(ctx context.Context, s *set) error {
 				return err
 			}
 		}
-		n, err = g.t.bulk(ctx, bulkSettle, append(common, s.reason, s.copies, s.relay, s.code, s.enhanced, reply), s.rows)
+		n, err = g.t.bulk(ctx, s.h, bulkSettle, append(common, s.reason, s.copies, s.relay, s.code, s.enhanced, reply), s.rows)
 		if err == nil && len(s.first) > 0 {
-			_, err = g.t.bulk(ctx, bulkFirst, nil, s.first)
+			_, err = g.t.bulk(ctx, s.h, bulkFirst, nil, s.first)
 		}
 		if err == nil && len(s.ask) > 0 {
 			err = g.ask(ctx, s)
@@ -513,38 +513,37 @@ var bulkSizes = [...]int{1, 4, 16, 50}
 
 var bulkLists [len(bulkSizes)]map[string]string // kind → statement, by size
 
-// bulkArrays are the statements of PostgreSQL, which take any number of rows: kind → statement.
-var bulkArrays = make(map[string]string)
+// bulkRuns are the statements of PostgreSQL, which take rows as so many runs of neighbours: kind → statement.
+var bulkRuns = []struct {
+	size int
+	of   map[string]string
+}{{size: 1}, {size: 4}, {size: 16}}
 
 func init() {
+	kinds := []string{bulkIntend, bulkIntendHand, bulkHand, bulkSettle, bulkFirst}
 	for n, size := range bulkSizes {
 		bulkLists[n] = make(map[string]string)
-		for _, kind := range []string{bulkIntend, bulkIntendHand, bulkHand, bulkSettle, bulkFirst} {
+		for _, kind := range kinds {
 			// Without numbers they follow the others; with them the driver is slow to find each.
 			bulkLists[n][kind] = kind + "(?" + strings.Repeat(", ?", size-1) + ")"
-			bulkArrays[kind] = strings.TrimSuffix(kind, "IN ") + "= ANY (?)"
+		}
+	}
+	for n := range bulkRuns {
+		bulkRuns[n].of = make(map[string]string)
+		for _, kind := range kinds {
+			found := strings.TrimSuffix(kind, "IN ")
+			i := strings.LastIndexByte(strings.TrimSpace(found), ' ') + 1 // the column
+			bulkRuns[n].of[kind] = found[:i] + "(" + strings.Repeat(found[i:]+"BETWEEN ? AND ? OR ", bulkRuns[n].size-1) + found[i:] + "BETWEEN ? AND ?)"
 		}
 	}
 }
 
 // bulk runs a statement of a kind for rows, in their order in the table, and returns how many
 // it changed.
-func (t *tx) bulk(ctx context.Context, kind string, common args, rows []*heldRow) (changed int64, err error) {
+func (t *tx) bulk(ctx context.Context, h *held, kind string, common args, rows []*heldRow) (changed int64, err error) {
 	slices.SortFunc(rows, func(a, b *heldRow) int { return cmp.Compare(a.d.Subscriber, b.d.Subscriber) })
-	if t.w.dialect.name == postgresDialect.name && len(rows) > 0 {
-		ids := make([]int64, len(rows))
-		for n, r := range rows {
-			ids[n] = r.d.Subscriber
-		}
-		query := bulkArrays[kind]
-		if slot := rows[0].d.Slot; kind != bulkFirst {
-			query = strings.Replace(query, "deliveries", t.w.dialect.deliveries(slot), 1)
-		}
-		must := int64(len(rows))
-		if kind == bulkFirst {
-			must = anyRows
-		}
-		return int64(len(rows)), t.later(ctx, query, must, append(slices.Clip(common), ids)...)
+	if t.w.dialect.name == postgresDialect.name {
+		return int64(len(rows)), t.inRuns(ctx, h, kind, common, rows)
 	}
 	values := make(args, 0, len(common)+bulkSizes[len(bulkSizes)-1])
 	for len(rows) > 0 {
@@ -564,4 +563,63 @@ func (t *tx) bulk(ctx context.Context, kind string, common args, rows []*heldRow
 		rows = rows[min(bulkSizes[size], len(rows)):]
 	}
 	return changed, nil
+}
+
+// widestGap is how far neighbours may be apart: what lies between, of other relays, is walked past.
+const widestGap = 8
+
+// inRuns is bulk for PostgreSQL, whose answer nobody waits for. Rows that are neighbours are found by one walk along
+// the index, which takes a third of the time that a look-up of each would.
+func (t *tx) inRuns(ctx context.Context, h *held, kind string, common args, rows []*heldRow) error {
+	for len(rows) > 0 {
+		most := bulkRuns[len(bulkRuns)-1]
+		var runs args
+		n := 0
+		for ; n < len(rows); n++ {
+			if n > 0 && h.neighbours(rows[n-1], rows[n], kind == bulkFirst) {
+				runs[len(runs)-1] = rows[n].d.Subscriber
+				continue
+			}
+			if len(runs) == 2*most.size {
+				break
+			}
+			runs = append(runs, rows[n].d.Subscriber, rows[n].d.Subscriber)
+		}
+		list := most
+		for _, l := range slices.Backward(bulkRuns) {
+			if len(runs) <= 2*l.size {
+				list = l
+			}
+		}
+		for len(runs) < 2*list.size {
+			runs = append(runs, int64(1), int64(0)) // nobody
+		}
+		query, must := list.of[kind], int64(n)
+		if kind == bulkFirst {
+			must = anyRows // who is gone is gone
+		} else {
+			query = strings.Replace(query, "deliveries", t.w.dialect.deliveries(rows[0].d.Slot), 1)
+		}
+		if err := t.later(ctx, query, must, append(slices.Clip(common), runs...)...); err != nil {
+			return err
+		}
+		rows = rows[n:]
+	}
+	return nil
+}
+
+// neighbours says whether nothing of the batch that could change lies between two rows; of readers that there is none
+// between them.
+func (h *held) neighbours(a, b *heldRow, readers bool) bool {
+	if readers {
+		return a.d.Subscriber+1 == b.d.Subscriber
+	}
+	if !h.whole {
+		return false
+	}
+	if b.d.Subscriber-a.d.Subscriber > widestGap {
+		return false
+	}
+	n := h.place(b.d.Subscriber)
+	return n > 0 && &h.rows[n-1] == a
 }

@@ -21,6 +21,7 @@ type held struct {
 	fence int64
 	until time.Time // end of the lease
 	rows  []heldRow // by subscriber
+	whole bool      // they are all that are open
 }
 
 // issueRow is what an issue says about all of its deliveries.
@@ -57,11 +58,16 @@ func (h *held) find(slot, subscriber int64) *heldRow {
 	if slot != h.slot {
 		return nil
 	}
-	n := sort.Search(len(h.rows), func(n int) bool { return h.rows[n].d.Subscriber >= subscriber })
+	n := h.place(subscriber)
 	if n == len(h.rows) || h.rows[n].d.Subscriber != subscriber {
 		return nil
 	}
 	return &h.rows[n]
+}
+
+// place is where the row of a subscriber is in rows, or would be.
+func (h *held) place(subscriber int64) int {
+	return sort.Search(len(h.rows), func(n int) bool { return h.rows[n].d.Subscriber >= subscriber })
 }
 
 func (t *tx) issueRow(ctx context.Context, id int64) (i issueRow, err error) {
@@ -88,7 +94,7 @@ func (db *DB) hold(ctx context.Context, t *tx, b *leased, now time.Time, only in
 	if err != nil {
 		return nil, err
 	}
-	h := &held{issueRow: i}
+	h := &held{issueRow: i, whole: true}
 	var addresses []string
 	read := func(query string, scan func(*sql.Rows, *heldRow) error) error {
 		rows, err := t.rows(ctx, query, b.span.args()...)
@@ -106,6 +112,7 @@ func (db *DB) hold(ctx context.Context, t *tx, b *leased, now time.Time, only in
 				from = start
 			}
 			if from.After(now) || only != 0 && r.d.Subscriber != only {
+				h.whole = false
 				continue
 			}
 			r.id = r.d.Subscriber

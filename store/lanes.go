@@ -47,7 +47,9 @@ const (
 	lockAll  = `SELECT id FROM workers WHERE id = 0 FOR UPDATE`
 	lockEach = `; SELECT id FROM workers WHERE id > 0 ORDER BY id FOR UPDATE`
 	// What a lane says rises, whatever a clock does.
-	sign = `UPDATE workers SET seen = greatest(seen + 1, %d) WHERE id = %d RETURNING seen`
+	sign = `EXECUTE sign (%d, %d)`
+	// It is planned once for a connection.
+	prepareSign = `PREPARE sign (bigint, bigint) AS UPDATE workers SET seen = greatest(seen + 1, $1) WHERE id = $2 RETURNING seen`
 )
 
 // begin starts a transaction that may write.
@@ -68,6 +70,12 @@ func (t *tx) begin(ctx context.Context, l lanes) error {
 		query += lockAll + lockEach + "; " + fmt.Sprintf(sign, us(t.w.now()), t.w.lane)
 	case ownLane:
 		query += fmt.Sprintf(sign, us(t.w.now()), t.w.lane)
+	}
+	if !t.w.signs && (l == allLanes || l == ownLane) {
+		if _, err := t.simple(ctx, prepareSign); err != nil {
+			return err
+		}
+		t.w.signs = true
 	}
 	results, err := t.simple(ctx, query)
 	if err != nil {

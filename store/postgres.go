@@ -35,19 +35,18 @@ var postgresSettings = map[string]string{
 	"tcp_user_timeout":                    "15000",
 	"jit":                                 "off", // compiling takes longer than any of our queries
 	"default_transaction_isolation":       "read committed",
-	// Tables and their parts begin empty, where reading all of an index seems as good as looking for a row in it, and a plan
-	// may outlive that: the planner is told that entries of an index are dear.
-	"cpu_index_tuple_cost": "1",
-	"enable_material":      "off",
 }
 
-// writerSettings are those of the connection that writes. Its statements find rows by keys, and are prepared once,
-// mostly when tables are still small and nobody has counted their rows: a plan must not depend on that.
-var writerSettings = map[string]string{
-	"plan_cache_mode":  "force_generic_plan",
-	"enable_seqscan":   "off",
-	"enable_hashjoin":  "off",
-	"enable_mergejoin": "off",
+// planSettings are those of connections whose statements find rows by keys, and are prepared once, mostly when tables and
+// their parts are still empty and nobody has counted their rows: a plan must not depend on that. In an index of one page
+// reading all of it seems as good as looking for a row, so entries of an index are said to be dear.
+var planSettings = map[string]string{
+	"plan_cache_mode":      "force_generic_plan",
+	"enable_seqscan":       "off",
+	"enable_hashjoin":      "off",
+	"enable_mergejoin":     "off",
+	"enable_material":      "off",
+	"cpu_index_tuple_cost": "1",
 }
 
 // openPostgres connects and brings the schema up to date.
@@ -91,22 +90,19 @@ func openPostgres(ctx context.Context, dsn string, opts Options) (*DB, error) {
 }
 
 func (db *DB) connectPostgres(ctx context.Context, cfg *pgx.ConnConfig) error {
-	writes, reads := cfg.Copy(), cfg.Copy()
-	for name, value := range writerSettings {
-		if _, given := writes.RuntimeParams[name]; !given {
-			writes.RuntimeParams[name] = value
+	cfg = cfg.Copy() // migrations and moves go through whole tables
+	for name, value := range planSettings {
+		if _, given := cfg.RuntimeParams[name]; !given {
+			cfg.RuntimeParams[name] = value
 		}
 	}
-	pool := stdlib.OpenDB(*writes, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
+	pool := stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
 		return db.setClock(func(query string, at *int64) error { return c.QueryRow(ctx, query).Scan(at) }) // it may be another server
 	}))
 	pool.SetMaxOpenConns(2) // the writer's, and one that looks after a commit, or for the schema
 	pool.SetMaxIdleConns(1)
 	db.writer = newWriter(db, pool)
-	if _, given := reads.RuntimeParams["enable_seqscan"]; !given {
-		reads.RuntimeParams["enable_seqscan"] = "off" // for the same reason
-	}
-	db.readers = stdlib.OpenDB(*reads, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
+	db.readers = stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
 		_, err := c.Exec(ctx, `SET default_transaction_read_only = on`) // not among the settings: a server is asked whether it is a standby before
 		return err
 	}))

@@ -29,6 +29,7 @@ type writer struct {
 	worker  Worker        // what that row says
 	now     func() time.Time
 	stmts   map[string]*sql.Stmt
+	signs   bool                    // the connection knows [sign]
 	named   map[string]string       // statements that go with others, see later.go
 	trouble atomic.Pointer[Trouble] // of the last transaction; nil = there was none
 }
@@ -128,7 +129,7 @@ func (w *writer) once(ctx context.Context, l lanes, fn func(ctx context.Context,
 		if w.conn, err = w.pool.Conn(ctx); err != nil {
 			return 0, err
 		}
-		w.stmts, w.named = make(map[string]*sql.Stmt), make(map[string]string)
+		w.stmts, w.named, w.signs = make(map[string]*sql.Stmt), make(map[string]string), false
 	}
 	ctx = context.WithoutCancel(ctx)
 	t := &tx{w: w}
