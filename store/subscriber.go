@@ -128,11 +128,13 @@ func (db *DB) erased(ctx context.Context, t *tx, address string) (is bool, err e
 	return is, err
 }
 
+// nextReader is the next reader's number. That of who is gone is not given again: links in old mails would open for
+// somebody else.
+const nextReader = `1 + max(value, coalesce((SELECT max(id) FROM subscribers), 0)) FROM counters WHERE name = 'gone'`
+
 func (db *DB) insert(ctx context.Context, t *tx, s subscribers.Settings, by string, now time.Time) (int64, error) {
 	var id int64
-	// The number of who is gone is not given again: links in old mails would open for somebody else.
-	err := t.scan(ctx, `INSERT INTO subscribers (id, address, settings, created)
-		VALUES ((SELECT 1 + max(value, coalesce((SELECT max(id) FROM subscribers), 0)) FROM counters WHERE name = 'gone'), ?1, 0, ?2)
+	err := t.scan(ctx, `INSERT INTO subscribers (id, address, settings, created) VALUES ((SELECT `+nextReader+`), ?1, 0, ?2)
 		ON CONFLICT (address) DO NOTHING RETURNING id`, args{subscribers.Fold(s.Address), us(now)}, &id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, ErrTaken
@@ -313,6 +315,13 @@ func (i *Imported) Add(n Imported) {
 	i.Idle += n.Idle
 }
 
+func (i *Imported) new(s *subscribers.Settings) {
+	i.New++
+	if len(s.Editions) == 0 || len(s.Sections) == 0 {
+		i.Idle++
+	}
+}
+
 // Rows is how many rows were counted.
 func (i *Imported) Rows() int { return i.New + i.Changed + i.Same + i.Erased }
 
@@ -322,7 +331,11 @@ func (db *DB) ImportRows(ctx context.Context, rows []subscribers.Row, now time.T
 	var done Imported
 	err := db.write(ctx, func(ctx context.Context, t *tx) error {
 		done = Imported{}
-		for _, row := range rows {
+		rest, err := db.importNew(ctx, t, rows, now, &done)
+		if err != nil {
+			return err
+		}
+		for _, row := range rest {
 			if err := db.upsert(ctx, t, row, now, &done); err != nil {
 				return fmt.Errorf("line %d: %w", row.Line, err)
 			}
@@ -352,10 +365,7 @@ func (db *DB) upsert(ctx context.Context, t *tx, row subscribers.Row, now time.T
 	switch {
 	case old == nil:
 		_, err = db.insert(ctx, t, s, "import", now)
-		done.New++
-		if len(s.Editions) == 0 || len(s.Sections) == 0 {
-			done.Idle++
-		}
+		done.new(&s)
 	case old.Equal(s):
 		done.Same++
 	default:
