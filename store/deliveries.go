@@ -8,7 +8,6 @@ import (
 	"math"
 	"time"
 
-	"broadsheet/digest"
 	"broadsheet/mailer"
 )
 
@@ -61,12 +60,10 @@ func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) iter.Seq2[Delive
 	if f.Subscriber != 0 {
 		// A look into each slot; there are few of them, but for runs of notices.
 		return pages(func(after DeliveryRow) ([]DeliveryRow, error) {
-			return selectAll(ctx, db.read(), deliveryColumns+`(SELECT slots.id FROM editions CROSS JOIN slots
-					WHERE editions.name <> '`+digest.NoticeEdition+`' AND slots.edition = editions.id
-				UNION ALL SELECT slot FROM notice_slots WHERE subscriber = ?2) mine
-				CROSS JOIN slots s ON s.id = mine.id CROSS JOIN deliveries d ON d.slot = s.id`+deliveryJoins+`
-				WHERE mine.id > ?1 AND d.subscriber = ?2 AND (?3 = 0 OR d.issue = ?3) AND (?4 = '' OR d.state = ?4) ORDER BY s.id LIMIT ?5`,
-				args{after.Slot, f.Subscriber, f.Issue, string(f.State), pageSize}, scanDelivery)
+			return selectAll(ctx, db.read(), deliveryColumns+`deliveries d CROSS JOIN slots s ON s.id = d.slot`+deliveryJoins+`
+				WHERE d.slot `+db.dialect.among(slotsOf)+` AND d.subscriber = ?1 AND d.slot > ?2 AND (?3 = 0 OR d.issue = ?3) AND (?4 = '' OR d.state = ?4)
+				ORDER BY d.slot LIMIT ?5`,
+				args{f.Subscriber, after.Slot, f.Issue, string(f.State), pageSize}, scanDelivery)
 		}, "list deliveries")
 	}
 	first, last := int64(0), int64(math.MaxInt64) // slots

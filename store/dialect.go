@@ -88,9 +88,12 @@ func (d dialect) ids(n int) string {
 
 // in is the condition, behind a column, that it is in such a list. PostgreSQL then walks an index whatever it holds
 // the table to be; a join it may turn round.
-func (d dialect) in(n int) string {
+func (d dialect) in(n int) string { return d.among("SELECT value FROM " + d.ids(n)) }
+
+// among is the same for what a query finds.
+func (d dialect) among(query string) string {
 	if d.name == postgresDialect.name {
-		return "= ANY (ARRAY(SELECT value FROM " + d.ids(n) + "))"
+		return "= ANY (ARRAY(" + query + "))"
 	}
-	return "IN (SELECT value FROM " + d.ids(n) + ")"
+	return "IN (" + query + ")"
 }

@@ -147,10 +147,10 @@ func formsOf(addresses []string) (forms []string) {
 	return forms
 }
 
-// slotsOf are all slots in which reader ?1 may have a delivery, as a table of id.
-const slotsOf = `(SELECT slots.id FROM editions CROSS JOIN slots
+// slotsOf finds all slots in which reader ?1 may have a delivery; a notice's slot is one reader's.
+const slotsOf = `SELECT slots.id FROM editions CROSS JOIN slots
 		WHERE editions.name <> '` + digest.NoticeEdition + `' AND slots.edition = editions.id
-	UNION ALL SELECT slot FROM notice_slots WHERE subscriber = ?1) mine `
+	UNION ALL SELECT slot FROM notice_slots WHERE subscriber = ?1`
 
 // cutAddresses takes a reader's addresses out of the words of relays and of the reasons that were
 // kept about their mail.
@@ -173,9 +173,9 @@ func (db *DB) cutAddresses(ctx context.Context, t *tx, id int64, addresses []str
 		words  string
 	}
 	list, err := selectAll(ctx, t, `SELECT d.slot, -1, d.reason, coalesce(d.reply, 0), coalesce(rt.body, '')
-		FROM `+slotsOf+`CROSS JOIN deliveries d ON d.slot = mine.id AND d.subscriber = ?1 LEFT JOIN reply_texts rt ON rt.id = d.reply
+		FROM deliveries d LEFT JOIN reply_texts rt ON rt.id = d.reply WHERE d.slot `+t.w.dialect.among(slotsOf)+` AND d.subscriber = ?1
 		UNION ALL SELECT a.slot, a.n, a.reason, coalesce(a.reply, 0), coalesce(rt.body, '')
-		FROM `+slotsOf+`CROSS JOIN attempts a ON a.slot = mine.id AND a.subscriber = ?1 LEFT JOIN reply_texts rt ON rt.id = a.reply`,
+		FROM attempts a LEFT JOIN reply_texts rt ON rt.id = a.reply WHERE a.slot `+t.w.dialect.among(slotsOf)+` AND a.subscriber = ?1`,
 		args{id}, func(r *sql.Rows) (s said, err error) {
 			return s, r.Scan(&s.slot, &s.n, &s.reason, &s.reply, &s.words)
 		})

@@ -33,8 +33,8 @@ func (t *tx) forgetNews(ctx context.Context, id int64) error {
 		return err
 	}
 	for _, query := range []string{
-		`UPDATE events SET reply = NULL, host = '', domain = '' WHERE slot IN (SELECT 0 UNION ALL SELECT id FROM ` + slotsOf + `) AND subscriber = ?1`,
-		`UPDATE deliveries SET reply = NULL, server = NULL WHERE taken > 0 AND slot IN (SELECT id FROM ` + slotsOf + `) AND subscriber = ?1`,
+		`UPDATE events SET reply = NULL, host = '', domain = '' WHERE slot ` + t.w.dialect.among(`SELECT 0 UNION ALL `+slotsOf) + ` AND subscriber = ?1`,
+		`UPDATE deliveries SET reply = NULL, server = NULL WHERE taken > 0 AND slot ` + t.w.dialect.among(slotsOf) + ` AND subscriber = ?1`,
 		`UPDATE tasks SET detail = '', outcome = '' WHERE subscriber = ?1`,
 	} {
 		if _, err := t.exec(ctx, query, id); err != nil {

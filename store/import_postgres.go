@@ -69,11 +69,12 @@ func (db *DB) importNew(ctx context.Context, t *tx, rows []subscribers.Row, now 
 	readers, followers := []newReader{}, []newFollower{} // empty lists are such in JSON too
 	for n, row := range rows {
 		s, suppress := subscribers.Merge(nil, row)
-		if taken[addresses[n]] || barred[n] != nil || suppress || s.Status == subscribers.Paused {
+		before := taken[addresses[n]]
+		taken[addresses[n]] = true // a second row of a reader comes after the first
+		if before || barred[n] != nil || suppress || s.Status == subscribers.Paused {
 			rest = append(rest, row)
 			continue
 		}
-		taken[addresses[n]] = true
 		done.new(&s)
 		t.countSections(nil, &s)
 		r := newReader{ID: first + int64(len(readers)), Folded: addresses[n], Address: s.Address, Name: s.Name, External: s.ExternalID,

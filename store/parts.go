@@ -76,10 +76,13 @@ func (t *tx) dropPart(ctx context.Context, part int64, kept []key) (dropped int,
 			return 0, err
 		}
 	}
+	var slots, readers []int64
 	for _, k := range kept {
-		if _, err := t.exec(ctx, `INSERT INTO deliveries SELECT * FROM `+name+` WHERE slot = ?1 AND subscriber = ?2`, k.slot, k.subscriber); err != nil {
-			return 0, err
-		}
+		slots, readers = append(slots, k.slot), append(readers, k.subscriber)
+	}
+	if _, err := t.exec(ctx, `INSERT INTO deliveries_kept SELECT d.* FROM unnest(?1, ?2) AS k (slot, subscriber)
+		JOIN `+name+` d ON d.slot = k.slot AND d.subscriber = k.subscriber`, slots, readers); err != nil {
+		return 0, err
 	}
 	const issues = `(SELECT id FROM issues WHERE slot BETWEEN ?1 AND ?2)`
 	var n sql.NullInt64
