@@ -34,6 +34,7 @@ type writer struct {
 	pool    *Pool
 	zones   schedule.Zones
 	chooser *Chooser
+	helpers []*Chooser          // that choose beside it
 	reach   map[int64]time.Time // by Unix nanoseconds of the oldest arrival; see [Pool.Reach]
 
 	stored known                    // digests of chunks that are committed
@@ -166,14 +167,33 @@ func (w *writer) choose(readers []Reader, seen map[int64][]int64) {
 		if r.Language == "" {
 			r.Language = w.Config.Publication.Language
 		}
-		c := choice{window: w.spans.Window(r)}
+		w.chosen = append(w.chosen, choice{window: w.spans.Window(r)})
+	}
+	// A chooser has one reader at a time, and none changes the pool.
+	for w.chooser.Told == nil && len(w.helpers) < min(runtime.GOMAXPROCS(0), len(readers)/aHelpers)-1 {
+		w.helpers = append(w.helpers, NewChooser(w.pool))
+	}
+	var wg sync.WaitGroup
+	for k, helper := range w.helpers {
+		wg.Go(func() { w.chooseEach(helper, readers, seen, k+1) })
+	}
+	w.chooseEach(w.chooser, readers, seen, 0)
+	wg.Wait()
+}
+
+// aHelpers is how many readers are worth another chooser.
+const aHelpers = 50
+
+// chooseEach chooses for every so manieth reader, as many as there are choosers.
+func (w *writer) chooseEach(chooser *Chooser, readers []Reader, seen map[int64][]int64, from int) {
+	for n := from; n < len(readers); n += 1 + len(w.helpers) {
+		r, c := &readers[n], &w.chosen[n]
 		if r.Barred == "" {
-			c.selection = w.chooser.Choose(r, c.window, seen[r.Subscriber])
+			c.selection = chooser.Choose(r, c.window, seen[r.Subscriber])
 			c.key = c.selection.key()
-		} else if w.chooser.Told != nil {
-			w.chooser.Choose(r, c.window, seen[r.Subscriber]) // for what it tells
+		} else if chooser.Told != nil {
+			chooser.Choose(r, c.window, seen[r.Subscriber]) // for what it tells
 		}
-		w.chosen = append(w.chosen, c)
 	}
 }
 
