@@ -24,8 +24,8 @@ type chunk struct {
 	q       querier
 	issue   *digest.Issue
 	readers []digest.Reader
-	day     int64  // in UTC, on which its deliveries begin to go
-	ids     string // JSON array of the readers
+	day     int64      // in UTC, on which its deliveries begin to go
+	ids     neighbours // the readers
 	// ending is the slot of the open delivery that the chunk supersedes, by reader. One that
 	// is handed is not among them, nor is one with a copy out: these count as seen.
 	ending map[int64]int64
@@ -42,7 +42,7 @@ func (db *DB) WriteChunk(ctx context.Context, i *digest.Issue, a digest.Audience
 	err = db.writeIn(ctx, ownLane, func(ctx context.Context, t *tx) (err error) {
 		w.forget()
 		w, done = chunkWriter{}, false
-		if err := t.alone(ctx, 0, ""); err != nil {
+		if err := t.alone(ctx, 0, nil); err != nil {
 			return err
 		}
 		if out, err = issueWhere(ctx, t, `WHERE i.id = ?1`, i.ID); err != nil {
@@ -60,7 +60,7 @@ func (db *DB) WriteChunk(ctx context.Context, i *digest.Issue, a digest.Audience
 		if len(ids) == 0 {
 			return nil
 		}
-		if err := t.alone(ctx, out.EditionID, idList(ids)); err != nil {
+		if err := t.alone(ctx, out.EditionID, ids); err != nil {
 			return err
 		}
 		c, err := db.chunk(ctx, t, &out, ids)
@@ -168,15 +168,20 @@ func spaced[T any](list []T) string {
 
 // chunk loads readers, but those who have a delivery in the slot already.
 func (db *DB) chunk(ctx context.Context, q querier, i *digest.Issue, ids []int64) (*chunk, error) {
-	c := &chunk{db: db, q: q, issue: i, day: digest.UTCDay(i.Due), ids: idList(ids), ending: make(map[int64]int64)}
-	var addresses []string
+	c := &chunk{db: db, q: q, issue: i, day: digest.UTCDay(i.Due), ids: ids, ending: make(map[int64]int64)}
+	in, values := c.ids.where(db.dialect, "m.subscriber", 2)
+	have, err := selectAll(ctx, q, `SELECT m.subscriber FROM `+db.dialect.deliveries(i.SlotID)+` m WHERE m.slot = ?1 AND `+in+` ORDER BY m.subscriber`,
+		append(args{i.SlotID}, values...), number)
+	if err != nil {
+		return nil, err
+	}
+	in, values = c.ids.where(db.dialect, "s.id", 2)
 	list, err := selectAll(ctx, q, `SELECT s.id, st.id, st.address, st.sections, st.days, st.zone, st.language, st.format,
 			coalesce(f.returned, 0), f.carry, p.slot, p.state, p.copies, p.window_start, p.window_end
-		FROM `+db.dialect.ids(1)+` v CROSS JOIN subscribers s JOIN settings st ON st.id = s.settings
-		LEFT JOIN followers f ON f.edition = ?2 AND f.subscriber = s.id
+		FROM subscribers s CROSS JOIN settings st ON st.id = s.settings
+		LEFT JOIN followers f ON f.edition = ?1 AND f.subscriber = s.id
 		LEFT JOIN deliveries p ON p.slot = f.last_slot AND p.subscriber = f.subscriber
-		WHERE s.id = v.value AND (SELECT 1 FROM `+db.dialect.deliveries(i.SlotID)+` m WHERE m.slot = ?3 AND m.subscriber = s.id) IS NULL
-		ORDER BY v.key`, args{c.ids, i.EditionID, i.SlotID}, func(r *sql.Rows) (m digest.Reader, err error) {
+		WHERE `+in+` ORDER BY s.id`, append(args{i.EditionID}, values...), func(r *sql.Rows) (m digest.Reader, err error) {
 		var sections, format string
 		var days int64
 		var carry, slot, copies, start, end sql.NullInt64
@@ -193,11 +198,17 @@ func (db *DB) chunk(ctx context.Context, q querier, i *digest.Issue, ids []int64
 			m.Previous = &digest.Previous{Slot: slot.Int64, State: state.String, Copies: int(copies.Int64),
 				WindowStart: start.Int64, WindowEnd: end.Int64}
 		}
-		addresses = append(addresses, m.Address)
 		return m, nil
 	})
 	if err != nil {
 		return nil, err
+	}
+	list = slices.DeleteFunc(list, func(m digest.Reader) bool {
+		return !c.ids.have(m.Subscriber) || neighbours(have).have(m.Subscriber)
+	})
+	addresses := make([]string, len(list))
+	for n := range list {
+		addresses[n] = list[n].Address
 	}
 	barred, err := db.barred(ctx, q, addresses)
 	if err != nil {
@@ -241,16 +252,17 @@ func (c *chunk) Seen(ctx context.Context, since time.Time, ownOnly bool) (map[in
 	type had struct{ subscriber, digest int64 }
 	var all []had
 	var digests []int64
+	in, values := c.ids.where(c.db.dialect, "d.subscriber", 2)
 	for _, slot := range slots {
 		list, err := selectAll(ctx, c.q, `SELECT d.subscriber, d.digest FROM `+c.db.dialect.deliveries(slot)+` d
-			WHERE d.slot = ?1 AND d.subscriber `+c.db.dialect.in(2)+` AND d.digest IS NOT NULL
-			AND d.state IN ('queued', 'sending', 'handed', 'deferred', 'accepted', 'delayed', 'delivered', 'bounced', 'uncertain')`, args{slot, c.ids},
+			WHERE d.slot = ?1 AND `+in+` AND d.digest IS NOT NULL
+			AND d.state IN ('queued', 'sending', 'handed', 'deferred', 'accepted', 'delayed', 'delivered', 'bounced', 'uncertain')`, append(args{slot}, values...),
 			func(r *sql.Rows) (h had, err error) { return h, r.Scan(&h.subscriber, &h.digest) })
 		if err != nil {
 			return nil, fmt.Errorf("list what readers have seen: %w", err)
 		}
 		for _, h := range list {
-			if c.ending[h.subscriber] != slot {
+			if c.ids.have(h.subscriber) && c.ending[h.subscriber] != slot {
 				all, digests = append(all, h), append(digests, h.digest)
 			}
 		}

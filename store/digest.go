@@ -135,17 +135,14 @@ func (db *DB) Digests(ctx context.Context, ids []int64, take func(id int64, p di
 	var id int64
 	var zone, subject, body sql.RawBytes
 	into := []any{&id, &zone, &subject, &body}
-	query, values := `SELECT g.id, g.zone, g.subject, g.body FROM `+db.dialect.ids(1)+` v CROSS JOIN digests g WHERE g.id = v.value`, args{idList(ids)}
-	wanted := slices.Clone(ids)
+	wanted := neighbours(slices.Clone(ids))
 	slices.Sort(wanted)
-	if n := len(wanted); n > 0 && wanted[n-1]-wanted[0] < 2*int64(n) { // mostly neighbours: one walk finds them
-		query, values = `SELECT g.id, g.zone, g.subject, g.body FROM digests g WHERE g.id BETWEEN ?1 AND ?2`, args{wanted[0], wanted[n-1]}
-	}
-	_, err := selectAll(ctx, db.read(), query, values, func(r *sql.Rows) (none struct{}, _ error) {
+	in, values := wanted.where(db.dialect, "g.id", 1)
+	_, err := selectAll(ctx, db.read(), `SELECT g.id, g.zone, g.subject, g.body FROM digests g WHERE `+in, values, func(r *sql.Rows) (none struct{}, _ error) {
 		if err := r.Scan(into...); err != nil {
 			return none, err
 		}
-		if _, is := slices.BinarySearch(wanted, id); !is {
+		if !wanted.have(id) {
 			return none, nil
 		}
 		if err := take(id, digest.Packed{Zone: zone, Subject: subject, Body: body}); err != nil {

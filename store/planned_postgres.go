@@ -101,22 +101,23 @@ func (w *chunkWriter) deliverAll(ctx context.Context) error {
 // alone has the chunks of all processes run one after the other, and holds the batches of readers' open deliveries
 // of earlier issues: their senders say nothing of them until the chunk is on record. With that a chunk may run beside
 // senders.
-func (t *tx) alone(ctx context.Context, edition int64, ids string) error {
+func (t *tx) alone(ctx context.Context, edition int64, readers neighbours) error {
 	if t.w.dialect.name != postgresDialect.name {
 		return nil
 	}
 	if _, err := selectAll(ctx, t, `SELECT value FROM counters WHERE name = 'planner' FOR NO KEY UPDATE`, nil, number); err != nil {
 		return fmt.Errorf("wait for other openings: %w", err)
 	}
-	if ids == "" {
+	if len(readers) == 0 {
 		return nil
 	}
-	slots, err := selectAll(ctx, t, `SELECT DISTINCT last_slot FROM followers WHERE edition = ?1 AND subscriber `+t.w.dialect.in(2)+` AND last_slot > 0`, args{edition, ids}, number)
+	in, values := readers.where(t.w.dialect, "subscriber", 2) // batches of those between them do no harm
+	slots, err := selectAll(ctx, t, `SELECT DISTINCT last_slot FROM followers WHERE edition = ?1 AND `+in+` AND last_slot > 0`, append(args{edition}, values...), number)
 	var batches []int64
 	for n := 0; n < len(slots) && err == nil; n++ {
 		var some []int64
-		some, err = selectAll(ctx, t, `SELECT DISTINCT batch::bigint FROM deliveries d WHERE d.slot = ?1 AND d.subscriber `+t.w.dialect.in(2)+`
-			AND d.state IN ('queued', 'sending', 'handed', 'deferred') AND d.batch IS NOT NULL`, args{slots[n], ids}, number)
+		some, err = selectAll(ctx, t, `SELECT DISTINCT batch::bigint FROM deliveries d WHERE d.slot = ?1 AND `+in+`
+			AND d.state IN ('queued', 'sending', 'handed', 'deferred') AND d.batch IS NOT NULL`, append(args{slots[n]}, values...), number)
 		batches = append(batches, some...)
 	}
 	if err == nil && len(batches) > 0 {
