@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"maps"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -36,14 +37,15 @@ type issueRow struct {
 
 // heldRow is a delivery of a held batch.
 type heldRow struct {
-	d      mailer.Delivery // as on record
-	id     any             // d.Subscriber, ready for a statement
-	relay  string          // that answered last
-	sure   bool            // false: look at the row
-	mayGo  bool            // the reader gets the edition and the address is not barred
-	fresh  bool            // intended by marks that are not written yet
-	first  int             // whether an accepted mail may be the first that the reader's address takes
-	caller int64           // that has it in hand, see callers; 0 = none
+	d        mailer.Delivery // as on record
+	id       any             // d.Subscriber, ready for a statement
+	relay    string          // that answered last
+	sure     bool            // false: look at the row
+	mayGo    bool            // the reader gets the edition and the address is not barred
+	fresh    bool            // intended by marks that are not written yet
+	settings int64           // with which the mail was written
+	first    int             // whether an accepted mail may be the first that the reader's address takes
+	caller   int64           // that has it in hand, see callers; 0 = none
 }
 
 // What is known of whether an accepted mail is the first that an address takes.
@@ -81,10 +83,8 @@ func (t *tx) issueRow(ctx context.Context, id int64) (i issueRow, err error) {
 }
 
 const (
-	holdColumns = `coalesce(ds.address, '') FROM `
-	holdJoins   = ` d LEFT JOIN settings ds ON ds.id = d.settings AND ds.subscriber = d.subscriber WHERE `
-	untried     = `d.state = 'queued' AND d.reason = '' AND d.attempts = 0 AND d.copies = 0 AND d.date = 0 AND d.due = 0`
-	holdOrder   = ` ORDER BY d.slot, d.subscriber`
+	untried   = `d.state = 'queued' AND d.reason = '' AND d.attempts = 0 AND d.copies = 0 AND d.date = 0 AND d.due = 0`
+	holdOrder = ` ORDER BY d.slot, d.subscriber`
 )
 
 // hold reads the open deliveries of a batch that is being leased: those that are due, or that
@@ -95,7 +95,7 @@ func (db *DB) hold(ctx context.Context, t *tx, b *leased, now time.Time, only in
 		return nil, err
 	}
 	h := &held{issueRow: i, whole: true}
-	var addresses []string
+	var at, of int64
 	read := func(query string, scan func(*sql.Rows, *heldRow) error) error {
 		rows, err := t.rows(ctx, query, b.span.args()...)
 		if err != nil {
@@ -116,16 +116,16 @@ func (db *DB) hold(ctx context.Context, t *tx, b *leased, now time.Time, only in
 				continue
 			}
 			r.id = r.d.Subscriber
-			h.rows, addresses = append(h.rows, r), append(addresses, r.d.Address)
+			r.settings = of
+			h.rows = append(h.rows, r)
 		}
 		return rows.Err()
 	}
-	from := holdColumns + db.dialect.deliveries(i.slot) + holdJoins + db.dialect.within()
+	from := ` FROM ` + db.dialect.deliveries(i.slot) + ` d WHERE ` + db.dialect.within()
 	// Most have never been tried: of them little need be read.
-	var at int64
-	err = read(`SELECT d.subscriber, coalesce(d.digest, 0), d.at, `+from+` AND `+untried+holdOrder,
+	err = read(`SELECT d.subscriber, d.settings, coalesce(d.digest, 0), d.at`+from+` AND `+untried+holdOrder,
 		func(rows *sql.Rows, r *heldRow) error {
-			err := rows.Scan(&r.d.Subscriber, &r.d.Digest, &at, &r.d.Address)
+			err := rows.Scan(&r.d.Subscriber, &of, &r.d.Digest, &at)
 			r.d.At = fromUS(at)
 			return err
 		})
@@ -135,11 +135,11 @@ func (db *DB) hold(ctx context.Context, t *tx, b *leased, now time.Time, only in
 	fresh := len(h.rows)
 	var state string
 	var date, due int64
-	err = read(`SELECT d.subscriber, coalesce(d.digest, 0), d.state, d.reason, d.attempts, d.copies, d.date, d.key_id, d.selector, d.due, d.at, d.relay, `+
+	err = read(`SELECT d.subscriber, d.settings, coalesce(d.digest, 0), d.state, d.reason, d.attempts, d.copies, d.date, d.key_id, d.selector, d.due, d.at, d.relay`+
 		from+` AND d.state IN ('queued', 'deferred') AND NOT (`+untried+`)`+holdOrder,
 		func(rows *sql.Rows, r *heldRow) error {
 			d := &r.d
-			err := rows.Scan(&d.Subscriber, &d.Digest, &state, &d.Reason, &d.Attempts, &d.Copies, &date, &d.KeyID, &d.Selector, &due, &at, &r.relay, &d.Address)
+			err := rows.Scan(&d.Subscriber, &of, &d.Digest, &state, &d.Reason, &d.Attempts, &d.Copies, &date, &d.KeyID, &d.Selector, &due, &at, &r.relay)
 			d.State, d.Date, d.Due, d.At = mailer.State(state), fromUS(date), fromUS(due), fromUS(at)
 			return err
 		})
@@ -148,9 +148,10 @@ func (db *DB) hold(ctx context.Context, t *tx, b *leased, now time.Time, only in
 	}
 	if len(h.rows) > fresh && fresh > 0 {
 		sort.Slice(h.rows, func(a, b int) bool { return h.rows[a].d.Subscriber < h.rows[b].d.Subscriber })
-		for n := range h.rows {
-			addresses[n] = h.rows[n].d.Address
-		}
+	}
+	addresses, err := h.address(ctx, t)
+	if err != nil {
+		return nil, err
 	}
 	if err := h.lookUp(ctx, t, b.span); err != nil {
 		return nil, err
@@ -164,6 +165,41 @@ func (db *DB) hold(ctx context.Context, t *tx, b *leased, now time.Time, only in
 		err = nil // the intent will say so
 	}
 	return h, err
+}
+
+// address finds the addresses of rows, by the settings with which their mails were written, and lists them. That of
+// who is erased is "".
+func (h *held) address(ctx context.Context, t *tx) ([]string, error) {
+	if len(h.rows) == 0 {
+		return nil, nil
+	}
+	wanted := make(neighbours, len(h.rows))
+	for n := range h.rows {
+		wanted[n] = h.rows[n].settings
+	}
+	slices.Sort(wanted)
+	type owned struct {
+		subscriber int64
+		address    string
+	}
+	found := make(map[int64]owned, len(wanted))
+	in, values := wanted.where(t.w.dialect, "id", 1)
+	_, err := selectAll(ctx, t, `SELECT id, subscriber, address FROM settings WHERE `+in, values, func(r *sql.Rows) (none struct{}, err error) {
+		var id int64
+		var o owned
+		err = r.Scan(&id, &o.subscriber, &o.address)
+		found[id] = o
+		return none, err
+	})
+	addresses := make([]string, len(h.rows))
+	for n := range h.rows {
+		r := &h.rows[n]
+		if o := found[r.settings]; o.subscriber == r.d.Subscriber {
+			r.d.Address = o.address
+		}
+		addresses[n] = r.d.Address
+	}
+	return addresses, err
 }
 
 // lookUp says of rows whether their readers get the edition, and whether their addresses have taken a mail before.

@@ -47,6 +47,8 @@ var planSettings = map[string]string{
 	"enable_mergejoin":     "off",
 	"enable_material":      "off",
 	"cpu_index_tuple_cost": "1",
+	// What a statement of ours finds is little, and other processes take longer to start.
+	"max_parallel_workers_per_gather": "0",
 }
 
 // openPostgres connects and brings the schema up to date.

@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 
 	"broadsheet/digest"
 	"broadsheet/mailer"
 	"broadsheet/schedule"
+	"broadsheet/store"
 	"broadsheet/subscribers"
 )
 
@@ -89,6 +91,67 @@ func testCarry(t *testing.T, w *world) {
 		}
 	}
 	w.want(j, ids[0], mailer.Accepted, "")
+}
+
+// testGapTogether has two senders intend mails of two editions to the same readers at the same moment: each reader gets
+// one, whoever looked first.
+func testGapTogether(t *testing.T, w *world) {
+	const readers = 60
+	w.tell("world", 1)
+	for n := range readers {
+		s := settings(n)
+		s.Editions = []string{"morning", "extra"}
+		w.reader(s)
+	}
+	type sender struct {
+		db *store.DB
+		b  *mailer.Batch
+	}
+	var senders []sender
+	for n, edition := range []string{"morning", "extra"} {
+		i := w.issue(edition, "2026-04-02")
+		i.MinGap, i.Ends = 3*time.Hour, w.now().Add(6*time.Hour)
+		_, err := w.write(w.db, i, readers)
+		w.must(err)
+		w.tell("world", 1)
+		db := w.open()
+		b, err := db.Lease(t.Context(), "main", fmt.Sprint("w", n), w.now())
+		w.must(err)
+		if b == nil || len(b.Deliveries) != readers {
+			t.Fatalf("%s: leased %+v", edition, b)
+		}
+		senders = append(senders, sender{db, b})
+	}
+	var mu sync.Mutex
+	got := make(map[int64]int)
+	waits := 0
+	var wg sync.WaitGroup
+	for _, s := range senders {
+		wg.Go(func() {
+			for n := range s.b.Deliveries {
+				err := Intend(t.Context(), s.db, s.b, &s.b.Deliveries[n], "k1", w.now())
+				mu.Lock()
+				switch {
+				case errors.Is(err, mailer.ErrWait):
+					waits++
+				case err != nil:
+					t.Error(err)
+				default:
+					got[s.b.Deliveries[n].Subscriber]++
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	for id, n := range got {
+		if n > 1 {
+			t.Errorf("reader %d gets %d mails at once", id, n)
+		}
+	}
+	if len(got) != readers || waits != readers {
+		t.Errorf("%d readers get mail, %d mails wait", len(got), waits)
+	}
 }
 
 func testMinGap(t *testing.T, w *world) {

@@ -35,7 +35,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (dsn string)) {
 		{"read then write", testReadThenWrite}, {"eight openers", testOpeners}, {"left place", testLeftPlace}, {"resume", testResume}, {"one mail a slot", testOneMailASlot},
 		{"digests", testDigests}, {"audience", testAudience}, {"rehearse", testRehearse}, {"seen", testSeen},
 		{"delivery", testDelivery}, {"spread", testSpread}, {"six senders", testSenders}, {"lost lease", testLostLease}, {"silence", testSilence},
-		{"superseded", testSuperseded}, {"carry", testCarry}, {"min gap", testMinGap}, {"quiet", testQuiet}, {"end of life", testEndOfLife},
+		{"superseded", testSuperseded}, {"carry", testCarry}, {"min gap", testMinGap}, {"gap together", testGapTogether}, {"quiet", testQuiet}, {"end of life", testEndOfLife},
 		{"hard marks", testHardMarks}, {"leaving mid-run", testLeaving}, {"between chunks", testBetweenChunks}, {"new address", testNewAddress},
 		{"recover", testRecover}, {"retry", testRetry}, {"only one", testOnly},
 		{"reply texts", testReplyTexts}, {"lists", testLists}, {"lookups", testLookups}, {"any order", testAnyOrder},
