@@ -26,7 +26,10 @@ func TestReloads(t *testing.T) {
 		}
 		fixture, _, _ := strings.Cut(read(t, "testdata/fixture/schedule.yaml"), "relays:\n")
 		fixture = strings.NewReplacer("$LISTEN", "1", "$FEEDS", "1").Replace(fixture)
-		write(t, c.dir+"/schedule.yaml", fixture+"relays:\n"+relays.String())
+		write(t, c.dir+"/next.yaml", fixture+"relays:\n"+relays.String())
+		if err := os.Rename(c.dir+"/next.yaml", c.dir+"/schedule.yaml"); err != nil { // the one before may be being read
+			t.Fatal(err)
+		}
 	}
 	configure(0)
 	var list strings.Builder

@@ -266,7 +266,7 @@ func (w *world) recipients() []string {
 func dump(t testing.TB, dir string) string {
 	t.Helper()
 	lines := slices.DeleteFunc(storetest.Dump(t, filepath.Join(dir, "broadsheet.db")), func(l string) bool {
-		return strings.HasPrefix(l, "findings [wake ") || strings.HasPrefix(l, "relay_states ") || strings.HasPrefix(l, "duties ")
+		return strings.HasPrefix(l, "findings [wake ") || strings.HasPrefix(l, "relay_states ") || strings.HasPrefix(l, "relay_shares ") || strings.HasPrefix(l, "duties ")
 	})
 	return strings.Join(lines, "\n") + "\n"
 }

@@ -126,9 +126,9 @@ func (c *crowd) work() {
 	c.insist(func() error { return c.dbs[0].CheckBooks(c.t.Context(), c.issue.ID) })
 }
 
-// TestCuts has eight senders at work while the server ends every connection twenty times a second: each reader gets
+// TestPostgresCuts has eight senders at work while the server ends every connection twenty times a second: each reader gets
 // one mail, and the books balance.
-func TestCuts(t *testing.T) {
+func TestPostgresCuts(t *testing.T) {
 	dsn := storetest.FreshPostgres(t)
 	c := gather(t, dsn, 3000)
 	cuts := cutAll(t, dsn, 50*time.Millisecond) // what takes longer would never get through

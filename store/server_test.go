@@ -18,8 +18,8 @@ import (
 	"broadsheet/store/storetest"
 )
 
-// TestRestarts: the server dies three times in mid-run and has to recover; the senders wait and go on.
-func TestRestarts(t *testing.T) {
+// TestPostgresRestarts: the server dies three times in mid-run and has to recover; the senders wait and go on.
+func TestPostgresRestarts(t *testing.T) {
 	s := storetest.StartServer(t)
 	c := gather(t, s.URL(), 2000)
 	for _, mails := range []int{200, 900, 1500} {
@@ -31,9 +31,9 @@ func TestRestarts(t *testing.T) {
 	c.work()
 }
 
-// TestFailover: the server dies in mid-run for good, and a standby that had to confirm every commit takes over. Who was
+// TestPostgresFailover: the server dies in mid-run for good, and a standby that had to confirm every commit takes over. Who was
 // told of both goes on there, without a mail lost or sent twice.
-func TestFailover(t *testing.T) {
+func TestPostgresFailover(t *testing.T) {
 	s := storetest.StartServer(t)
 	b := s.Standby()
 	c := gather(t, fmt.Sprintf("postgres://postgres@127.0.0.1:%d,127.0.0.1:%d/postgres", s.Port, b.Port), 2000)
@@ -54,9 +54,9 @@ func TestFailover(t *testing.T) {
 	}
 }
 
-// TestStandby: what reads works on a standby; what writes is told at once what to do, and goes on once it has
+// TestPostgresStandby: what reads works on a standby; what writes is told at once what to do, and goes on once it has
 // been promoted.
-func TestStandby(t *testing.T) {
+func TestPostgresStandby(t *testing.T) {
 	ctx, s := t.Context(), storetest.StartServer(t)
 	b := s.Standby()
 	if _, err := store.Open(ctx, b.URL(), store.Options{}); !errors.Is(err, store.ErrStandby) {
@@ -90,8 +90,8 @@ func TestStandby(t *testing.T) {
 	}
 }
 
-// TestStatementsCut: somebody cancels whatever runs, a hundred times a second, as a statement_timeout would.
-func TestStatementsCut(t *testing.T) {
+// TestPostgresStatementsCut: somebody cancels whatever runs, a hundred times a second, as a statement_timeout would.
+func TestPostgresStatementsCut(t *testing.T) {
 	dsn := storetest.FreshPostgres(t)
 	c := gather(t, dsn, 2000)
 	cuts := atAll(t, dsn, "pg_cancel_backend", 10*time.Millisecond)
@@ -101,8 +101,8 @@ func TestStatementsCut(t *testing.T) {
 	}
 }
 
-// TestStatementTimeout: where the user's limit is too short for a piece of work, the error says which one to lift.
-func TestStatementTimeout(t *testing.T) {
+// TestPostgresStatementTimeout: where the user's limit is too short for a piece of work, the error says which one to lift.
+func TestPostgresStatementTimeout(t *testing.T) {
 	ctx, dsn := t.Context(), storetest.FreshPostgres(t)
 	db, err := store.Open(ctx, dsn+sep(dsn)+"statement_timeout=200", store.Options{AddressHash: hash})
 	if err != nil {
@@ -139,9 +139,9 @@ func sep(dsn string) string {
 	return "?"
 }
 
-// TestTooManyConnections: others take every connection the server has while ours are cut; senders wait, and go on once
+// TestPostgresTooManyConnections: others take every connection the server has while ours are cut; senders wait, and go on once
 // there is room.
-func TestTooManyConnections(t *testing.T) {
+func TestPostgresTooManyConnections(t *testing.T) {
 	s := storetest.StartServer(t, "max_connections=60")
 	if err := s.Exec(`CREATE ROLE sender LOGIN; GRANT ALL ON SCHEMA public TO sender`); err != nil {
 		t.Fatal(err)
@@ -174,9 +174,9 @@ func TestTooManyConnections(t *testing.T) {
 	c.work()
 }
 
-// TestPlannersCut: eight plan one issue and take in the same messages while the server ends every connection: each
+// TestPostgresPlannersCut: eight plan one issue and take in the same messages while the server ends every connection: each
 // reader has one delivery, and each message is on record once.
-func TestPlannersCut(t *testing.T) {
+func TestPostgresPlannersCut(t *testing.T) {
 	ctx, dsn := t.Context(), storetest.FreshPostgres(t)
 	c := &crowd{t: t, now: time.Now()}
 	for range 8 {
