@@ -513,27 +513,17 @@ var bulkSizes = [...]int{1, 4, 16, 50}
 
 var bulkLists [len(bulkSizes)]map[string]string // kind → statement, by size
 
-// bulkRuns are the statements of PostgreSQL, which take rows as so many runs of neighbours: kind → statement.
-var bulkRuns = []struct {
-	size int
-	of   map[string]string
-}{{size: 1}, {size: 4}, {size: 16}}
+// Those of PostgreSQL take any number of rows: a list, or a run of neighbours.
+var bulkArrays, bulkRanges = make(map[string]string), make(map[string]string)
 
 func init() {
-	kinds := []string{bulkIntend, bulkIntendHand, bulkHand, bulkSettle, bulkFirst}
 	for n, size := range bulkSizes {
 		bulkLists[n] = make(map[string]string)
-		for _, kind := range kinds {
+		for _, kind := range []string{bulkIntend, bulkIntendHand, bulkHand, bulkSettle, bulkFirst} {
 			// Without numbers they follow the others; with them the driver is slow to find each.
 			bulkLists[n][kind] = kind + "(?" + strings.Repeat(", ?", size-1) + ")"
-		}
-	}
-	for n := range bulkRuns {
-		bulkRuns[n].of = make(map[string]string)
-		for _, kind := range kinds {
-			found := strings.TrimSuffix(kind, "IN ")
-			i := strings.LastIndexByte(strings.TrimSpace(found), ' ') + 1 // the column
-			bulkRuns[n].of[kind] = found[:i] + "(" + strings.Repeat(found[i:]+"BETWEEN ? AND ? OR ", bulkRuns[n].size-1) + found[i:] + "BETWEEN ? AND ?)"
+			bulkArrays[kind] = strings.TrimSuffix(kind, "IN ") + "= ANY (?)"
+			bulkRanges[kind] = strings.TrimSuffix(kind, "IN ") + "BETWEEN ? AND ?"
 		}
 	}
 }
@@ -565,47 +555,45 @@ func (t *tx) bulk(ctx context.Context, h *held, kind string, common args, rows [
 	return changed, nil
 }
 
-// widestGap is how far neighbours may be apart: what lies between, of other relays, is walked past.
-const widestGap = 8
+const (
+	// leastRun is how many neighbours are worth a statement of their own.
+	leastRun = 4
+	// widestGap is how far neighbours may be apart: what lies between, of other relays, is walked past.
+	widestGap = 8
+)
 
 // inRuns is bulk for PostgreSQL, whose answer nobody waits for. Rows that are neighbours are found by one walk along
-// the index, which takes a third of the time that a look-up of each would.
+// the index, which takes a third of the time that a look-up of each would. Several runs in one statement would be
+// fewer statements, but whether that goes by the index is then for the planner to choose.
 func (t *tx) inRuns(ctx context.Context, h *held, kind string, common args, rows []*heldRow) error {
-	for len(rows) > 0 {
-		most := bulkRuns[len(bulkRuns)-1]
-		var runs args
-		n := 0
-		for ; n < len(rows); n++ {
-			if n > 0 && h.neighbours(rows[n-1], rows[n], kind == bulkFirst) {
-				runs[len(runs)-1] = rows[n].d.Subscriber
-				continue
-			}
-			if len(runs) == 2*most.size {
-				break
-			}
-			runs = append(runs, rows[n].d.Subscriber, rows[n].d.Subscriber)
-		}
-		list := most
-		for _, l := range slices.Backward(bulkRuns) {
-			if len(runs) <= 2*l.size {
-				list = l
-			}
-		}
-		for len(runs) < 2*list.size {
-			runs = append(runs, int64(1), int64(0)) // nobody
-		}
-		query, must := list.of[kind], int64(n)
+	run := func(queries map[string]string, n int, values ...any) error {
+		query, must := queries[kind], int64(n)
 		if kind == bulkFirst {
 			must = anyRows // who is gone is gone
 		} else {
-			query = strings.Replace(query, "deliveries", t.w.dialect.deliveries(rows[0].d.Slot), 1)
+			query = strings.Replace(query, "deliveries", t.w.dialect.deliveries(h.slot), 1)
 		}
-		if err := t.later(ctx, query, must, append(slices.Clip(common), runs...)...); err != nil {
+		return t.later(ctx, query, must, append(slices.Clip(common), values...)...)
+	}
+	var others []int64
+	for from := 0; from < len(rows); {
+		to := from + 1
+		for to < len(rows) && h.neighbours(rows[to-1], rows[to], kind == bulkFirst) {
+			to++
+		}
+		if to-from < leastRun {
+			for _, r := range rows[from:to] {
+				others = append(others, r.d.Subscriber)
+			}
+		} else if err := run(bulkRanges, to-from, rows[from].d.Subscriber, rows[to-1].d.Subscriber); err != nil {
 			return err
 		}
-		rows = rows[n:]
+		from = to
 	}
-	return nil
+	if len(others) == 0 {
+		return nil
+	}
+	return run(bulkArrays, len(others), others)
 }
 
 // neighbours says whether nothing of the batch that could change lies between two rows; of readers that there is none

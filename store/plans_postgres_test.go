@@ -35,9 +35,10 @@ func TestPostgresNothingScans(t *testing.T) {
 	// Deliveries are found by slot and subscriber: by the first alone a slot would be read whole for each reader, by the
 	// second alone all of an index.
 	delivery := regexp.MustCompile(`Scan using deliveries_\w+ on (deliveries\w+)( \w+)? .*\n( *Index Cond: .*\n)?( *Filter: .*\n)?`)
+	found := regexp.MustCompile(`subscriber\)? [<=>]`) // among all that were read
 	for query, plan := range plans {
 		for _, m := range delivery.FindAllStringSubmatch(plan, -1) {
-			if cond, filter := m[3], m[4]; !strings.Contains(cond, "slot") || strings.Contains(filter, "subscriber =") {
+			if cond, filter := m[3], m[4]; !strings.Contains(cond, "slot") || found.MatchString(filter) {
 				t.Errorf("%s is looked through\n\t%s\n%s", m[1], query, plan)
 			}
 		}
