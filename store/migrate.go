@@ -85,7 +85,7 @@ func (db *DB) migrate(ctx context.Context, pool *sql.DB) error {
 				return ctx.Err()
 			case <-time.After(schemaPause):
 			}
-		case e != nil && e.Code == "42P01" && standing(ctx, pool): // undefined_table: nothing is there, and nothing can be made
+		case e != nil && e.Code == "42P01" && inRecovery(ctx, pool): // undefined_table: nothing is there, and nothing can be made
 			return ErrStandby
 		case try > 0 && known(explain(err)) || try > 10:
 			return fmt.Errorf("migrate: %w", err)
@@ -94,8 +94,8 @@ func (db *DB) migrate(ctx context.Context, pool *sql.DB) error {
 	}
 }
 
-// standing says whether a PostgreSQL server is a standby.
-func standing(ctx context.Context, pool *sql.DB) (is bool) {
+// inRecovery says whether a PostgreSQL server is a standby.
+func inRecovery(ctx context.Context, pool *sql.DB) (is bool) {
 	return pool.QueryRowContext(ctx, `SELECT pg_is_in_recovery()`).Scan(&is) == nil && is
 }
 
