@@ -170,7 +170,7 @@ func (w *writer) choose(readers []Reader, seen map[int64][]int64) {
 		w.chosen = append(w.chosen, choice{window: w.spans.Window(r)})
 	}
 	// A chooser has one reader at a time, and none changes the pool.
-	for w.chooser.Told == nil && len(w.helpers) < min(runtime.GOMAXPROCS(0), len(readers)/aHelpers)-1 {
+	for w.chooser.Told == nil && len(w.helpers) < min(runtime.GOMAXPROCS(0), len(readers)/readersAChooser)-1 {
 		w.helpers = append(w.helpers, NewChooser(w.pool))
 	}
 	var wg sync.WaitGroup
@@ -181,10 +181,10 @@ func (w *writer) choose(readers []Reader, seen map[int64][]int64) {
 	wg.Wait()
 }
 
-// aHelpers is how many readers are worth another chooser.
-const aHelpers = 50
+// readersAChooser is how many readers are worth a chooser of their own.
+const readersAChooser = 50
 
-// chooseEach chooses for every so manieth reader, as many as there are choosers.
+// chooseEach chooses for the reader at from and for every one after as many as there are choosers.
 func (w *writer) chooseEach(chooser *Chooser, readers []Reader, seen map[int64][]int64, from int) {
 	for n := from; n < len(readers); n += 1 + len(w.helpers) {
 		r, c := &readers[n], &w.chosen[n]
